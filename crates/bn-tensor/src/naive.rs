@@ -1,0 +1,81 @@
+//! The plain form of every kernel: the text to read first, and the oracle of the tests.
+//!
+//! Nothing here is fast, blocked or parallel, and every sum runs in double precision. Shapes are
+//! those of the kernels; where they do not fit, these panic as ndarray's indexing does.
+
+use crate::Scalar;
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3};
+
+/// `a·b` for `a: (M, K)`, `b: (K, N)`: the definition. Transposed forms: pass `a.t()` or `b.t()`.
+pub fn matmul<T: Scalar>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
+    Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {
+        let sum: f64 = (0..a.ncols())
+            .map(|k| a[[i, k]].as_f64() * b[[k, j]].as_f64())
+            .sum();
+        T::from_f64(sum)
+    })
+}
+
+/// Sum of each channel of `x: (outer, C, inner)`, shape `(C)`.
+pub fn channel_sum<T: Scalar>(x: ArrayView3<'_, T>) -> Array1<f64> {
+    channels(x, |values| values.iter().sum())
+}
+
+/// Mean of each channel of `x: (outer, C, inner)`, shape `(C)`.
+pub fn channel_mean<T: Scalar>(x: ArrayView3<'_, T>) -> Array1<f64> {
+    channels(x, |values| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Biased variance `E[(x − E[x])²]` of each channel of `x: (outer, C, inner)`, shape `(C)`.
+pub fn channel_variance<T: Scalar>(x: ArrayView3<'_, T>) -> Array1<f64> {
+    channels(x, |values| {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count
+    })
+}
+
+fn channels<T: Scalar>(x: ArrayView3<'_, T>, f: impl Fn(&[f64]) -> f64) -> Array1<f64> {
+    x.axis_iter(ndarray::Axis(1))
+        .map(|channel| f(&channel.iter().map(|v| v.as_f64()).collect::<Vec<_>>()))
+        .collect()
+}
+
+/// `(Σ d, Σ d·(x − center))` of each channel, each of shape `(C)`.
+pub fn channel_sum_and_dot<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    center: &[T],
+    d: ArrayView3<'_, T>,
+) -> (Array1<f64>, Array1<f64>) {
+    let mut sum = Array1::zeros(x.dim().1);
+    let mut dot = Array1::zeros(x.dim().1);
+    for ((o, c, i), &d) in d.indexed_iter() {
+        sum[c] += d.as_f64();
+        dot[c] += d.as_f64() * (x[[o, c, i]].as_f64() - center[c].as_f64());
+    }
+    (sum, dot)
+}
+
+/// `y = (x − center)·scale + shift`, the three of shape `(C)`; `x, y: (outer, C, inner)`.
+pub fn channel_affine<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    center: &[T],
+    scale: &[T],
+    shift: &[T],
+) -> Array3<T> {
+    Array3::from_shape_fn(x.dim(), |(o, c, i)| {
+        (x[[o, c, i]] - center[c]) * scale[c] + shift[c]
+    })
+}
+
+/// `y = p·d + q·(x − center) + r`, the four of shape `(C)`; `x, d, y: (outer, C, inner)`.
+pub fn channel_combine<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    center: &[T],
+    d: ArrayView3<'_, T>,
+    [p, q, r]: [&[T]; 3],
+) -> Array3<T> {
+    Array3::from_shape_fn(x.dim(), |(o, c, i)| {
+        p[c] * d[[o, c, i]] + q[c] * (x[[o, c, i]] - center[c]) + r[c]
+    })
+}

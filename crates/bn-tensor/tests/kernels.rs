@@ -1,0 +1,267 @@
+//! Every kernel against its naive form, on random shapes, and at several thread counts.
+
+use bn_tensor::{
+    Error, Moments, Pool, Scalar, Scratch, channel_affine, channel_combine, channel_sum,
+    channel_sum_and_dot, matmul, matmul_nt, matmul_tn, naive,
+};
+use ndarray::{Array1, Array2, Array3, s};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+fn random<T: Scalar>(len: usize, seed: u64) -> Array1<T> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    (0..len)
+        .map(|_| T::from_f64(rng.random::<f64>() * 2.0 - 1.0))
+        .collect()
+}
+
+fn matrix<T: Scalar>(n: usize, d: usize, seed: u64) -> Array2<T> {
+    random(n * d, seed).into_shape_with_order((n, d)).unwrap()
+}
+
+fn cube<T: Scalar>(dims: (usize, usize, usize), seed: u64) -> Array3<T> {
+    random(dims.0 * dims.1 * dims.2, seed)
+        .into_shape_with_order(dims)
+        .unwrap()
+}
+
+/// The largest difference, in units of `eps` times the largest value of `want`.
+fn error_in_eps<'a, T: Scalar>(
+    got: impl IntoIterator<Item = &'a T>,
+    want: impl IntoIterator<Item = &'a T>,
+) -> f64 {
+    let (mut worst, mut size) = (0.0f64, f64::MIN_POSITIVE);
+    for (g, w) in got.into_iter().zip(want) {
+        worst = worst.max((g.as_f64() - w.as_f64()).abs());
+        size = size.max(w.as_f64().abs());
+    }
+    worst / size / T::epsilon().as_f64()
+}
+
+fn check_matmul<T: Scalar>(m: usize, k: usize, n: usize) {
+    let (a, b, old) = (matrix::<T>(m, k, 1), matrix(k, n, 2), matrix(m, n, 3));
+    let want = naive::matmul(a.view(), b.view());
+    let tolerance = 4.0 + 4.0 * (k as f64).sqrt();
+
+    let mut c = Array2::from_elem((m, n), T::nan()); // beta = 0 must not read it
+    matmul(a.view(), b.view(), T::zero(), c.view_mut()).unwrap();
+    assert!(error_in_eps(&c, &want) < tolerance, "{m} {k} {n}");
+
+    let at = a.t().as_standard_layout().into_owned();
+    let bt = b.t().as_standard_layout().into_owned();
+    c.fill(T::nan());
+    matmul_tn(at.view(), b.view(), T::zero(), c.view_mut()).unwrap();
+    assert!(error_in_eps(&c, &want) < tolerance, "{m} {k} {n}");
+    c.fill(T::nan());
+    matmul_nt(a.view(), bt.view(), T::zero(), c.view_mut()).unwrap();
+    assert!(error_in_eps(&c, &want) < tolerance, "{m} {k} {n}");
+
+    c.assign(&old);
+    matmul(a.view(), b.view(), T::from_f64(0.5), c.view_mut()).unwrap();
+    let want = want + old.mapv(|v| v * T::from_f64(0.5));
+    assert!(error_in_eps(&c, &want) < tolerance, "{m} {k} {n}");
+}
+
+fn check_channels<T: Scalar>(dims: (usize, usize, usize), mean: f64) {
+    let x = cube::<T>(dims, 1).mapv(|v| v + T::from_f64(mean));
+    let d = cube::<T>(dims, 2);
+    let c = dims.1;
+    let scratch = &mut Scratch::default();
+    let count = (dims.0 * dims.2) as f64;
+    let eps = T::epsilon().as_f64();
+
+    let moments = Moments::of(x.view()).unwrap();
+    let (want_mean, want_var) = (
+        naive::channel_mean(x.view()),
+        naive::channel_variance(x.view()),
+    );
+    // The sums of deviations run in T; the mean itself is held in double precision.
+    for (got, want) in moments.mean().iter().zip(&want_mean) {
+        let tolerance = 8.0 * (eps + f64::EPSILON * mean);
+        assert!((got - want).abs() <= tolerance, "mean {got} {want}");
+    }
+    for (got, want) in moments.variance().unwrap().zip(&want_var) {
+        let tolerance = 64.0 * eps * want + (8.0 * f64::EPSILON * mean).powi(2);
+        assert!((got - want).abs() <= tolerance, "variance {got} {want}");
+    }
+
+    let mut sum = vec![f64::NAN; c];
+    channel_sum(x.view(), &mut sum, scratch).unwrap();
+    let bound = 16.0 * eps * count * (1.0 + mean.abs());
+    for (got, want) in sum.iter().zip(&naive::channel_sum(x.view())) {
+        assert!((got - want).abs() <= bound, "sum {got} {want}");
+    }
+
+    let center: Vec<T> = want_mean.iter().map(|&m| T::from_f64(m)).collect();
+    let mut sums = vec![f64::NAN; 2 * c];
+    channel_sum_and_dot(x.view(), &center, d.view(), &mut sums, scratch).unwrap();
+    let (want_sum, want_dot) = naive::channel_sum_and_dot(x.view(), &center, d.view());
+    for (got, want) in sums.iter().zip(want_sum.iter().chain(&want_dot)) {
+        let bound = 16.0 * eps * count;
+        assert!((got - want).abs() <= bound, "sum and dot {got} {want}");
+    }
+
+    let [p, q, r]: [Vec<T>; 3] = [3, 4, 5].map(|seed| random(c, seed).to_vec());
+    let mut y = Array3::from_elem(dims, T::nan());
+    channel_affine(x.view(), &center, &p, &q, y.view_mut()).unwrap();
+    assert_eq!(y, naive::channel_affine(x.view(), &center, &p, &q));
+    let coefficients = [&p[..], &q, &r];
+    channel_combine(x.view(), &center, d.view(), coefficients, y.view_mut()).unwrap();
+    let want = naive::channel_combine(x.view(), &center, d.view(), coefficients);
+    assert_eq!(y, want);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn matmul_agrees_with_the_naive_form(m in 1usize..90, k in 1usize..90, n in 1usize..90) {
+        check_matmul::<f32>(m, k, n);
+        check_matmul::<f64>(m, k, n);
+    }
+
+    #[test]
+    fn channels_agree_with_the_naive_form(
+        outer in 1usize..300, channels in 1usize..80, inner in 1usize..40,
+        mean in prop_oneof![Just(0.0), Just(100.0)],
+    ) {
+        check_channels::<f32>((outer, channels, 1), mean);
+        check_channels::<f64>((outer, channels, 1), mean);
+        check_channels::<f32>((outer / 20 + 1, channels / 4 + 1, inner), mean);
+        check_channels::<f64>((outer / 20 + 1, channels / 4 + 1, inner), mean);
+    }
+
+    #[test]
+    fn merging_two_equals_one_over_both(rows in 2usize..600, cut in 0.0f64..1.0, c in 1usize..9) {
+        let x = cube::<f64>((rows, c, 1), 7);
+        let cut = (rows as f64 * cut) as usize;
+        let mut merged = Moments::of(x.slice(s![..cut, .., ..])).unwrap();
+        merged.merge(&Moments::of(x.slice(s![cut.., .., ..])).unwrap()).unwrap();
+        let whole = Moments::of(x.view()).unwrap();
+        prop_assert_eq!(merged.count(), whole.count());
+        for (a, b) in merged.mean().iter().zip(whole.mean()) {
+            prop_assert!((a - b).abs() < 1e-14);
+        }
+        for (a, b) in merged.m2().iter().zip(whole.m2()) {
+            prop_assert!((a - b).abs() < 1e-12 * b.abs().max(1.0));
+        }
+    }
+}
+
+#[test]
+fn large_products_are_tiled_and_right() {
+    check_matmul::<f32>(300, 200, 257);
+    check_matmul::<f32>(1, 784, 100);
+    check_matmul::<f64>(1000, 64, 10);
+    check_matmul::<f64>(10, 64, 1000);
+}
+
+#[test]
+fn the_variance_of_a_column_far_from_zero_keeps_its_digits() {
+    // x = 1e4 + N(0, 1), f32, a million rows, alone and beside other columns.
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for channels in [1usize, 3] {
+        let x = Array3::from_shape_simple_fn((1_000_000, channels, 1), || {
+            // Box and Muller.
+            let (u, v): (f64, f64) = (rng.random(), rng.random());
+            let z = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+            (1e4 + z) as f32
+        });
+        let got = Moments::of(x.view()).unwrap();
+        let want = naive::channel_variance(x.view());
+        for (got, want) in got.variance().unwrap().zip(&want) {
+            let relative = (got - want).abs() / want;
+            assert!(relative < 1e-5, "{got} {want}: relative {relative:e}");
+        }
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    let (a, b) = (matrix::<f32>(500, 300, 1), matrix::<f32>(300, 400, 2));
+    let x = cube::<f32>((3000, 70, 1), 3);
+    let images = cube::<f32>((64, 20, 49), 4);
+    let run = |threads| {
+        Pool::new(threads).unwrap().install(|| {
+            let mut c = Array2::zeros((500, 400));
+            matmul(a.view(), b.view(), 0.0, c.view_mut()).unwrap();
+            let moments = [x.view(), images.view()].map(|x| Moments::of(x).unwrap());
+            let mut sums = vec![0.0; 140];
+            let center = vec![0.5; 70];
+            let scratch = &mut Scratch::default();
+            channel_sum_and_dot(x.view(), &center, x.view(), &mut sums, scratch).unwrap();
+            let reductions = moments
+                .iter()
+                .flat_map(|m| m.mean().iter().chain(m.m2()).copied().collect::<Vec<_>>())
+                .chain(sums)
+                .map(f64::to_bits)
+                .collect::<Vec<_>>();
+            (c.mapv(f32::to_bits), reductions)
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 4, 8] {
+        assert_eq!(run(threads), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_nan_stays_in_its_channel() {
+    let mut x = cube::<f32>((200, 40, 1), 1);
+    x[[150, 33, 0]] = f32::NAN;
+    let moments = Moments::of(x.view()).unwrap();
+    for (c, variance) in moments.variance().unwrap().enumerate() {
+        assert_eq!(variance.is_nan(), c == 33);
+        assert_eq!(moments.mean()[c].is_nan(), c == 33);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_leaves_the_destination_alone() {
+    let (a, b) = (matrix::<f32>(2, 3, 1), matrix::<f32>(4, 5, 2));
+    let mut c = Array2::from_elem((2, 5), 7.0);
+    let error = matmul(a.view(), b.view(), 0.0, c.view_mut()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "matmul: expected shape [3, 5], got [4, 5]"
+    );
+    assert!(c.iter().all(|&v| v == 7.0));
+
+    let x = cube::<f32>((4, 3, 2), 1);
+    let transposed = x.view().permuted_axes([2, 1, 0]);
+    let mut moments = Moments::of(x.view()).unwrap();
+    let before = moments.mean().to_owned();
+    let op = "Moments::measure";
+    assert_eq!(
+        moments.measure(transposed),
+        Err(Error::NotContiguous { op })
+    );
+    assert_eq!(moments.mean(), before);
+    assert!(moments.merge(&Moments::new(2)).is_err());
+
+    let empty = Moments::of(Array3::<f32>::zeros((0, 3, 1)).view()).unwrap();
+    assert!(empty.variance().is_err());
+    let one = Moments::of(Array3::<f32>::zeros((1, 3, 1)).view()).unwrap();
+    assert!(one.variance().is_ok() && one.unbiased_variance().is_err());
+}
+
+#[test]
+fn nothing_to_do_is_fine() {
+    let mut c = Array2::from_elem((2, 3), 1.0f32);
+    let (a, b) = (Array2::zeros((2, 0)), Array2::zeros((0, 3)));
+    matmul(a.view(), b.view(), 0.0, c.view_mut()).unwrap();
+    assert!(c.iter().all(|&v| v == 0.0));
+    let mut none = Array2::<f32>::zeros((0, 3));
+    matmul(
+        Array2::zeros((0, 4)).view(),
+        Array2::zeros((4, 3)).view(),
+        0.0,
+        none.view_mut(),
+    )
+    .unwrap();
+}
