@@ -135,6 +135,22 @@ pub fn update_with_two_states<T: Scalar>(
     Ok(())
 }
 
+/// Calls `f(i, piece)` for the i-th piece of `piece_len` values of `y` (the last may be shorter):
+/// for what a piece can compute from its own place, such as random numbers.
+///
+/// ```
+/// let mut y = [0; 5];
+/// bn_tensor::fill_pieces(&mut y, 2, |i, piece| piece.fill(i));
+/// assert_eq!(y, [0, 0, 1, 1, 2]);
+/// ```
+pub fn fill_pieces<T: Send>(y: &mut [T], piece_len: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let work = y.len();
+    let piece_len = piece_len.max(1);
+    par::for_each_piece(y, piece_len, work, &|start, y: &mut [T]| {
+        f(start / piece_len, y)
+    });
+}
+
 /// Writes `row: (D)` to every row of `y: (N, D)`, given in memory order.
 ///
 /// # Errors

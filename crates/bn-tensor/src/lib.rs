@@ -44,7 +44,7 @@ mod simd;
 
 pub use blas::matmul_backend;
 pub use elementwise::{
-    broadcast_row, channel_affine, channel_combine, map, update, update_with_state,
+    broadcast_row, channel_affine, channel_combine, fill_pieces, map, update, update_with_state,
     update_with_two_states, zip_map,
 };
 pub use error::Error;

@@ -1,0 +1,284 @@
+use crate::{
+    Error, Init, Kind, Layer, Mode, Param, ParamMut, Shape,
+    layer::{expect_rows, expect_shape},
+    order::{in_order, in_order_mut},
+};
+use bn_tensor::{Scalar, Scratch, broadcast_row, channel_sum, matmul, matmul_nt, matmul_tn};
+use ndarray::{Array, Array1, Array2, ArrayView, ArrayView2, ArrayViewMut2, Axis, Dimension, Ix2};
+use rand::Rng;
+
+/// `y = x·W + b`, the fully connected layer. The book's `Affine` (`common/layers.py`).
+///
+/// ```text
+/// y  = x·W + b        x: (N, D)   W: (D, E)   b: (E)   y: (N, E)
+/// dx = dout·Wᵀ
+/// dW = xᵀ·dout
+/// db = Σₙ dout
+/// ```
+///
+/// Train and Eval are the same. An input of four dimensions is flattened to `(N, D)`, and its
+/// gradient comes back in the input's shape, as in the book. PyTorch stores `W` transposed.
+///
+/// ```
+/// use bn_layers::{Affine, Mode};
+/// use ndarray::{Array4, array};
+/// let mut affine = Affine::new(array![[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]], array![0.5, 0.0])?;
+/// let x = array![[1.0, 2.0, 3.0]];
+/// assert_eq!(affine.forward(x.view(), Mode::Train)?, array![[4.5, 7.0]]);
+/// let dx = affine.backward(x.view(), array![[1.0, 0.0]].view())?;
+/// assert_eq!(dx, array![[1.0, 0.0, 1.0]]);
+/// assert_eq!(affine.dw(), array![[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]);
+///
+/// // A batch of 5 images of 3×1×1 values, channels first, as the book passes them.
+/// let images = Array4::ones((5, 3, 1, 1));
+/// assert_eq!(affine.forward(images.view(), Mode::Train)?.dim(), (5, 2));
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
+#[derive(Debug, Clone)]
+pub struct Affine<T> {
+    w: Array2<T>,         // (D, E)
+    b: Option<Array1<T>>, // (E)
+    dw: Array2<T>,        // (D, E)
+    db: Array1<T>,        // (E), empty without a bias
+    sums: Vec<f64>,       // (E)
+    scratch: Scratch,
+}
+
+impl<T: Scalar> Affine<T> {
+    /// From weights `w: (D, E)` and a bias `b: (E)`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when `b` does not fit `w`, or `w` is not in row-major order.
+    pub fn new(w: Array2<T>, b: Array1<T>) -> Result<Self, Error> {
+        if b.len() != w.ncols() {
+            return Err(Error::shape("Affine::new", &[w.ncols()], b.shape()));
+        }
+        Self::with(w, Some(b))
+    }
+
+    /// From weights `w: (D, E)`, without a bias: before a BatchNormalization, which subtracts any
+    /// bias again, so that its gradient is exactly zero.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when `w` is not in row-major order.
+    pub fn without_bias(w: Array2<T>) -> Result<Self, Error> {
+        Self::with(w, None)
+    }
+
+    /// `inputs` to `outputs` values: weights drawn from `init`, a bias of zero.
+    ///
+    /// # Errors
+    /// As [`Init::sample`].
+    pub fn init(
+        inputs: usize,
+        outputs: usize,
+        init: Init,
+        rng: &mut impl Rng,
+    ) -> Result<Self, Error> {
+        Self::new(init.sample((inputs, outputs), rng)?, Array1::zeros(outputs))
+    }
+
+    fn with(w: Array2<T>, b: Option<Array1<T>>) -> Result<Self, Error> {
+        in_order("Affine::new", &w.view())?;
+        Ok(Self {
+            dw: Array2::zeros(w.dim()),
+            db: Array1::zeros(b.as_ref().map_or(0, Array1::len)),
+            sums: vec![0.0; w.ncols()],
+            scratch: Scratch::default(),
+            w,
+            b,
+        })
+    }
+
+    /// The weights `(D, E)`.
+    pub fn w(&self) -> ArrayView2<'_, T> {
+        self.w.view()
+    }
+
+    /// The bias `(E)`, if there is one.
+    pub fn b(&self) -> Option<ndarray::ArrayView1<'_, T>> {
+        self.b.as_ref().map(|b| b.view())
+    }
+
+    /// The gradient of the weights `(D, E)`, of the last backward pass.
+    pub fn dw(&self) -> ArrayView2<'_, T> {
+        self.dw.view()
+    }
+
+    /// The gradient of the bias `(E)`, of the last backward pass; empty without a bias.
+    pub fn db(&self) -> ndarray::ArrayView1<'_, T> {
+        self.db.view()
+    }
+
+    /// `y: (N, E)` for `x: (N, D)`, or for any `x` whose rows, flattened, hold `D` values.
+    ///
+    /// # Errors
+    /// As the layer's.
+    pub fn forward<D: Dimension>(
+        &mut self,
+        x: ArrayView<'_, T, D>,
+        mode: Mode,
+    ) -> Result<Array2<T>, Error> {
+        Layer::forward(self, rows("Affine", x)?, mode)
+    }
+
+    /// `dx`, in the shape of `x`, for `dout: (N, E)`; keeps `dw` and `db`.
+    ///
+    /// # Errors
+    /// As the layer's.
+    pub fn backward<D: Dimension>(
+        &mut self,
+        x: ArrayView<'_, T, D>,
+        dout: ArrayView2<'_, T>,
+    ) -> Result<Array<T, D>, Error> {
+        let mut dx = Array::zeros(x.raw_dim());
+        let width = self.w.nrows();
+        let dx_rows = dx
+            .view_mut()
+            .into_shape_with_order((x.len() / width.max(1), width))
+            .map_err(|_| Error::shape("Affine::backward", &[width], x.shape()))?;
+        self.gradients(rows("Affine::backward", x)?, dout, Some(dx_rows))?;
+        Ok(dx)
+    }
+
+    fn expect_input(&self, op: &'static str, x: &ArrayView2<'_, T>) -> Result<(), Error> {
+        expect_rows("Affine", x.nrows())?;
+        expect_shape(op, (x.nrows(), self.w.nrows()), x)
+    }
+
+    fn outputs(&self, x: ArrayView2<'_, T>, mut y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
+        self.expect_input("Affine", &x)?;
+        expect_shape("Affine output", (x.nrows(), self.w.ncols()), &y.view())?;
+        // The bias goes into the destination first and the product is added to it: one pass
+        // over y fewer than adding the bias afterwards.
+        let beta = match &self.b {
+            Some(b) if !b.is_empty() => {
+                let b = b.as_slice().unwrap_or_default();
+                broadcast_row(b, in_order_mut("Affine output", &mut y)?)?;
+                T::one()
+            }
+            _ => T::zero(),
+        };
+        matmul(x, self.w.view(), beta, y)?;
+        Ok(())
+    }
+
+    fn gradients(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        self.expect_input("Affine::backward", &x)?;
+        let (n, e) = (x.nrows(), self.w.ncols());
+        expect_shape("Affine::backward", (n, e), &dout)?;
+        if let Some(dx) = &dx {
+            expect_shape("Affine::backward", x.dim(), &dx.view())?;
+        }
+        if self.b.is_some() {
+            let dout = dout.insert_axis(Axis(2)); // (N, E, 1)
+            channel_sum(dout, &mut self.sums, &mut self.scratch)?;
+            for (db, &sum) in self.db.iter_mut().zip(&self.sums) {
+                *db = T::from_f64(sum);
+            }
+        }
+        matmul_tn(x, dout, T::zero(), self.dw.view_mut())?;
+        if let Some(dx) = dx {
+            matmul_nt(dout, self.w.view(), T::zero(), dx)?;
+        }
+        Ok(())
+    }
+}
+
+/// `x` as a matrix of its rows, flattened.
+fn rows<'a, T, D: Dimension>(
+    op: &'static str,
+    x: ArrayView<'a, T, D>,
+) -> Result<ArrayView<'a, T, Ix2>, Error> {
+    let n = x.shape().first().copied().unwrap_or(0);
+    if n == 0 {
+        return Err(Error::EmptyBatch { layer: op });
+    }
+    let width = x.len() / n;
+    x.into_shape_with_order((n, width))
+        .map_err(|_| bn_tensor::Error::NotContiguous { op }.into())
+}
+
+impl<T: Scalar> Layer<T> for Affine<T> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        if input.size() != self.w.nrows() {
+            return Err(Error::shape("Affine", &[self.w.nrows()], &[input.size()]));
+        }
+        Ok(Shape::Flat(self.w.ncols()))
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: Mode,
+        y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        self.outputs(x, y)
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        self.outputs(x, y)
+    }
+
+    fn backward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        self.gradients(x, dout, dx)
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
+        visitor(Param {
+            name: "weight",
+            kind: Kind::Weight,
+            shape: self.w.shape(),
+            value: self.w.as_slice().unwrap_or_default(),
+            grad: self.dw.as_slice().unwrap_or_default(),
+        });
+        if let Some(b) = &self.b {
+            visitor(Param {
+                name: "bias",
+                kind: Kind::Bias,
+                shape: b.shape(),
+                value: b.as_slice().unwrap_or_default(),
+                grad: self.db.as_slice().unwrap_or_default(),
+            });
+        }
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+        let shape = [self.w.nrows(), self.w.ncols()];
+        visitor(ParamMut {
+            name: "weight",
+            kind: Kind::Weight,
+            shape: &shape,
+            value: self.w.as_slice_mut().unwrap_or_default(),
+            grad: self.dw.as_slice().unwrap_or_default(),
+        });
+        if let Some(b) = &mut self.b {
+            visitor(ParamMut {
+                name: "bias",
+                kind: Kind::Bias,
+                shape: &shape[1..],
+                value: b.as_slice_mut().unwrap_or_default(),
+                grad: self.db.as_slice().unwrap_or_default(),
+            });
+        }
+    }
+}

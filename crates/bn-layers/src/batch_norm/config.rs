@@ -1,0 +1,158 @@
+use crate::{Error, error::check_setting};
+
+/// How running statistics follow the batches. Frameworks call all of these "momentum" and mean
+/// opposite things by the number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RunningAverage {
+    /// `running = m·running + (1 − m)·batch`: the book (0.9) and Keras (0.99) *keep* the share m.
+    Keep(f64),
+    /// `running = (1 − m)·running + m·batch`: PyTorch *adds* the share m (0.1).
+    Add(f64),
+    /// `running` is the plain average over all batches seen: the paper, and PyTorch with
+    /// `momentum=None`.
+    Cumulative,
+}
+
+impl RunningAverage {
+    /// The share of the next batch, after `updates` batches.
+    pub(crate) fn share(self, updates: u64) -> f64 {
+        match self {
+            Self::Keep(momentum) => 1.0 - momentum,
+            Self::Add(momentum) => momentum,
+            Self::Cumulative => 1.0 / (updates as f64 + 1.0),
+        }
+    }
+}
+
+/// Which Batch Normalization. Frameworks disagree on each of these; a preset names a whole set.
+///
+/// | | [`book`](Self::book) (default) | [`paper`](Self::paper) | [`pytorch`](Self::pytorch) | [`keras`](Self::keras) |
+/// |---|---|---|---|---|
+/// | `running` | `Keep(0.9)` | `Cumulative` | `Add(0.1)` | `Keep(0.99)` |
+/// | `eps` | 1e-6 | 1e-5 | 1e-5 | 1e-3 |
+/// | running variance | biased | unbiased | unbiased | biased |
+/// | it starts at | 0 | 1 | 1 | 1 |
+///
+/// The batch itself is always normalised by its biased variance.
+///
+/// ```
+/// use bn_layers::BatchNormConfig;
+/// let config = BatchNormConfig { eps: 1e-3, ..BatchNormConfig::pytorch() };
+/// assert!(config.unbiased_running_var);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchNormConfig {
+    /// How the running statistics follow the batches.
+    pub running: RunningAverage,
+    /// Added to the variance before the square root; greater than 0.
+    pub eps: f64,
+    /// Whether the running variance follows the batch's unbiased variance, `Σ(x − μ)²/(N − 1)`.
+    pub unbiased_running_var: bool,
+    /// Where the running variance starts. From 0 it underestimates by `1 − 0.9ᵗ` after t updates.
+    pub initial_running_var: f64,
+    /// Whether there are gamma and beta to learn. Without, `y = xn`.
+    pub affine: bool,
+    /// Whether running statistics are kept. Without, evaluation normalises by its own batch.
+    pub track_running_stats: bool,
+}
+
+impl BatchNormConfig {
+    /// *Deep Learning from Scratch*, `common/layers.py`:
+    ///
+    /// ```text
+    /// running_mean = 0.9·running_mean + 0.1·mu        starts at 0
+    /// running_var  = 0.9·running_var  + 0.1·var       starts at 0, var biased, eps = 10e-7
+    /// ```
+    pub fn book() -> Self {
+        Self {
+            running: RunningAverage::Keep(0.9),
+            eps: 1e-6,
+            unbiased_running_var: false,
+            initial_running_var: 0.0,
+            affine: true,
+            track_running_stats: true,
+        }
+    }
+
+    /// arXiv:1502.03167, Algorithm 2, whose population statistics are averages over batches:
+    ///
+    /// ```text
+    /// E[x]   = average of mu
+    /// Var[x] = average of N/(N − 1)·var
+    /// ```
+    ///
+    /// The paper leaves eps open; this takes 1e-5.
+    pub fn paper() -> Self {
+        Self {
+            running: RunningAverage::Cumulative,
+            eps: 1e-5,
+            unbiased_running_var: true,
+            initial_running_var: 1.0,
+            ..Self::book()
+        }
+    }
+
+    /// `torch.nn.BatchNorm1d` and `BatchNorm2d`:
+    ///
+    /// ```text
+    /// running_mean = 0.9·running_mean + 0.1·mu               starts at 0
+    /// running_var  = 0.9·running_var  + 0.1·N/(N − 1)·var    starts at 1, eps = 1e-5
+    /// ```
+    pub fn pytorch() -> Self {
+        Self {
+            running: RunningAverage::Add(0.1),
+            eps: 1e-5,
+            unbiased_running_var: true,
+            initial_running_var: 1.0,
+            ..Self::book()
+        }
+    }
+
+    /// `keras.layers.BatchNormalization`:
+    ///
+    /// ```text
+    /// moving_mean     = 0.99·moving_mean     + 0.01·mu       starts at 0
+    /// moving_variance = 0.99·moving_variance + 0.01·var      starts at 1, var biased, eps = 1e-3
+    /// ```
+    pub fn keras() -> Self {
+        Self {
+            running: RunningAverage::Keep(0.99),
+            eps: 1e-3,
+            initial_running_var: 1.0,
+            ..Self::book()
+        }
+    }
+
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`].
+    pub fn check(&self) -> Result<(), Error> {
+        let positive = self.eps.is_finite() && self.eps > 0.0;
+        check_setting("eps", "a finite number above 0", self.eps, positive)?;
+        let var = self.initial_running_var;
+        let passes = var.is_finite() && var >= 0.0;
+        check_setting(
+            "initial_running_var",
+            "a finite number, 0 or more",
+            var,
+            passes,
+        )?;
+        if let RunningAverage::Keep(m) | RunningAverage::Add(m) = self.running {
+            let passes = (0.0..=1.0).contains(&m);
+            check_setting(
+                "the running average's momentum",
+                "between 0 and 1",
+                m,
+                passes,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for BatchNormConfig {
+    fn default() -> Self {
+        Self::book()
+    }
+}

@@ -1,0 +1,363 @@
+use super::BatchNormConfig;
+use crate::{Error, order::in_order};
+use bn_tensor::{Moments, Scalar, Scratch, channel_affine, channel_combine, channel_sum_and_dot};
+use ndarray::{Array1, ArrayView1, ArrayView3, ArrayViewMut3};
+
+/// Running mean and variance, which a caller owns and [`batch_norm_train`] moves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningStats<T> {
+    /// Running mean of each channel, `(C)`; starts at 0.
+    pub mean: Array1<T>,
+    /// Running variance of each channel, `(C)`.
+    pub var: Array1<T>,
+    /// How many batches have moved them.
+    pub updates: u64,
+}
+
+impl<T: Scalar> RunningStats<T> {
+    /// Before the first batch.
+    pub fn new(channels: usize, config: &BatchNormConfig) -> Self {
+        Self {
+            mean: Array1::zeros(channels),
+            var: Array1::from_elem(channels, T::from_f64(config.initial_running_var)),
+            updates: 0,
+        }
+    }
+
+    /// `running += share·(batch − running)`, for the mean and the variance.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when `batch` has other channels, or fewer values than the variance needs.
+    pub fn update(&mut self, batch: &Moments, config: &BatchNormConfig) -> Result<(), Error> {
+        if batch.channels() != self.mean.len() || self.mean.len() != self.var.len() {
+            let (expected, got) = ([self.mean.len()], [batch.channels()]);
+            return Err(Error::shape("RunningStats::update", &expected, &got));
+        }
+        let share = config.running.share(self.updates);
+        let moved = |r: &mut T, b: f64| *r = T::from_f64(r.as_f64() * (1.0 - share) + b * share);
+        if config.unbiased_running_var {
+            let var = batch.unbiased_variance()?;
+            self.var.iter_mut().zip(var).for_each(|(r, b)| moved(r, b));
+        } else {
+            let var = batch.variance()?;
+            self.var.iter_mut().zip(var).for_each(|(r, b)| moved(r, b));
+        }
+        let mean = self.mean.iter_mut().zip(batch.mean());
+        mean.for_each(|(r, &b)| moved(r, b));
+        self.updates += 1;
+        Ok(())
+    }
+}
+
+/// What a forward pass leaves for its backward pass; its memory is kept from batch to batch.
+///
+/// Per-channel figures are held in double precision, so that what is done once per channel costs
+/// no digits; what is done once per value runs in `T`.
+#[derive(Debug, Clone)]
+pub struct BatchNormCache<T> {
+    moments: Moments,
+    inv_std: Vec<f64>, // (C): 1/√(var + eps)
+    center: Vec<T>,    // (C): mu, rounded to T
+    residue: Vec<f64>, // (C): mu − center, what that rounding lost
+    p: Vec<T>,         // (C): coefficients of the pass under way
+    q: Vec<T>,
+    r: Vec<T>,
+    sums: Vec<f64>, // (2·C)
+    scratch: Scratch,
+    shape: (usize, usize, usize), // of the last forward pass
+    of_batch: bool,               // whether it normalised by the batch's own statistics
+}
+
+impl<T: Scalar> Default for BatchNormCache<T> {
+    fn default() -> Self {
+        Self {
+            moments: Moments::default(),
+            inv_std: Vec::new(),
+            center: Vec::new(),
+            residue: Vec::new(),
+            p: Vec::new(),
+            q: Vec::new(),
+            r: Vec::new(),
+            sums: Vec::new(),
+            scratch: Scratch::default(),
+            shape: (0, 0, 0),
+            of_batch: false,
+        }
+    }
+}
+
+impl<T: Scalar> BatchNormCache<T> {
+    /// Count, mean and squared deviations of the last batch that was normalised by its own;
+    /// `None` when the last forward pass was [`batch_norm_eval`], or there was none.
+    pub fn moments(&self) -> Option<&Moments> {
+        self.of_batch.then_some(&self.moments)
+    }
+
+    fn resize(&mut self, channels: usize) {
+        for values in [&mut self.inv_std, &mut self.residue] {
+            values.resize(channels, 0.0);
+        }
+        for values in [&mut self.center, &mut self.p, &mut self.q, &mut self.r] {
+            values.resize(channels, T::zero());
+        }
+        self.sums.resize(2 * channels, 0.0);
+    }
+
+    fn set_center(&mut self, c: usize, mu: f64) {
+        self.center[c] = T::from_f64(mu);
+        self.residue[c] = mu - self.center[c].as_f64();
+    }
+}
+
+/// Normalises each channel of `x: (outer, C, inner)` by the batch's own mean and variance, writes
+/// `y` of the same shape, and moves `running`, if given, by the batch (arXiv:1502.03167,
+/// Algorithm 1).
+///
+/// ```text
+/// mu  = E[x]                 (C)
+/// var = E[(x − mu)²]         (C)
+/// xn  = (x − mu)/√(var + eps)
+/// y   = gamma·xn + beta
+/// ```
+///
+/// Without gamma it is 1, without beta it is 0; `(C)` each. A NaN in a channel makes that whole
+/// channel NaN. The naive form is [`naive::batch_norm_train`](crate::naive::batch_norm_train).
+///
+/// ```
+/// use bn_layers::{BatchNormCache, BatchNormConfig, RunningStats, batch_norm_train};
+/// use ndarray::{Array2, Axis, array};
+///
+/// let x = array![[1.0, 10.0], [3.0, 30.0]]; // (N, D)
+/// let (gamma, beta) = (array![1.0, 2.0], array![0.0, 5.0]); // the caller's own
+/// let config = BatchNormConfig::book();
+/// let mut running = RunningStats::new(2, &config);
+/// let mut cache = BatchNormCache::default();
+/// let mut y = Array2::<f64>::zeros(x.dim());
+/// batch_norm_train(
+///     x.view().insert_axis(Axis(2)), // (N, D, 1)
+///     Some(gamma.view()),
+///     Some(beta.view()),
+///     Some(&mut running),
+///     &config,
+///     &mut cache,
+///     y.view_mut().insert_axis(Axis(2)),
+/// )?;
+/// assert!((y[[0, 0]] - -1.0).abs() < 1e-6 && (y[[1, 1]] - 7.0).abs() < 1e-6);
+/// assert!((running.mean[0] - 0.2).abs() < 1e-15); // 0.9·0 + 0.1·2
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::TooFewValues`] for fewer than two values per channel, [`Error::EmptyBatch`],
+/// [`Error::Tensor`] for shapes that do not fit. Then nothing of the caller's has changed.
+pub fn batch_norm_train<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    running: Option<&mut RunningStats<T>>,
+    config: &BatchNormConfig,
+    cache: &mut BatchNormCache<T>,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
+    config.check()?;
+    let (outer, channels, inner) = x.dim();
+    check_count(outer, inner)?;
+    check_forward(x.dim(), &gamma, &beta, y.dim())?;
+    in_order("batch_norm_train", &y.view())?;
+    if let Some(running) = &running {
+        check_channels(channels, running.mean.len())?;
+        check_channels(channels, running.var.len())?;
+    }
+
+    cache.moments.measure(x)?;
+    cache.of_batch = true;
+    cache.shape = x.dim();
+    cache.resize(channels);
+    for c in 0..channels {
+        let mu = cache.moments.mean()[c];
+        let var = cache.moments.m2()[c] / cache.moments.count() as f64;
+        cache.inv_std[c] = 1.0 / (var + config.eps).sqrt();
+        cache.set_center(c, mu);
+    }
+    normalize(x, gamma, beta, cache, y)?;
+    if let Some(running) = running {
+        running.update(&cache.moments, config)?;
+    }
+    Ok(())
+}
+
+/// Normalises each channel of `x: (outer, C, inner)` by given statistics, writes `y` of the same
+/// shape, and keeps in `cache` what a backward pass needs.
+///
+/// ```text
+/// y = gamma·(x − running_mean)/√(running_var + eps) + beta
+/// ```
+///
+/// # Errors
+/// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit.
+pub fn batch_norm_eval<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    running: &RunningStats<T>,
+    config: &BatchNormConfig,
+    cache: &mut BatchNormCache<T>,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
+    let (outer, channels, inner) = x.dim();
+    if outer * inner == 0 {
+        let layer = "BatchNormalization";
+        return Err(Error::EmptyBatch { layer });
+    }
+    check_forward(x.dim(), &gamma, &beta, y.dim())?;
+    check_channels(channels, running.mean.len())?;
+    check_channels(channels, running.var.len())?;
+    cache.shape = x.dim();
+    cache.of_batch = false;
+    cache.resize(channels);
+    for c in 0..channels {
+        cache.inv_std[c] = 1.0 / (running.var[c].as_f64() + config.eps).sqrt();
+        cache.set_center(c, running.mean[c].as_f64());
+    }
+    normalize(x, gamma, beta, cache, y)
+}
+
+/// `y = (x − center)·scale + shift`, where the shift makes up for the rounding of the center.
+fn normalize<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    cache: &mut BatchNormCache<T>,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
+    for c in 0..cache.center.len() {
+        let (gamma, beta) = (at(&gamma, c, 1.0), at(&beta, c, 0.0));
+        let scale = gamma * cache.inv_std[c];
+        cache.p[c] = T::from_f64(scale);
+        cache.q[c] = T::from_f64(beta - cache.residue[c] * scale);
+    }
+    channel_affine(x, &cache.center, &cache.p, &cache.q, y)?;
+    Ok(())
+}
+
+/// The gradients of the last forward pass, [`batch_norm_train`] or [`batch_norm_eval`], whose `x`
+/// and `cache` are handed in again: for `dout` of the shape of `x`, writes `dgamma` and `dbeta`,
+/// `(C)`, and `dx`, where they are wanted.
+///
+/// ```text
+/// dbeta  = Σ dout
+/// dgamma = Σ dout·xn
+/// dx     = gamma/√(var + eps)·(dout − dbeta/N − xn·dgamma/N)     after batch_norm_train
+/// dx     = gamma/√(var + eps)·dout                               after batch_norm_eval
+/// ```
+///
+/// with N values per channel: the chain rule of the book's backward, its sums collected
+/// (arXiv:1502.03167, section 3).
+///
+/// # Errors
+/// [`Error::NoForward`] when the last forward pass had another shape, [`Error::Tensor`] for shapes
+/// that do not fit.
+pub fn batch_norm_backward<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    dout: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    cache: &mut BatchNormCache<T>,
+    dgamma: Option<&mut [T]>,
+    dbeta: Option<&mut [T]>,
+    dx: Option<ArrayViewMut3<'_, T>>,
+) -> Result<(), Error> {
+    const OP: &str = "batch_norm_backward";
+    if x.dim() != cache.shape {
+        return Err(Error::NoForward {
+            layer: "BatchNormalization",
+            expected: cache.shape.0,
+            got: x.dim().0,
+        });
+    }
+    let channels = x.dim().1;
+    let wanted = dgamma.as_ref().map(|d| d.len());
+    for len in wanted.into_iter().chain(dbeta.as_ref().map(|d| d.len())) {
+        check_channels(channels, len)?;
+    }
+    if let Some(gamma) = &gamma {
+        check_channels(channels, gamma.len())?;
+    }
+    if let Some(dx) = &dx
+        && dx.dim() != x.dim()
+    {
+        return Err(Error::shape(OP, x.shape(), dx.shape()));
+    }
+
+    channel_sum_and_dot(x, &cache.center, dout, &mut cache.sums, &mut cache.scratch)?;
+    // Σ dout·(x − mu), from Σ dout·(x − center).
+    let (dbeta_sum, dot) = cache.sums.split_at_mut(channels);
+    for c in 0..channels {
+        dot[c] -= cache.residue[c] * dbeta_sum[c];
+    }
+    if let Some(dgamma) = dgamma {
+        for c in 0..channels {
+            dgamma[c] = T::from_f64(dot[c] * cache.inv_std[c]);
+        }
+    }
+    if let Some(dbeta) = dbeta {
+        for c in 0..channels {
+            dbeta[c] = T::from_f64(dbeta_sum[c]);
+        }
+    }
+    let Some(dx) = dx else { return Ok(()) };
+    // dx = p·dout + q·(x − center) + r
+    for c in 0..channels {
+        let inv_std = cache.inv_std[c];
+        let p = at(&gamma, c, 1.0) * inv_std;
+        let (q, r) = if cache.of_batch {
+            let n = cache.moments.count() as f64;
+            let q = -p * inv_std * inv_std * dot[c] / n;
+            (q, -p * dbeta_sum[c] / n - q * cache.residue[c])
+        } else {
+            (0.0, 0.0)
+        };
+        cache.p[c] = T::from_f64(p);
+        cache.q[c] = T::from_f64(q);
+        cache.r[c] = T::from_f64(r);
+    }
+    let coefficients = [&cache.p[..], &cache.q, &cache.r];
+    channel_combine(x, &cache.center, dout, coefficients, dx)?;
+    Ok(())
+}
+
+fn at<T: Scalar>(values: &Option<ArrayView1<'_, T>>, c: usize, otherwise: f64) -> f64 {
+    values.as_ref().map_or(otherwise, |v| v[c].as_f64())
+}
+
+/// Batch statistics need two values per channel.
+pub(crate) fn check_count(outer: usize, inner: usize) -> Result<(), Error> {
+    let layer = "BatchNormalization";
+    match outer * inner {
+        0 => Err(Error::EmptyBatch { layer }),
+        1 => Err(Error::TooFewValues { layer, got: 1 }),
+        _ => Ok(()),
+    }
+}
+
+fn check_channels(expected: usize, got: usize) -> Result<(), Error> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(Error::shape("BatchNormalization", &[expected], &[got]))
+}
+
+fn check_forward<T>(
+    x: (usize, usize, usize),
+    gamma: &Option<ArrayView1<'_, T>>,
+    beta: &Option<ArrayView1<'_, T>>,
+    y: (usize, usize, usize),
+) -> Result<(), Error> {
+    for v in [gamma, beta].into_iter().flatten() {
+        check_channels(x.1, v.len())?;
+    }
+    if x != y {
+        let shape = |(o, c, i)| [o, c, i];
+        return Err(Error::shape("BatchNormalization", &shape(x), &shape(y)));
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+use crate::Error;
+
+/// Where the channels are in a batch, and so which values share a mean and a variance.
+///
+/// | | 2-D `(N, C)` | 4-D | seen as `(outer, channels, inner)` |
+/// |---|---|---|---|
+/// | `ChannelsLast` (default) | per column | `(N, H, W, C)`, per channel | `(N·H·W, C, 1)` |
+/// | `ChannelsFirst` | per column | `(N, C, H, W)`, per channel | `(N, C, H·W)` |
+/// | `PerPosition` | per column | any, per position: the book's | `(N, rest, 1)` |
+///
+/// For `PerPosition` the number of channels is the number of values in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Layout {
+    /// A pixel's channels stand side by side, as in Keras and inside this library's networks.
+    #[default]
+    ChannelsLast,
+    /// A channel's pixels stand side by side, as in PyTorch and in the book.
+    ChannelsFirst,
+    /// Every position of an image has statistics of its own: what the book's BatchNormalization
+    /// does with a 4-D input, which it flattens to `(N, C·H·W)`.
+    PerPosition,
+}
+
+impl Layout {
+    /// `(outer, channels, inner)` of a batch of shape `shape` with `channels` channels.
+    pub(crate) fn view(
+        self,
+        channels: usize,
+        shape: &[usize],
+    ) -> Result<(usize, usize, usize), Error> {
+        let refuse = |expected: &[usize]| Err(Error::shape("BatchNormalization", expected, shape));
+        match *shape {
+            [n, d] => self.view_rows(channels, n, d),
+            [n, a, b, c] if self == Self::ChannelsLast => {
+                if c != channels {
+                    return refuse(&[n, a, b, channels]);
+                }
+                Ok((n * a * b, channels, 1))
+            }
+            [n, c, a, b] if self == Self::ChannelsFirst => {
+                if c != channels {
+                    return refuse(&[n, channels, a, b]);
+                }
+                Ok((n, channels, a * b))
+            }
+            [n, ref rest @ ..] if self == Self::PerPosition && !rest.is_empty() => {
+                if rest.iter().product::<usize>() != channels {
+                    return refuse(&[n, channels]);
+                }
+                Ok((n, channels, 1))
+            }
+            _ => refuse(&[0, channels]),
+        }
+    }
+
+    /// [`view`](Self::view) of `n` rows of `d` values, which may be flattened images.
+    pub(crate) fn view_rows(
+        self,
+        channels: usize,
+        n: usize,
+        d: usize,
+    ) -> Result<(usize, usize, usize), Error> {
+        let whole = match self {
+            Self::PerPosition => d == channels,
+            Self::ChannelsLast | Self::ChannelsFirst => {
+                d > 0 && channels > 0 && d.is_multiple_of(channels)
+            }
+        };
+        if !whole {
+            return Err(Error::shape("BatchNormalization", &[n, channels], &[n, d]));
+        }
+        Ok(match self {
+            Self::ChannelsLast => (n * (d / channels), channels, 1),
+            Self::ChannelsFirst => (n, channels, d / channels),
+            Self::PerPosition => (n, channels, 1),
+        })
+    }
+}

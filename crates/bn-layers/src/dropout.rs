@@ -1,0 +1,249 @@
+use crate::{
+    Error, Layer, Mode, Shape,
+    error::check_setting,
+    layer::{expect_rows, expect_shape},
+    order::{in_order, in_order_mut},
+};
+use bn_tensor::{Scalar, fill_pieces, map, zip_map};
+use ndarray::{ArrayView2, ArrayViewMut2};
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Values of the mask that one generator draws: the mask does not depend on the threads.
+const PIECE: usize = 1 << 14;
+
+/// Sets each value to zero with probability `ratio` (arXiv:1207.0580; the book's `Dropout`,
+/// `common/layers.py`).
+///
+/// | | Train, BatchStats | Eval |
+/// |---|---|---|
+/// | inverted ([`Dropout::new`], as PyTorch and Keras) | `y = x·mask/(1 − ratio)` | `y = x` |
+/// | the book's ([`Dropout::book`]) | `y = x·mask` | `y = x·(1 − ratio)` |
+///
+/// Shapes: any `(N, D)`. The k-th mask follows from the seed and k alone. While
+/// [`hold_draws`](Layer::hold_draws) is on, forward passes repeat one mask.
+///
+/// ```
+/// use bn_layers::{Dropout, Layer, Mode};
+/// use ndarray::Array2;
+/// let x = Array2::<f32>::ones((100, 100));
+/// let mut dropout = Dropout::new(0.5, 7)?;
+/// let y = dropout.forward(x.view(), Mode::Train)?;
+/// assert!(y.iter().all(|&v| v == 0.0 || v == 2.0));
+/// assert_eq!(dropout.forward(x.view(), Mode::Eval)?, x);
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`]; [`Error::NoForward`] for a
+/// backward pass of another shape than the forward pass before it.
+#[derive(Debug, Clone)]
+pub struct Dropout<T> {
+    ratio: f64,
+    kept: f64,       // what a kept value is multiplied by in training
+    evaluation: f64, // what every value is multiplied by in evaluation
+    seed: u64,
+    draws: u64,
+    mask: Vec<T>, // (N·D): 0 or `kept`; of the last forward pass
+    hold: bool,
+}
+
+impl<T: Scalar> Dropout<T> {
+    /// Inverted dropout: scales in training, so that evaluation is the identity.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
+    pub fn new(ratio: f64, seed: u64) -> Result<Self, Error> {
+        let ratio = checked(ratio)?;
+        Ok(Self::with(ratio, 1.0 / (1.0 - ratio), 1.0, seed))
+    }
+
+    /// The book's dropout: scales in evaluation.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
+    pub fn book(ratio: f64, seed: u64) -> Result<Self, Error> {
+        let ratio = checked(ratio)?;
+        Ok(Self::with(ratio, 1.0, 1.0 - ratio, seed))
+    }
+
+    fn with(ratio: f64, kept: f64, evaluation: f64, seed: u64) -> Self {
+        Self {
+            ratio,
+            kept,
+            evaluation,
+            seed,
+            draws: 0,
+            mask: Vec::new(),
+            hold: false,
+        }
+    }
+
+    /// The seed, and how many masks were drawn from it: the whole state of the generator.
+    pub fn state(&self) -> (u64, u64) {
+        (self.seed, self.draws)
+    }
+
+    fn draw(&mut self, len: usize) {
+        if self.hold && self.mask.len() == len && self.draws > 0 {
+            return;
+        }
+        let (seed, draw) = (self.seed, self.draws);
+        let kept = T::from_f64(self.kept);
+        let threshold = (self.ratio * 2f64.powi(32)) as u32; // of 2³² equally likely draws
+        self.mask.resize(len, T::zero());
+        fill_pieces(&mut self.mask, PIECE, |i, piece| {
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(mixed(mixed(seed, draw), i as u64));
+            for pair in piece.chunks_mut(2) {
+                let bits = rng.next_u64();
+                for (m, bits) in pair.iter_mut().zip([bits as u32, (bits >> 32) as u32]) {
+                    *m = if bits < threshold { T::zero() } else { kept };
+                }
+            }
+        });
+        self.draws += 1;
+    }
+}
+
+fn checked(ratio: f64) -> Result<f64, Error> {
+    let passes = (0.0..1.0).contains(&ratio);
+    check_setting("the dropout ratio", "at least 0 and below 1", ratio, passes)?;
+    Ok(ratio)
+}
+
+/// A number that depends on both, well spread (the finalizer of SplitMix64).
+fn mixed(a: u64, b: u64) -> u64 {
+    let z = a ^ b.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl<T: Scalar> Layer<T> for Dropout<T> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        Ok(input)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mode: Mode,
+        mut y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        expect_rows("Dropout", x.nrows())?;
+        expect_shape("Dropout", x.dim(), &y.view())?;
+        let (x, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
+        if mode == Mode::Eval {
+            self.mask.clear();
+            self.mask.resize(x.len(), T::from_f64(self.evaluation));
+        } else {
+            self.draw(x.len());
+        }
+        zip_map(x, &self.mask, y, |x, m| x * m)?;
+        Ok(())
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        expect_rows("Dropout", x.nrows())?;
+        expect_shape("Dropout", x.dim(), &y.view())?;
+        let scale = T::from_f64(self.evaluation);
+        let y = in_order_mut("Dropout", &mut y)?;
+        map(in_order("Dropout", &x)?, y, |x| x * scale)?;
+        Ok(())
+    }
+
+    fn backward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        const OP: &str = "Dropout::backward";
+        expect_shape(OP, x.dim(), &dout)?;
+        if self.mask.len() != x.len() {
+            return Err(Error::NoForward {
+                layer: "Dropout",
+                expected: self.mask.len() / x.ncols().max(1),
+                got: x.nrows(),
+            });
+        }
+        let Some(mut dx) = dx else { return Ok(()) };
+        expect_shape(OP, x.dim(), &dx.view())?;
+        let dx = in_order_mut(OP, &mut dx)?;
+        zip_map(in_order(OP, &dout)?, &self.mask, dx, |dout, m| dout * m)?;
+        Ok(())
+    }
+
+    fn hold_draws(&mut self, hold: bool) {
+        self.hold = hold;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    fn ones() -> Array2<f64> {
+        Array2::ones((300, 101))
+    }
+
+    #[test]
+    fn drops_the_ratio_and_keeps_the_mean() {
+        for ratio in [0.0, 0.2, 0.5, 0.9] {
+            let y = Dropout::new(ratio, 3).unwrap();
+            let y = { y }.forward(ones().view(), Mode::Train).unwrap();
+            let dropped = y.iter().filter(|&&v| v == 0.0).count() as f64 / y.len() as f64;
+            // Five standard errors of a share of 30,300.
+            let tolerance = 5.0 * (ratio * (1.0 - ratio) / 30_300.0f64).sqrt();
+            assert!((dropped - ratio).abs() <= tolerance, "{ratio}: {dropped}");
+        }
+    }
+
+    #[test]
+    fn the_books_form_scales_at_evaluation() {
+        let mut dropout = Dropout::book(0.25, 3).unwrap();
+        let y = dropout.forward(ones().view(), Mode::Train).unwrap();
+        assert!(y.iter().all(|&v| v == 0.0 || v == 1.0));
+        let y = dropout.forward(ones().view(), Mode::Eval).unwrap();
+        assert!(y.iter().all(|&v| v == 0.75));
+        let mut z = ones();
+        dropout
+            .eval_into(ones().view(), z.view_mut(), &mut Vec::new())
+            .unwrap();
+        assert_eq!(y, z);
+    }
+
+    #[test]
+    fn masks_change_unless_held_and_repeat_with_the_seed() {
+        let mut a = Dropout::new(0.5, 3).unwrap();
+        let first = a.forward(ones().view(), Mode::Train).unwrap();
+        let second = a.forward(ones().view(), Mode::Train).unwrap();
+        assert_ne!(first, second);
+        a.hold_draws(true);
+        assert_eq!(a.forward(ones().view(), Mode::BatchStats).unwrap(), second);
+        let dx = a.backward(ones().view(), second.view(), ones().view());
+        assert_eq!(dx.unwrap(), second);
+
+        let mut b = Dropout::new(0.5, 3).unwrap();
+        assert_eq!(b.forward(ones().view(), Mode::Train).unwrap(), first);
+        let mut c = Dropout::new(0.5, 4).unwrap();
+        assert_ne!(c.forward(ones().view(), Mode::Train).unwrap(), first);
+    }
+
+    #[test]
+    fn bad_input_is_refused() {
+        for ratio in [-0.1, 1.0, f64::NAN] {
+            assert!(Dropout::<f32>::new(ratio, 0).is_err());
+        }
+        let mut dropout = Dropout::new(0.5, 3).unwrap();
+        let error = dropout.backward(ones().view(), ones().view(), ones().view());
+        assert!(matches!(error, Err(Error::NoForward { .. })));
+    }
+}

@@ -1,0 +1,26 @@
+use crate::Activation;
+use bn_tensor::Scalar;
+
+/// `y = tanh(x)`, `dx = dout·(1 − y²)`.
+///
+/// Shapes: any `(N, D)`. Train and Eval are the same.
+///
+/// ```
+/// use bn_layers::{Layer, Mode, Tanh};
+/// let y = Tanh.forward(ndarray::array![[0.0, 100.0]].view(), Mode::Train)?;
+/// assert_eq!(y, ndarray::array![[0.0, 1.0]]);
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tanh;
+
+impl Activation for Tanh {
+    #[inline(always)]
+    fn value<T: Scalar>(&self, x: T) -> T {
+        x.tanh()
+    }
+    #[inline(always)]
+    fn derivative<T: Scalar>(&self, y: T) -> T {
+        T::one() - y * y
+    }
+}
