@@ -1,1 +1,61 @@
-//! bn
+//! Train networks with Batch Normalization on the CPU.
+//!
+//! # The design decision
+//!
+//! **Four crates in strict layers, and this thin facade over them.** Depend on the one that you
+//! need: no crate knows a higher one.
+//!
+//! | module | crate | what it has |
+//! |---|---|---|
+//! | [`tensor`] | `bn-tensor` | matrix products through a BLAS, stable column means and variances, element-wise kernels |
+//! | [`layers`] | `bn-layers` | BatchNormalization and the layers around it, initialisation, a gradient check |
+//! | [`net`] | `bn-net` | networks, losses, optimizers, schedules, a trainer |
+//! | [`data`] | `bn-data` | MNIST, Fashion-MNIST, embedded digits, IDX files, mini-batches |
+//!
+//! The names are those of the book *Deep Learning from Scratch*.
+//!
+//! ```
+//! use bn::{Digits, Network, Sgd, SoftmaxWithLoss, Trainer};
+//!
+//! let (train, test) = Digits::load()?.into_parts();
+//! let mut network = Network::builder(64)
+//!     .affine(50).batch_norm().relu()
+//!     .affine(10)
+//!     .build(42)?;
+//! let history = Trainer::new(50).epochs(5).seed(42).fit(
+//!     &mut network,
+//!     &mut SoftmaxWithLoss::new(),
+//!     &mut Sgd::new(0.1)?,
+//!     &train,
+//!     Some(&test),
+//! )?;
+//! assert!(history.last().unwrap().test_accuracy.unwrap() > 0.85);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it does |
+//! |---|---|---|
+//! | `openblas` | yes | the system's OpenBLAS for matrix products |
+//! | `lapack` | yes | orthogonal initialisation, PCA and ZCA whitening |
+//! | `parallel` | yes | threads, through rayon |
+//! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
+//!
+//! Without any of them the library is pure Rust and single-threaded.
+
+pub use bn_data as data;
+pub use bn_layers as layers;
+pub use bn_net as net;
+pub use bn_tensor as tensor;
+
+pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling};
+pub use bn_layers::{
+    Affine, BatchNormConfig, BatchNormalization, Dropout, GradientCheck, Identity, Init, Layer,
+    LeakyRelu, Mode, Relu, Sigmoid, Tanh,
+};
+pub use bn_net::{
+    AdaGrad, Adam, AdamW, IdentityWithLoss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
+    Network, Optimizer, RmsProp, Schedule, Sgd, SoftmaxWithLoss, Targets, Trainer,
+};
+pub use bn_tensor::{Moments, Pool};

@@ -1,5 +1,6 @@
 use crate::{
     Error, Init, Kind, Layer, Mode, Param, ParamMut, Shape,
+    error::check_setting,
     layer::{expect_rows, expect_shape},
     order::{in_order, in_order_mut},
 };
@@ -15,6 +16,9 @@ use rand::Rng;
 /// dW = xᵀ·dout
 /// db = Σₙ dout
 /// ```
+///
+/// With a [weight decay](Self::with_weight_decay) of λ, as the book's networks have it, the loss
+/// gains `λ/2·ΣW²` and `dW` gains `λ·W`.
 ///
 /// Train and Eval are the same. An input of four dimensions is flattened to `(N, D)`, and its
 /// gradient comes back in the input's shape, as in the book. PyTorch stores `W` transposed.
@@ -43,7 +47,8 @@ pub struct Affine<T> {
     b: Option<Array1<T>>, // (E)
     dw: Array2<T>,        // (D, E)
     db: Array1<T>,        // (E), empty without a bias
-    sums: Vec<f64>,       // (E)
+    weight_decay: f64,
+    sums: Vec<f64>, // (E)
     scratch: Scratch,
 }
 
@@ -81,11 +86,28 @@ impl<T: Scalar> Affine<T> {
         Self::new(init.sample((inputs, outputs), rng)?, Array1::zeros(outputs))
     }
 
+    /// The same with a penalty of `λ/2·ΣW²` on its weights (the book's `weight_decay_lambda`).
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite λ.
+    pub fn with_weight_decay(mut self, lambda: f64) -> Result<Self, Error> {
+        let passes = lambda.is_finite() && lambda >= 0.0;
+        check_setting(
+            "the weight decay",
+            "a finite number, 0 or more",
+            lambda,
+            passes,
+        )?;
+        self.weight_decay = lambda;
+        Ok(self)
+    }
+
     fn with(w: Array2<T>, b: Option<Array1<T>>) -> Result<Self, Error> {
         in_order("Affine::new", &w.view())?;
         Ok(Self {
             dw: Array2::zeros(w.dim()),
             db: Array1::zeros(b.as_ref().map_or(0, Array1::len)),
+            weight_decay: 0.0,
             sums: vec![0.0; w.ncols()],
             scratch: Scratch::default(),
             w,
@@ -185,7 +207,11 @@ impl<T: Scalar> Affine<T> {
                 *db = T::from_f64(sum);
             }
         }
-        matmul_tn(x, dout, T::zero(), self.dw.view_mut())?;
+        let decay = T::from_f64(self.weight_decay);
+        if decay != T::zero() {
+            self.dw.assign(&self.w);
+        }
+        matmul_tn(x, dout, decay, self.dw.view_mut())?; // dW = xᵀ·dout + λ·W
         if let Some(dx) = dx {
             matmul_nt(dout, self.w.view(), T::zero(), dx)?;
         }
@@ -241,6 +267,14 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
         self.gradients(x, dout, dx)
+    }
+
+    fn penalty(&self) -> f64 {
+        if self.weight_decay == 0.0 {
+            return 0.0;
+        }
+        let squares: f64 = self.w.iter().map(|w| w.as_f64().powi(2)).sum();
+        0.5 * self.weight_decay * squares
     }
 
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {

@@ -46,6 +46,7 @@ pub struct Dropout<T> {
     draws: u64,
     mask: Vec<T>, // (N·D): 0 or `kept`; of the last forward pass
     hold: bool,
+    drew: bool, // whether the last forward pass drew a mask
 }
 
 impl<T: Scalar> Dropout<T> {
@@ -76,6 +77,7 @@ impl<T: Scalar> Dropout<T> {
             draws: 0,
             mask: Vec::new(),
             hold: false,
+            drew: false,
         }
     }
 
@@ -85,7 +87,8 @@ impl<T: Scalar> Dropout<T> {
     }
 
     fn draw(&mut self, len: usize) {
-        if self.hold && self.mask.len() == len && self.draws > 0 {
+        self.drew = !(self.hold && self.mask.len() == len && self.draws > 0);
+        if !self.drew {
             return;
         }
         let (seed, draw) = (self.seed, self.draws);
@@ -136,6 +139,7 @@ impl<T: Scalar> Layer<T> for Dropout<T> {
         if mode == Mode::Eval {
             self.mask.clear();
             self.mask.resize(x.len(), T::from_f64(self.evaluation));
+            self.drew = false;
         } else {
             self.draw(x.len());
         }
@@ -183,6 +187,10 @@ impl<T: Scalar> Layer<T> for Dropout<T> {
     fn hold_draws(&mut self, hold: bool) {
         self.hold = hold;
     }
+
+    fn forget_forward(&mut self) {
+        self.draws -= u64::from(std::mem::take(&mut self.drew));
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +234,8 @@ mod tests {
         let first = a.forward(ones().view(), Mode::Train).unwrap();
         let second = a.forward(ones().view(), Mode::Train).unwrap();
         assert_ne!(first, second);
+        Layer::<f64>::forget_forward(&mut a);
+        assert_eq!(a.forward(ones().view(), Mode::Train).unwrap(), second);
         a.hold_draws(true);
         assert_eq!(a.forward(ones().view(), Mode::BatchStats).unwrap(), second);
         let dx = a.backward(ones().view(), second.view(), ones().view());

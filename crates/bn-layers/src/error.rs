@@ -48,6 +48,12 @@ pub enum Error {
         /// What was asked for.
         what: &'static str,
     },
+    /// A layer made of others, such as a network, refused in words of its own.
+    #[error("{reason}")]
+    Nested {
+        /// Its words.
+        reason: String,
+    },
     /// LAPACK gave up, which it does for NaN or infinite input.
     #[error("{what}: LAPACK failed: {reason}")]
     Lapack {

@@ -45,6 +45,23 @@ impl Shape {
     }
 }
 
+impl From<usize> for Shape {
+    fn from(size: usize) -> Self {
+        Self::Flat(size)
+    }
+}
+
+impl From<(usize, usize, usize)> for Shape {
+    /// `(height, width, channels)`.
+    fn from((height, width, channels): (usize, usize, usize)) -> Self {
+        Self::Image {
+            height,
+            width,
+            channels,
+        }
+    }
+}
+
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -193,6 +210,15 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// A network runs its layers in [`Mode::BatchStats`] and calls this when the whole pass has
     /// come out finite.
     fn update_running(&mut self) {}
+
+    /// Takes the last forward pass back as far as it can be told later: a random layer repeats
+    /// its draw. A network calls this when a pass comes to nothing.
+    fn forget_forward(&mut self) {}
+
+    /// What the layer adds to the loss: the penalty of a weight decay.
+    fn penalty(&self) -> f64 {
+        0.0
+    }
 
     /// While held, a random layer repeats its last draw (for a gradient check).
     fn hold_draws(&mut self, hold: bool) {

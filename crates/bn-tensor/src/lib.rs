@@ -50,6 +50,6 @@ pub use elementwise::{
 pub use error::Error;
 pub use matmul::{matmul, matmul_nt, matmul_tn};
 pub use moments::Moments;
-pub use par::{Pool, threads};
+pub use par::{Pool, enter_pool, threads};
 pub use reduce::{Scratch, channel_sum, channel_sum_and_dot};
 pub use scalar::Scalar;

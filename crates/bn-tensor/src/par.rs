@@ -75,6 +75,20 @@ pub fn threads() -> usize {
     1
 }
 
+/// Runs `f` on a thread of the current pool: once around a computation of many parts, it costs one
+/// entrance instead of one for each. Inside a pool it is a plain call.
+///
+/// ```
+/// assert_eq!(bn_tensor::enter_pool(|| 2 + 2), 4);
+/// ```
+pub fn enter_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "parallel")]
+    if rayon::current_thread_index().is_none() && rayon::current_num_threads() > 1 {
+        return rayon::scope(|_| f());
+    }
+    f()
+}
+
 /// Runs both, at the same time where threads are free and `work` (elements touched) is worth it.
 pub(crate) fn join<A: Send, B: Send>(
     work: usize,

@@ -1,0 +1,195 @@
+use super::{Loss, Targets, check_backward};
+use crate::{Error, error::check_setting};
+use bn_tensor::Scalar;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Zip};
+
+/// Softmax and the cross-entropy error in one, for classification. The book's `SoftmaxWithLoss`
+/// (`common/layers.py`).
+///
+/// ```text
+/// y    = exp(x)/Σₖ exp(xₖ)                        x, y: (N, C)
+/// loss = Σₙ Σₖ −wₖ·tₙₖ·log(yₙₖ)/W                 W = Σₙ Σₖ wₖ·tₙₖ
+/// dx   = (y·Σₖ wₖ·tₖ − w·t)/W
+/// ```
+///
+/// Without class weights w is 1, and W is N for one-hot targets. `t` is the one-hot row of a label
+/// or a dense row of targets; with a [label smoothing](Self::with_label_smoothing) of ε it is
+/// `(1 − ε)·t + ε/C` (arXiv:1512.00567), while W keeps the unsmoothed `t`, as in
+/// `torch.nn.CrossEntropyLoss`.
+///
+/// `log y` is computed as `x − max − log Σ exp(x − max)`: logits of ±1e4 give the exact loss, and
+/// a probability of 0 a finite one, where the book adds 1e-7 to keep the logarithm finite.
+///
+/// ```
+/// use bn_net::{Loss, SoftmaxWithLoss};
+/// use ndarray::array;
+/// let logits = array![[0.0f32, 0.0], [1e4, -1e4]];
+/// let mut loss = SoftmaxWithLoss::new();
+/// let value = loss.forward(logits.view(), (&[0, 1][..]).into())?;
+/// assert_eq!(value, (2f64.ln() + 2e4) / 2.0);
+/// # Ok::<(), bn_net::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::LabelOutOfRange`], [`Error::Targets`].
+#[derive(Debug, Clone)]
+pub struct SoftmaxWithLoss<T> {
+    y: Array2<T>, // (N, C): the probabilities of the last forward pass
+    rows: usize,
+    label_smoothing: f64,
+    class_weights: Option<Vec<f64>>,
+    weight_sum: f64, // W of the last forward pass
+}
+
+impl<T: Scalar> Default for SoftmaxWithLoss<T> {
+    fn default() -> Self {
+        Self {
+            y: Array2::zeros((0, 0)),
+            rows: 0,
+            label_smoothing: 0.0,
+            class_weights: None,
+            weight_sum: 0.0,
+        }
+    }
+}
+
+impl<T: Scalar> SoftmaxWithLoss<T> {
+    /// The book's: no label smoothing, no class weights.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with the targets smoothed by ε.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless `0 ≤ ε ≤ 1`.
+    pub fn with_label_smoothing(mut self, epsilon: f64) -> Result<Self, Error> {
+        let passes = (0.0..=1.0).contains(&epsilon);
+        check_setting("the label smoothing", "between 0 and 1", epsilon, passes)?;
+        self.label_smoothing = epsilon;
+        Ok(self)
+    }
+
+    /// The same with a weight for each class, `(C)`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite weight.
+    pub fn with_class_weights(mut self, weights: Vec<f64>) -> Result<Self, Error> {
+        for &w in &weights {
+            let passes = w.is_finite() && w >= 0.0;
+            check_setting("a class weight", "a finite number, 0 or more", w, passes)?;
+        }
+        self.class_weights = Some(weights);
+        Ok(self)
+    }
+
+    fn weight(&self, class: usize) -> f64 {
+        self.class_weights.as_ref().map_or(1.0, |w| w[class])
+    }
+
+    /// The target of class `k` in row `n`, before smoothing.
+    fn target(t: Targets<'_, T>, n: usize, k: usize) -> f64 {
+        match t {
+            Targets::Labels(labels) => f64::from(u8::from(labels[n] == k)),
+            Targets::Dense(values) => values[[n, k]].as_f64(),
+        }
+    }
+
+    /// The same, smoothed and weighted: `wₖ·((1 − ε)·t + ε/C)`.
+    fn weighted(&self, t: Targets<'_, T>, n: usize, k: usize, classes: usize) -> f64 {
+        let epsilon = self.label_smoothing;
+        let target = (1.0 - epsilon) * Self::target(t, n, k) + epsilon / classes as f64;
+        self.weight(k) * target
+    }
+}
+
+/// Writes the softmax of the row `x` to `y` and returns `log Σ exp(x)`.
+pub(crate) fn softmax_row<T: Scalar>(x: ArrayView1<'_, T>, mut y: ArrayViewMut1<'_, T>) -> f64 {
+    let max = x.iter().copied().fold(T::neg_infinity(), T::max);
+    Zip::from(&mut y)
+        .and(x)
+        .for_each(|y, &x| *y = (x - max).exp());
+    let sum: f64 = y.iter().map(|y| y.as_f64()).sum();
+    let scale = T::from_f64(sum.recip());
+    y.iter_mut().for_each(|y| *y *= scale);
+    max.as_f64() + sum.ln()
+}
+
+impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
+    fn check(&self, rows: usize, width: usize, t: Targets<'_, T>) -> Result<(), Error> {
+        let fits = match t {
+            Targets::Labels(labels) => labels.len() == rows,
+            Targets::Dense(values) => values.dim() == (rows, width),
+        };
+        if !fits {
+            return Err(Error::Targets {
+                loss: "SoftmaxWithLoss",
+                expected: format!("{rows} labels, or values of shape [{rows}, {width}]"),
+                got: t.describe(),
+            });
+        }
+        if let Targets::Labels(labels) = t
+            && let Some((row, &label)) = labels.iter().enumerate().find(|&(_, &l)| l >= width)
+        {
+            let classes = width;
+            return Err(Error::LabelOutOfRange {
+                row,
+                label,
+                classes,
+            });
+        }
+        match &self.class_weights {
+            Some(weights) if weights.len() != width => Err(Error::Targets {
+                loss: "SoftmaxWithLoss",
+                expected: format!("{width} class weights, one for each output"),
+                got: format!("{}", weights.len()),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn forward(&mut self, x: ArrayView2<'_, T>, t: Targets<'_, T>) -> Result<f64, Error> {
+        let (n, classes) = x.dim();
+        self.check(n, classes, t)?;
+        if self.y.nrows() < n || self.y.ncols() != classes {
+            self.y = Array2::zeros((n, classes));
+        }
+        self.rows = n;
+
+        let (mut loss, mut weight_sum) = (0.0, 0.0);
+        for (row, x) in x.rows().into_iter().enumerate() {
+            let log_sum = softmax_row(x, self.y.row_mut(row));
+            for (k, &x) in x.iter().enumerate() {
+                weight_sum += self.weight(k) * Self::target(t, row, k);
+                let weighted = self.weighted(t, row, k, classes);
+                if weighted != 0.0 {
+                    loss += weighted * (log_sum - x.as_f64());
+                }
+            }
+        }
+        self.weight_sum = weight_sum;
+        Ok(loss / weight_sum)
+    }
+
+    fn backward_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        mut dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        let (n, classes) = x.dim();
+        self.check(n, classes, t)?;
+        let last = (self.rows, self.y.ncols());
+        check_backward("SoftmaxWithLoss", x.dim(), last, &dx)?;
+        for (row, (mut dx, y)) in dx.rows_mut().into_iter().zip(self.y.rows()).enumerate() {
+            let sum: f64 = (0..classes)
+                .map(|k| self.weighted(t, row, k, classes))
+                .sum();
+            for (k, (dx, &y)) in dx.iter_mut().zip(y).enumerate() {
+                let weighted = self.weighted(t, row, k, classes);
+                *dx = T::from_f64((y.as_f64() * sum - weighted) / self.weight_sum);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,510 @@
+use crate::{Error, Loss, NetworkBuilder, Optimizer, Targets};
+use bn_layers::{Error as LayerError, Layer, Mode, Param, ParamMut, Shape};
+use bn_tensor::{Scalar, enter_pool};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+
+/// A chain of layers that owns its activations: one buffer for each layer's output, reused from
+/// step to step, and two for the gradients that travel back.
+///
+/// A network is a [`Layer`] itself, so whatever takes a layer (a
+/// [`GradientCheck`](bn_layers::GradientCheck), an [`Optimizer`], another network) takes a network.
+/// Its parameters are named by their layer's place: `layers.0.weight`, `layers.1.gamma`, ….
+///
+/// ```
+/// use bn_net::{Network, Sgd, SoftmaxWithLoss};
+/// use ndarray::array;
+/// let mut network = Network::<f32>::builder(2)
+///     .affine(16).batch_norm().relu()
+///     .affine(2)
+///     .build(42)?;
+/// // Exclusive or.
+/// let x = array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// let labels = vec![0, 1, 1, 0];
+/// let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.5)?);
+/// for _ in 0..100 {
+///     network.train_step(x.view(), (&labels).into(), &mut loss, &mut sgd)?;
+/// }
+/// assert_eq!(network.accuracy(x.view(), &labels)?, 1.0);
+/// # Ok::<(), bn_net::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Layer`] names the layer that refused its input. Whatever a call refuses, parameters
+/// and running statistics are as they were before it.
+#[derive(Debug)]
+pub struct Network<T = f32> {
+    layers: Vec<NamedLayer<T>>,
+    input: Shape,
+    output: Shape,
+    outputs: Vec<Vec<T>>, // of each layer, (N, its width); of the last forward pass
+    rows: usize,          // N of the last forward pass
+    dout: Vec<T>,         // gradient with respect to a layer's output
+    dx: Vec<T>,           // and to its input; the two change places from layer to layer
+}
+
+#[derive(Debug)]
+struct NamedLayer<T> {
+    layer: Box<dyn Layer<T>>,
+    name: String,             // as the builder calls it
+    width: usize,             // of its output
+    param_names: Vec<String>, // `layers.0.weight`, in the order of `visit`
+}
+
+/// Buffers for evaluations of a network by `&self`, to be reused so that they allocate nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Workspace<T> {
+    a: Vec<T>,
+    b: Vec<T>,
+    scratch: Vec<T>,
+}
+
+impl<T: Scalar> Network<T> {
+    /// Begins a network whose rows hold `input` values, or an image.
+    pub fn builder(input: impl Into<Shape>) -> NetworkBuilder<T> {
+        NetworkBuilder::new(input.into())
+    }
+
+    /// From layers and their names; each must fit the one before it.
+    pub(crate) fn new(
+        input: Shape,
+        layers: Vec<(String, Box<dyn Layer<T>>)>,
+    ) -> Result<Self, Error> {
+        let mut shape = input;
+        let mut named = Vec::with_capacity(layers.len());
+        for (index, (name, layer)) in layers.into_iter().enumerate() {
+            let refused = |source| Error::Layer {
+                index,
+                name: name.clone(),
+                source,
+            };
+            shape = layer.output_shape(shape).map_err(refused)?;
+            let mut param_names = Vec::new();
+            layer.visit(&mut |p| param_names.push(format!("layers.{index}.{}", p.name)));
+            named.push(NamedLayer {
+                layer,
+                name,
+                width: shape.size(),
+                param_names,
+            });
+        }
+        Ok(Self {
+            outputs: named.iter().map(|_| Vec::new()).collect(),
+            layers: named,
+            input,
+            output: shape,
+            rows: 0,
+            dout: Vec::new(),
+            dx: Vec::new(),
+        })
+    }
+
+    /// The shape of an input row.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// The shape of an output row.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// The number of trained values.
+    pub fn param_count(&self) -> usize {
+        let mut count = 0;
+        self.visit(&mut |p| {
+            count += if p.kind.is_trained() {
+                p.value.len()
+            } else {
+                0
+            }
+        });
+        count
+    }
+
+    /// The output of layer `index` in the last forward pass, `(N, width)`.
+    pub fn activation(&self, index: usize) -> Option<ArrayView2<'_, T>> {
+        let width = self.layers.get(index)?.width;
+        matrix(&self.outputs[index], self.rows, width).ok()
+    }
+
+    /// What the builder calls each layer: `affine`, `batch_norm`, `relu`, ….
+    pub fn layer_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.layers.iter().map(|l| l.name.as_str())
+    }
+
+    /// The output `(N, E)` for `x: (N, D)`, with the network's own buffers; [`Mode::Train`] moves
+    /// the running statistics, once the output has come out finite.
+    ///
+    /// # Errors
+    /// The network's; [`Error::NonFinite`] in [`Mode::Train`], naming the first layer whose output
+    /// holds a NaN or an infinity. (In the other modes they pass through to the output.)
+    pub fn forward(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mode: Mode,
+    ) -> Result<ArrayView2<'_, T>, Error> {
+        match mode {
+            Mode::Train => {
+                self.pass(x, Mode::BatchStats)?;
+                if self.last_output()?.iter().any(|v| !v.is_finite()) {
+                    return Err(self.abandon(x));
+                }
+                self.update_running();
+            }
+            Mode::BatchStats | Mode::Eval => self.pass(x, mode)?,
+        }
+        self.last_output()
+    }
+
+    /// The gradient `dx: (N, D)` with respect to the input, for `dout: (N, E)` with respect to the
+    /// output of the last forward pass, whose `x` is handed in again; keeps the parameters'
+    /// gradients.
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn backward(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+    ) -> Result<Array2<T>, Error> {
+        let mut dx = Array2::zeros(x.dim());
+        self.set_dout(dout)?;
+        self.pass_back(x, Some(dx.view_mut()))?;
+        Ok(dx)
+    }
+
+    /// One step of training on the batch `x: (N, D)` with targets `t`: forward, loss, backward,
+    /// and the optimizer's update. Returns the loss before the update, any weight decay's penalty
+    /// included. Once warm, it allocates nothing.
+    ///
+    /// # Errors
+    /// The network's and the loss's; [`Error::NonFinite`] when the loss is not finite, for a NaN
+    /// in `x` or a learning rate too large, naming the layer. After any of these the parameters,
+    /// the running statistics and the optimizer are as before.
+    pub fn train_step(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+    ) -> Result<f64, Error> {
+        enter_pool(|| {
+            let value = self.gradient(x, t, loss)?;
+            optimizer.step(self)?;
+            self.update_running();
+            Ok(value)
+        })
+    }
+
+    /// The loss of the batch, and in the layers the gradients of all parameters; nothing moves,
+    /// running statistics included. (The book's `gradient`.)
+    ///
+    /// # Errors
+    /// As [`train_step`](Self::train_step).
+    pub fn gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+    ) -> Result<f64, Error> {
+        loss.check(x.nrows(), self.output.size(), t)?;
+        self.pass(x, Mode::BatchStats)?;
+        let value = loss.forward(self.last_output()?, t)? + self.penalty();
+        if !value.is_finite() {
+            return Err(self.abandon(x));
+        }
+        let (n, width) = (self.rows, self.output.size());
+        let mut dout = std::mem::take(&mut self.dout);
+        dout.resize(n * width, T::zero());
+        let result = ArrayViewMut2::from_shape((n, width), &mut dout)
+            .map_err(|_| buffer_mismatch((n, width), 0))
+            .and_then(|dout| loss.backward_into(self.last_output()?, t, dout));
+        self.dout = dout;
+        result?;
+        self.pass_back(x, None)?;
+        Ok(value)
+    }
+
+    /// The loss of `x` in evaluation, any weight decay's penalty included; changes nothing.
+    ///
+    /// # Errors
+    /// The network's and the loss's.
+    pub fn evaluate_loss(
+        &self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<f64, Error> {
+        loss.check(x.nrows(), self.output.size(), t)?;
+        Ok(loss.forward(self.predict_with(x, workspace)?, t)? + self.penalty())
+    }
+
+    /// The output `(N, E)` for `x: (N, D)` in evaluation: the logits of a classifier.
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn predict(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
+        Ok(self.predict_with(x, &mut Workspace::default())?.to_owned())
+    }
+
+    /// [`predict`](Self::predict) in the caller's buffers; once they are warm, without allocating.
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn predict_with<'w>(
+        &self,
+        x: ArrayView2<'_, T>,
+        workspace: &'w mut Workspace<T>,
+    ) -> Result<ArrayView2<'w, T>, Error> {
+        let n = x.nrows();
+        self.check_batch(n, x.ncols(), Mode::Eval)?;
+        let Workspace { a, b, scratch } = workspace;
+        let (mut from, mut to) = (a, b);
+        for (i, l) in self.layers.iter().enumerate() {
+            let width = if i == 0 {
+                x.ncols()
+            } else {
+                self.layers[i - 1].width
+            };
+            let input = if i == 0 { x } else { matrix(from, n, width)? };
+            to.resize(n * l.width, T::zero());
+            let y = matrix_mut(to, n, l.width)?;
+            let result = l.layer.eval_into(input, y, scratch);
+            result.map_err(|source| self.refused(i, source))?;
+            std::mem::swap(&mut from, &mut to);
+        }
+        matrix(from, n, self.output.size())
+    }
+
+    /// Runs all layers, into `outputs`.
+    fn pass(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<(), Error> {
+        self.check_batch(x.nrows(), x.ncols(), mode)?;
+        self.rows = x.nrows();
+        for i in 0..self.layers.len() {
+            let (before, after) = self.outputs.split_at_mut(i);
+            let input = match before.last() {
+                None => x,
+                Some(y) => matrix(y, self.rows, self.layers[i - 1].width)?,
+            };
+            let l = &mut self.layers[i];
+            after[0].resize(self.rows * l.width, T::zero());
+            let y = matrix_mut(&mut after[0], self.rows, l.width)?;
+            let result = l.layer.forward_into(input, mode, y);
+            result.map_err(|source| self.refused(i, source))?;
+        }
+        Ok(())
+    }
+
+    /// Runs all layers backward, from `dout`; the gradient with respect to `x` only if wanted.
+    fn pass_back(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mut dx_wanted: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        if x.dim() != (self.rows, self.input.size()) {
+            let expected = [self.rows, self.input.size()];
+            return Err(bn_tensor::Error::shape("Network::backward", &expected, x.shape()).into());
+        }
+        for i in (0..self.layers.len()).rev() {
+            let width = self.layers[i].width;
+            let y = matrix(&self.outputs[i], self.rows, width)?;
+            let dout = matrix(&self.dout, self.rows, width)?;
+            let (input, dx) = if i == 0 {
+                (x, dx_wanted.as_mut().map(|dx| dx.view_mut()))
+            } else {
+                let width = self.layers[i - 1].width;
+                self.dx.resize(self.rows * width, T::zero());
+                let input = matrix(&self.outputs[i - 1], self.rows, width)?;
+                (input, Some(matrix_mut(&mut self.dx, self.rows, width)?))
+            };
+            let result = self.layers[i].layer.backward_into(input, y, dout, dx);
+            result.map_err(|source| self.refused(i, source))?;
+            std::mem::swap(&mut self.dout, &mut self.dx);
+        }
+        Ok(())
+    }
+
+    fn set_dout(&mut self, dout: ArrayView2<'_, T>) -> Result<(), Error> {
+        let expected = (self.rows, self.output.size());
+        if dout.dim() != expected {
+            let expected = [expected.0, expected.1];
+            let op = "Network::backward";
+            return Err(bn_tensor::Error::shape(op, &expected, dout.shape()).into());
+        }
+        self.dout.clear();
+        self.dout.extend(dout.iter());
+        Ok(())
+    }
+
+    fn last_output(&self) -> Result<ArrayView2<'_, T>, Error> {
+        let last = self.outputs.last().map_or(&[][..], Vec::as_slice);
+        matrix(last, self.rows, self.output.size())
+    }
+
+    /// Takes a forward pass back that came out with a NaN or an infinity, and says where it began.
+    fn abandon(&mut self, x: ArrayView2<'_, T>) -> Error {
+        self.forget_forward();
+        if x.iter().any(|v| !v.is_finite()) {
+            return Error::NonFinite {
+                place: "the input".to_owned(),
+                hint: "",
+            };
+        }
+        let is_bad = |y: &Vec<T>| y.iter().any(|v| !v.is_finite());
+        let place = match self.outputs.iter().position(is_bad) {
+            Some(i) => format!("the output of layer {i} ({})", self.layers[i].name),
+            None => "the loss".to_owned(),
+        };
+        Error::NonFinite {
+            place,
+            hint: "; a smaller learning rate may help",
+        }
+    }
+
+    fn refused(&self, index: usize, source: LayerError) -> Error {
+        Error::Layer {
+            index,
+            name: self.layers[index].name.clone(),
+            source,
+        }
+    }
+
+    /// Whether a batch of `rows` rows of `width` values can pass in `mode`.
+    fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), Error> {
+        if width != self.input.size() {
+            let (expected, got) = ([rows, self.input.size()], [rows, width]);
+            return Err(bn_tensor::Error::shape("Network", &expected, &got).into());
+        }
+        let mut width = width;
+        for (i, l) in self.layers.iter().enumerate() {
+            let result = l.layer.check_batch(rows, width, mode);
+            result.map_err(|source| self.refused(i, source))?;
+            width = l.width;
+        }
+        Ok(())
+    }
+}
+
+fn buffer_mismatch((n, width): (usize, usize), len: usize) -> Error {
+    bn_tensor::Error::shape("Network: no forward pass of this size", &[n, width], &[len]).into()
+}
+
+fn matrix<T>(buffer: &[T], n: usize, width: usize) -> Result<ArrayView2<'_, T>, Error> {
+    ArrayView2::from_shape((n, width), buffer)
+        .map_err(|_| buffer_mismatch((n, width), buffer.len()))
+}
+
+fn matrix_mut<T>(buffer: &mut [T], n: usize, width: usize) -> Result<ArrayViewMut2<'_, T>, Error> {
+    let len = buffer.len();
+    ArrayViewMut2::from_shape((n, width), buffer).map_err(|_| buffer_mismatch((n, width), len))
+}
+
+/// What a layer of a network, or the network as a layer, refused.
+fn as_layer_error(error: Error) -> LayerError {
+    match error {
+        Error::Layer { source, .. } | Error::Layers(source) => source,
+        Error::Tensor(source) => source.into(),
+        // The passes themselves give no other.
+        other => LayerError::Nested {
+            reason: other.to_string(),
+        },
+    }
+}
+
+impl<T: Scalar> Layer<T> for Network<T> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, LayerError> {
+        if input.size() != self.input.size() {
+            let (expected, got) = ([self.input.size()], [input.size()]);
+            return Err(bn_tensor::Error::shape("Network", &expected, &got).into());
+        }
+        Ok(self.output)
+    }
+
+    fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), LayerError> {
+        self.check_batch(rows, width, mode).map_err(as_layer_error)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mode: Mode,
+        mut y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), LayerError> {
+        let expected = (x.nrows(), self.output.size());
+        if y.dim() != expected {
+            let expected = [expected.0, expected.1];
+            return Err(bn_tensor::Error::shape("Network", &expected, y.shape()).into());
+        }
+        y.assign(&self.forward(x, mode).map_err(as_layer_error)?);
+        Ok(())
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), LayerError> {
+        let output = self.predict(x).map_err(as_layer_error)?;
+        if y.dim() != output.dim() {
+            return Err(bn_tensor::Error::shape("Network", output.shape(), y.shape()).into());
+        }
+        y.assign(&output);
+        Ok(())
+    }
+
+    fn backward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), LayerError> {
+        self.set_dout(dout)
+            .and_then(|()| self.pass_back(x, dx))
+            .map_err(as_layer_error)
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
+        for l in &self.layers {
+            let mut names = l.param_names.iter();
+            l.layer.visit(&mut |p| {
+                let name = names.next().map_or(p.name, String::as_str);
+                visitor(Param { name, ..p });
+            });
+        }
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+        for l in &mut self.layers {
+            let mut names = l.param_names.iter();
+            l.layer.visit_mut(&mut |p| {
+                let name = names.next().map_or(p.name, String::as_str);
+                visitor(ParamMut { name, ..p });
+            });
+        }
+    }
+
+    fn update_running(&mut self) {
+        self.layers
+            .iter_mut()
+            .for_each(|l| l.layer.update_running());
+    }
+
+    fn forget_forward(&mut self) {
+        self.layers
+            .iter_mut()
+            .for_each(|l| l.layer.forget_forward());
+    }
+
+    fn penalty(&self) -> f64 {
+        self.layers.iter().map(|l| l.layer.penalty()).sum()
+    }
+
+    fn hold_draws(&mut self, hold: bool) {
+        self.layers
+            .iter_mut()
+            .for_each(|l| l.layer.hold_draws(hold));
+    }
+}

@@ -1,0 +1,67 @@
+use super::{Optimizer, check_lr, state::State};
+use crate::Error;
+use bn_layers::ParamMut;
+use bn_tensor::{Scalar, update_with_state};
+
+/// AdaGrad (Duchi, Hazan and Singer, 2011):
+///
+/// ```text
+/// h = h + g²
+/// p = p − lr·g/(√h + eps)
+/// ```
+///
+/// The book's eps is 1e-7 ([`AdaGrad::book`]), PyTorch's 1e-10 ([`AdaGrad::pytorch`]).
+#[derive(Debug, Clone)]
+pub struct AdaGrad<T> {
+    lr: f64,
+    eps: f64,
+    h: State<T>,
+}
+
+impl<T: Scalar> AdaGrad<T> {
+    /// The book's; its default learning rate is 0.01.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    pub fn book(lr: f64) -> Result<Self, Error> {
+        Self::with(lr, 1e-7)
+    }
+
+    /// `torch.optim.Adagrad`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    pub fn pytorch(lr: f64) -> Result<Self, Error> {
+        Self::with(lr, 1e-10)
+    }
+
+    fn with(lr: f64, eps: f64) -> Result<Self, Error> {
+        check_lr(lr)?;
+        let h = State::default();
+        Ok(Self { lr, eps, h })
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
+    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
+        self.h.check(name, 1, len)
+    }
+
+    fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
+        let [lr, eps] = [self.lr, self.eps].map(T::from_f64);
+        let (h, _) = self.h.get(p.name, 1, p.value.len())?;
+        update_with_state(p.value, h, p.grad, |p, h, g| {
+            *h += g * g;
+            *p -= lr * g / (h.sqrt() + eps);
+        })?;
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}

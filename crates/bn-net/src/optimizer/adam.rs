@@ -1,0 +1,136 @@
+use super::{Optimizer, check_lr, check_share, check_weight_decay, state::State};
+use crate::Error;
+use bn_layers::ParamMut;
+use bn_tensor::{Scalar, update_with_two_states};
+
+/// Adam (arXiv:1412.6980), at step t = 1, 2, …:
+///
+/// ```text
+/// g  = g + weight_decay·p
+/// m  = beta1·m + (1 − beta1)·g
+/// v  = beta2·v + (1 − beta2)·g²
+/// c1 = 1 − beta1ᵗ     c2 = 1 − beta2ᵗ
+/// p  = p − lr·√c2/c1·m/(√v + eps)        the book's and Keras' (eps 1e-7)
+/// p  = p − lr/c1·m/(√(v/c2) + eps)       PyTorch's and the paper's Algorithm 1 (eps 1e-8)
+/// ```
+///
+/// The two differ in where eps stands. [`AdamW`](crate::AdamW) decays apart from the gradient.
+///
+/// ```
+/// use bn_net::Adam;
+/// let book = Adam::<f32>::book(0.001)?;
+/// let dcgan = Adam::<f32>::book(2e-4)?.with_betas(0.5, 0.999)?;
+/// # Ok::<(), bn_net::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Adam<T> {
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    eps_after_correction: bool,
+    weight_decay: f64,
+    t: u64,
+    m_v: State<T>,
+}
+
+impl<T: Scalar> Adam<T> {
+    /// The book's and Keras' form, beta1 0.9, beta2 0.999, eps 1e-7; the book's default learning
+    /// rate is 0.001.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    pub fn book(lr: f64) -> Result<Self, Error> {
+        Self::with(lr, 1e-7, false)
+    }
+
+    /// `torch.optim.Adam`: beta1 0.9, beta2 0.999, eps 1e-8.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    pub fn pytorch(lr: f64) -> Result<Self, Error> {
+        Self::with(lr, 1e-8, true)
+    }
+
+    fn with(lr: f64, eps: f64, eps_after_correction: bool) -> Result<Self, Error> {
+        check_lr(lr)?;
+        Ok(Self {
+            lr,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps,
+            eps_after_correction,
+            weight_decay: 0.0,
+            t: 0,
+            m_v: State::default(),
+        })
+    }
+
+    /// The same with these shares kept.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless both are at least 0 and below 1.
+    pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Result<Self, Error> {
+        check_share("beta1", beta1)?;
+        check_share("beta2", beta2)?;
+        (self.beta1, self.beta2) = (beta1, beta2);
+        Ok(self)
+    }
+
+    /// The same with weight decay in the gradient (L2), as `torch.optim.Adam` has it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite weight decay.
+    pub fn with_weight_decay(mut self, weight_decay: f64) -> Result<Self, Error> {
+        check_weight_decay(weight_decay)?;
+        self.weight_decay = weight_decay;
+        Ok(self)
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for Adam<T> {
+    fn begin_step(&mut self) {
+        self.t += 1;
+    }
+
+    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
+        self.m_v.check(name, 2, len)
+    }
+
+    fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
+        let t = self.t.max(1) as f64;
+        let (c1, c2) = (1.0 - self.beta1.powf(t), 1.0 - self.beta2.powf(t));
+        // PyTorch's √(v/c2) + eps, brought to the book's form, has an eps of √c2·eps.
+        let eps = if self.eps_after_correction {
+            self.eps * c2.sqrt()
+        } else {
+            self.eps
+        };
+        let [lr_t, eps, beta1, beta2, decay] = [
+            self.lr * c2.sqrt() / c1,
+            eps,
+            self.beta1,
+            self.beta2,
+            self.weight_decay,
+        ]
+        .map(T::from_f64);
+        let [added1, added2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
+        let (m_v, _) = self.m_v.get(p.name, 2, p.value.len())?;
+        let m_v = m_v.split_at_mut(p.value.len());
+        update_with_two_states(p.value, m_v, p.grad, |p, m, v, g| {
+            let g = g + decay * *p;
+            *m = beta1 * *m + added1 * g;
+            *v = beta2 * *v + added2 * g * g;
+            *p -= lr_t * *m / (v.sqrt() + eps);
+        })?;
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}

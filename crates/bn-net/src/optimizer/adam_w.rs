@@ -1,0 +1,60 @@
+use super::{Adam, Optimizer, check_weight_decay};
+use crate::Error;
+use bn_layers::ParamMut;
+use bn_tensor::{Scalar, update};
+
+/// AdamW (arXiv:1711.05101, `torch.optim.AdamW`): PyTorch's [`Adam`] after
+///
+/// ```text
+/// p = p − lr·weight_decay·p
+/// ```
+#[derive(Debug, Clone)]
+pub struct AdamW<T> {
+    adam: Adam<T>,
+    weight_decay: f64,
+}
+
+impl<T: Scalar> AdamW<T> {
+    /// With this learning rate and weight decay; PyTorch's defaults are 0.001 and 0.01.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite number.
+    pub fn new(lr: f64, weight_decay: f64) -> Result<Self, Error> {
+        check_weight_decay(weight_decay)?;
+        let adam = Adam::pytorch(lr)?;
+        Ok(Self { adam, weight_decay })
+    }
+
+    /// The same with these shares kept.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless both are at least 0 and below 1.
+    pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Result<Self, Error> {
+        self.adam = self.adam.with_betas(beta1, beta2)?;
+        Ok(self)
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for AdamW<T> {
+    fn begin_step(&mut self) {
+        self.adam.begin_step();
+    }
+
+    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
+        Optimizer::check(&self.adam, name, len)
+    }
+
+    fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
+        let decay = T::from_f64(self.adam.learning_rate() * self.weight_decay);
+        update(p.value, p.grad, |p, _| *p -= decay * *p)?;
+        self.adam.update(p)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.adam.set_learning_rate(lr);
+    }
+}

@@ -1,0 +1,62 @@
+use super::{Optimizer, check_lr, check_share, state::State};
+use crate::Error;
+use bn_layers::ParamMut;
+use bn_tensor::{Scalar, update_with_state};
+
+/// The book's `Nesterov` (arXiv:1212.0901), which moves the parameters by the old velocity:
+///
+/// ```text
+/// p = p + momentum²·v − (1 + momentum)·lr·g
+/// v = momentum·v − lr·g
+/// ```
+///
+/// (Until 2021 the book's code moved `v` first; this is the corrected order.) PyTorch's is
+/// [`Sgd`](crate::Sgd) with momentum and `nesterov`; the two agree while the learning rate does
+/// not change.
+#[derive(Debug, Clone)]
+pub struct Nesterov<T> {
+    lr: f64,
+    momentum: f64,
+    velocity: State<T>,
+}
+
+impl<T: Scalar> Nesterov<T> {
+    /// With this learning rate and momentum; the book's defaults are 0.01 and 0.9.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ momentum < 1`.
+    pub fn new(lr: f64, momentum: f64) -> Result<Self, Error> {
+        check_lr(lr)?;
+        check_share("the momentum", momentum)?;
+        let velocity = State::default();
+        Ok(Self {
+            lr,
+            momentum,
+            velocity,
+        })
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for Nesterov<T> {
+    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
+        self.velocity.check(name, 1, len)
+    }
+
+    fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
+        let [lr, momentum] = [self.lr, self.momentum].map(T::from_f64);
+        let (v, _) = self.velocity.get(p.name, 1, p.value.len())?;
+        update_with_state(p.value, v, p.grad, |p, v, g| {
+            *p += momentum * momentum * *v - (T::one() + momentum) * lr * g;
+            *v = momentum * *v - lr * g;
+        })?;
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}

@@ -1,0 +1,74 @@
+use super::{Optimizer, check_lr, check_share, state::State};
+use crate::Error;
+use bn_layers::ParamMut;
+use bn_tensor::{Scalar, update_with_state};
+
+/// RMSProp (Tieleman and Hinton, 2012):
+///
+/// ```text
+/// h = decay_rate·h + (1 − decay_rate)·g²
+/// p = p − lr·g/(√h + eps)
+/// ```
+///
+/// The book's eps is 1e-7 ([`RmsProp::book`]), PyTorch's 1e-8 ([`RmsProp::pytorch`]).
+#[derive(Debug, Clone)]
+pub struct RmsProp<T> {
+    lr: f64,
+    decay_rate: f64,
+    eps: f64,
+    h: State<T>,
+}
+
+impl<T: Scalar> RmsProp<T> {
+    /// The book's; its defaults are a learning rate of 0.01 and a decay rate of 0.99.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ decay_rate < 1`.
+    pub fn book(lr: f64, decay_rate: f64) -> Result<Self, Error> {
+        Self::with(lr, decay_rate, 1e-7)
+    }
+
+    /// `torch.optim.RMSprop` with `alpha = decay_rate`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ decay_rate < 1`.
+    pub fn pytorch(lr: f64, decay_rate: f64) -> Result<Self, Error> {
+        Self::with(lr, decay_rate, 1e-8)
+    }
+
+    fn with(lr: f64, decay_rate: f64, eps: f64) -> Result<Self, Error> {
+        check_lr(lr)?;
+        check_share("the decay rate", decay_rate)?;
+        Ok(Self {
+            lr,
+            decay_rate,
+            eps,
+            h: State::default(),
+        })
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for RmsProp<T> {
+    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
+        self.h.check(name, 1, len)
+    }
+
+    fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
+        let [lr, kept, eps] = [self.lr, self.decay_rate, self.eps].map(T::from_f64);
+        let added = T::from_f64(1.0 - self.decay_rate);
+        let (h, _) = self.h.get(p.name, 1, p.value.len())?;
+        update_with_state(p.value, h, p.grad, |p, h, g| {
+            *h = kept * *h + added * g * g;
+            *p -= lr * g / (h.sqrt() + eps);
+        })?;
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}

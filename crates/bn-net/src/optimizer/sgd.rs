@@ -1,0 +1,107 @@
+use super::{Optimizer, check_lr, check_share, check_weight_decay, state::State};
+use crate::Error;
+use bn_layers::ParamMut;
+use bn_tensor::{Scalar, update, update_with_state};
+
+/// Stochastic gradient descent: the book's `SGD`, with the options of `torch.optim.SGD`.
+///
+/// ```text
+/// g = g + weight_decay·p
+/// v = momentum·v + g                       (v = g at the first step)
+/// p = p − lr·g                             without momentum
+/// p = p − lr·v                             with momentum
+/// p = p − lr·(g + momentum·v)              with momentum and nesterov
+/// ```
+///
+/// The book's own momentum is [`Momentum`](crate::Momentum), whose velocity contains the learning
+/// rate.
+///
+/// ```
+/// use bn_net::Sgd;
+/// let sgd = Sgd::<f32>::new(0.1)?.with_momentum(0.9)?.with_nesterov().with_weight_decay(1e-4)?;
+/// # Ok::<(), bn_net::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sgd<T> {
+    lr: f64,
+    momentum: f64,
+    nesterov: bool,
+    weight_decay: f64,
+    velocity: State<T>,
+}
+
+impl<T: Scalar> Sgd<T> {
+    /// Plain SGD with this learning rate; the book's default is 0.01.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    pub fn new(lr: f64) -> Result<Self, Error> {
+        check_lr(lr)?;
+        Ok(Self {
+            lr,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            velocity: State::default(),
+        })
+    }
+
+    /// The same with momentum.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless `0 ≤ momentum < 1`.
+    pub fn with_momentum(mut self, momentum: f64) -> Result<Self, Error> {
+        check_share("the momentum", momentum)?;
+        self.momentum = momentum;
+        Ok(self)
+    }
+
+    /// The same with Nesterov's look ahead; it acts only with momentum.
+    #[must_use]
+    pub fn with_nesterov(mut self) -> Self {
+        self.nesterov = true;
+        self
+    }
+
+    /// The same with weight decay on every trained parameter, as PyTorch has it. (For weights
+    /// alone, as in the book, give it to the network's builder.)
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a negative or non-finite weight decay.
+    pub fn with_weight_decay(mut self, weight_decay: f64) -> Result<Self, Error> {
+        check_weight_decay(weight_decay)?;
+        self.weight_decay = weight_decay;
+        Ok(self)
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for Sgd<T> {
+    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
+        self.velocity.check(name, 1, len)
+    }
+
+    fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
+        let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(T::from_f64);
+        if self.momentum == 0.0 {
+            update(p.value, p.grad, |p, g| *p -= lr * (g + decay * *p))?;
+            return Ok(());
+        }
+        let (v, is_first) = self.velocity.get(p.name, 1, p.value.len())?;
+        let kept = if is_first { T::zero() } else { momentum };
+        let nesterov = self.nesterov;
+        update_with_state(p.value, v, p.grad, |p, v, g| {
+            let g = g + decay * *p;
+            *v = kept * *v + g;
+            *p -= lr * if nesterov { g + momentum * *v } else { *v };
+        })?;
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}
