@@ -1,0 +1,87 @@
+//! Once warm, a training step and an evaluation allocate nothing, on any number of threads.
+//!
+//! Counted over the whole process, so this file holds one test alone. The pure-Rust matrix product
+//! allocates its packing buffers: the promise is that of the OpenBLAS builds.
+#![cfg(any(feature = "openblas", feature = "openblas-static"))]
+
+use bn_net::{Adam, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
+use bn_tensor::Pool;
+use ndarray::{Array2, Axis};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn allocations_of(f: impl FnOnce()) -> usize {
+    let region = Region::new(GLOBAL);
+    f();
+    let change = region.change();
+    change.allocations + change.reallocations
+}
+
+#[test]
+fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
+    for threads in [1, 2, 4] {
+        for adam in [false, true] {
+            let pool = Pool::new(threads).unwrap();
+            let counts = pool.install(|| count(adam));
+            assert_eq!(counts, [0, 0], "{threads} threads, Adam: {adam}");
+        }
+    }
+    // The counter counts.
+    assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
+}
+
+/// Allocations of 30 steps, and of 30 evaluations.
+fn count(adam: bool) -> [usize; 2] {
+    // Wide enough that products, reductions and element-wise loops are shared between threads.
+    let mut network = Network::builder(784)
+        .affine(300)
+        .batch_norm()
+        .relu()
+        .dropout(0.5)
+        .affine_without_bias(100)
+        .batch_norm()
+        .sigmoid()
+        .affine(10)
+        .build(1)
+        .unwrap();
+    let x = Array2::from_shape_fn((256, 784), |(n, d)| ((n * 784 + d) as f32).sin());
+    let labels: Vec<usize> = (0..256).map(|n| n % 10).collect();
+    let mut loss = SoftmaxWithLoss::new();
+    let mut optimizer: Box<dyn Optimizer<f32>> = if adam {
+        Box::new(Adam::pytorch(0.001).unwrap())
+    } else {
+        Box::new(Sgd::new(0.01).unwrap())
+    };
+    let mut workspace = Workspace::default();
+    // Every other batch is smaller, as at the end of an epoch.
+    let smaller = x.view().split_at(Axis(0), 199).0;
+    let mut step = |i: usize| {
+        let x = if i.is_multiple_of(2) {
+            x.view()
+        } else {
+            smaller
+        };
+        let t = labels[..x.nrows()].into();
+        let loss = network.train_step(x, t, &mut loss, &mut *optimizer);
+        assert!(loss.unwrap().is_finite());
+    };
+    (0..6).for_each(&mut step);
+    let steps = allocations_of(|| (0..30).for_each(&mut step));
+
+    let mut evaluate = || {
+        let accuracy = network.accuracy_with(x.view(), &labels, &mut workspace);
+        assert!(accuracy.unwrap() >= 0.0);
+        assert_eq!(
+            network
+                .predict_with(x.view(), &mut workspace)
+                .unwrap()
+                .nrows(),
+            256
+        );
+    };
+    (0..5).for_each(|_| evaluate());
+    [steps, allocations_of(|| (0..30).for_each(|_| evaluate()))]
+}

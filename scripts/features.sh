@@ -1,0 +1,62 @@
+#!/bin/sh
+# Makes sure of OpenBLAS, with the system's package manager if need be, and prints the cargo flags
+# for the build that this machine can do: nothing for the default one, or those of the pure-Rust
+# one where OpenBLAS cannot be had. What it does, it says on standard error.
+set -u
+
+say() { printf '%s\n' "$*" >&2; }
+
+have_openblas() {
+    if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists openblas; then
+        return 0
+    fi
+    # Homebrew keeps OpenBLAS out of the linker's sight; the build asks brew for its place.
+    if command -v brew >/dev/null 2>&1; then
+        brew --prefix --installed openblas >/dev/null 2>&1
+        return
+    fi
+    # Without pkg-config the linker may still know the place.
+    probe=$(mktemp -d) || return 1
+    echo 'int main(void) { return 0; }' >"$probe/probe.c"
+    cc "$probe/probe.c" -lopenblas -o "$probe/probe" >/dev/null 2>&1
+    found=$?
+    rm -rf "$probe"
+    return $found
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif ! command -v sudo >/dev/null 2>&1; then
+        say "Neither root nor sudo: cannot run: $*"
+        return 1
+    elif [ -t 0 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+install_openblas() {
+    if command -v apt-get >/dev/null 2>&1; then
+        say 'OpenBLAS was not found: installing libopenblas-dev and pkg-config with apt-get.'
+        as_root apt-get update -qq >&2
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq libopenblas-dev pkg-config >&2
+    elif command -v dnf >/dev/null 2>&1; then
+        say 'OpenBLAS was not found: installing openblas-devel and pkgconf-pkg-config with dnf.'
+        as_root dnf install -y -q openblas-devel pkgconf-pkg-config >&2
+    elif command -v brew >/dev/null 2>&1; then
+        say 'OpenBLAS was not found: installing openblas, libomp and pkgconf with Homebrew.'
+        brew install -q openblas libomp pkgconf >&2
+    else
+        say 'OpenBLAS was not found, and neither was apt-get, dnf or brew to install it with.'
+        return 1
+    fi
+}
+
+have_openblas || install_openblas
+if ! have_openblas; then
+    say 'OpenBLAS cannot be had here: going on with the pure-Rust matrix product (slower).'
+    echo '--no-default-features --features parallel'
+fi
