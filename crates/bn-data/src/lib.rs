@@ -1,1 +1,65 @@
-//! bn-data
+//! Data for training: IDX files, MNIST, Fashion-MNIST, the UCI digits, mini-batches and whitening.
+//!
+//! **The key decision: a data set is one matrix of `f32` and one list of labels.** Every source
+//! becomes a [`Dataset`], images as rows `(N, D)` and labels as `usize`, because that is what the
+//! first layer of a network and its loss take; the bytes of the file are dropped after loading.
+//! What the book's `load_mnist` chooses by flags is a view or a method here: [`Dataset::images`]
+//! is flattened, [`Dataset::images_4d`] is not, [`Dataset::one_hot`] encodes the labels.
+//!
+//! **Nothing of a file is believed before it is checked.** A header that promises more than its
+//! file holds allocates nothing, a download counts only after its SHA-256 agrees, and every error
+//! names the file and says what to do.
+//!
+//! **Every random choice has a seed**, and the place in the stream of mini-batches is three
+//! numbers ([`BatchState`]) that a checkpoint can hold.
+//!
+//! ```
+//! use bn_data::{Batches, Digits, Standardize};
+//!
+//! # fn main() -> bn_data::Result<()> {
+//! let (mut train, mut test) = Digits::load()?.into_parts();
+//! let standardize = Standardize::fit(train.images())?; // the training set alone
+//! standardize.apply(train.images_mut())?;
+//! standardize.apply(test.images_mut())?;
+//!
+//! let mut batches = Batches::new(&train, 100, 42)?;
+//! while let Some(batch) = batches.next_batch() {
+//!     assert_eq!(batch.images.nrows(), batch.labels.len()); // (B, 64) and B
+//! }
+//! # Ok(()) }
+//! ```
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+// The README's example has to compile.
+#[cfg(all(doctest, feature = "download"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod batches;
+mod columns;
+mod dataset;
+mod digits;
+#[cfg(feature = "download")]
+mod download;
+mod error;
+mod fashion_mnist;
+mod idx;
+mod mnist;
+mod source;
+mod split;
+mod standardize;
+mod whitening;
+
+pub use batches::{BatchState, Batches, LastBatch, Sampling};
+pub use dataset::{Batch, Dataset};
+pub use digits::Digits;
+#[cfg(feature = "download")]
+pub use download::Download;
+pub use error::{Error, Result};
+pub use fashion_mnist::FashionMnist;
+pub use idx::Idx;
+pub use mnist::{LoadOptions, Mnist};
+pub use source::{DATA_DIR_VARIABLE, data_dir};
+pub use standardize::Standardize;
+pub use whitening::{Whitening, WhiteningKind};

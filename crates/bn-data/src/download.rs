@@ -1,0 +1,149 @@
+//! Fetching a data set into the cache folder.
+
+mod transfer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+use crate::source::{Source, SourceFile};
+use crate::{Error, Result};
+use transfer::{Failure, PATIENCE, Transfer};
+
+/// Where data sets are downloaded from and to.
+///
+/// The default: the data set's well-known mirrors in turn, the platform's cache folder
+/// (`~/.cache/bn-data` on Linux, `~/Library/Caches/bn-data` on macOS, `%LOCALAPPDATA%\bn-data\cache`
+/// on Windows), and a progress bar if standard error is a terminal.
+///
+/// A download that broke off is resumed, at the next mirror or the next call. A file gets its name
+/// only when it is whole and the SHA-256 of its unpacked bytes agrees. Several processes may
+/// download at once: the second waits for the first.
+///
+/// ```no_run
+/// use bn_data::{Download, LoadOptions, Mnist};
+///
+/// # fn main() -> bn_data::Result<()> {
+/// let download = Download::default()
+///     .mirrors(["https://mirror.example.org/mnist/"])
+///     .cache_dir("/srv/data")
+///     .progress(false);
+/// let mnist = Mnist::load_or_download_with(&download, LoadOptions::default())?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Download {
+    mirrors: Option<Vec<String>>,
+    cache_dir: Option<PathBuf>,
+    progress: bool,
+}
+
+impl Default for Download {
+    fn default() -> Self {
+        Download {
+            mirrors: None,
+            cache_dir: None,
+            progress: true,
+        }
+    }
+}
+
+impl Download {
+    /// The addresses of folders that hold the packed files, tried in turn, in place of the
+    /// well-known ones.
+    #[must_use]
+    pub fn mirrors<S: Into<String>>(mut self, mirrors: impl IntoIterator<Item = S>) -> Self {
+        self.mirrors = Some(mirrors.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The cache folder, in place of the platform's. Each data set has a folder of its own in it:
+    /// `mnist`, `fashion-mnist`.
+    #[must_use]
+    pub fn cache_dir(mut self, cache_dir: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(cache_dir.into());
+        self
+    }
+
+    /// Whether to show a progress bar on standard error, if that is a terminal.
+    #[must_use]
+    pub fn progress(mut self, progress: bool) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// The cache folder of `source`, with all its files in it.
+    pub(crate) fn fetch(&self, source: &Source) -> Result<PathBuf> {
+        let folder = match &self.cache_dir {
+            Some(dir) => dir.clone(),
+            None => ProjectDirs::from("", "", "bn-data")
+                .ok_or(Error::NoCacheFolder)?
+                .cache_dir()
+                .to_owned(),
+        }
+        .join(source.folders[0]);
+
+        if source.files_in(&folder).is_none() {
+            let _lock = lock(&folder).map_err(|problem| Error::CacheFolder {
+                folder: folder.clone(),
+                problem,
+            })?;
+            let transfer = Transfer::new(self.progress, PATIENCE);
+            for file in source.files.iter() {
+                // Another process may have fetched it while this one waited for the lock.
+                if file.find(&folder).is_none() {
+                    self.fetch_file(&transfer, source, file, &folder)?;
+                }
+            }
+        }
+        Ok(folder)
+    }
+
+    fn fetch_file(
+        &self,
+        transfer: &Transfer,
+        source: &Source,
+        file: &SourceFile,
+        folder: &Path,
+    ) -> Result<()> {
+        let packed = format!("{}.gz", file.name);
+        let part = folder.join(format!("{packed}.part"));
+        let cache_error = |problem| Error::CacheFolder {
+            folder: folder.to_owned(),
+            problem,
+        };
+        let well_known = || source.mirrors.iter().map(|&mirror| mirror.into()).collect();
+        let mut tried = String::new();
+        for mirror in self.mirrors.clone().unwrap_or_else(well_known) {
+            let url = format!("{}/{packed}", mirror.trim_end_matches('/'));
+            match transfer.fetch(&url, file, &part) {
+                Ok(()) => return fs::rename(&part, folder.join(&packed)).map_err(cache_error),
+                Err(Failure::Cache(problem)) => return Err(cache_error(problem)),
+                Err(Failure::Mirror(answer)) => tried += &format!("\n  {url}: {answer}"),
+            }
+        }
+        Err(Error::Download {
+            dataset: source.name,
+            file: packed,
+            folder: folder.to_owned(),
+            tried,
+        })
+    }
+}
+
+/// Makes the folder and waits until no other process downloads into it. The lock ends with the
+/// file's handle, however the process ends.
+fn lock(folder: &Path) -> io::Result<File> {
+    fs::create_dir_all(folder)?;
+    let file = File::create(folder.join("download.lock"))?;
+    match file.lock() {
+        // A network file system may know no locks; downloads go on without.
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(file),
+    }
+}

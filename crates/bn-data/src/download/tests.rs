@@ -1,0 +1,589 @@
+//! Downloads from servers that behave, and from some that do not; each runs in the test itself.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::source::{Files, MNIST};
+use crate::{Idx, LoadOptions, Mnist, mnist};
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq)]
+struct Request {
+    /// The file's name.
+    file: String,
+    /// The first byte that a Range header asks for.
+    range: Option<usize>,
+}
+
+/// What a server answers: status line, other headers, the length that it promises, and the body
+/// that it really sends before it hangs up.
+struct Answer {
+    status: &'static str,
+    headers: String,
+    length: usize,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn ok(body: &[u8]) -> Self {
+        Answer {
+            status: "200 OK",
+            headers: String::new(),
+            length: body.len(),
+            body: body.to_vec(),
+        }
+    }
+
+    fn status(status: &'static str) -> Self {
+        Answer {
+            status,
+            ..Answer::ok(b"sorry")
+        }
+    }
+
+    fn range(body: &[u8], from: usize) -> Self {
+        match body.get(from..) {
+            Some(rest) if !rest.is_empty() => Answer {
+                status: "206 Partial Content",
+                headers: format!(
+                    "Content-Range: bytes {from}-{}/{}\r\n",
+                    body.len() - 1,
+                    body.len()
+                ),
+                ..Answer::ok(rest)
+            },
+            _ => Answer::status("416 Range Not Satisfiable"),
+        }
+    }
+
+    /// Hangs up after `n` bytes of the body.
+    fn cut(mut self, n: usize) -> Self {
+        self.body.truncate(n);
+        self
+    }
+}
+
+/// A server on this machine that remembers what it was asked.
+struct Server {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    fn start(answer: impl Fn(&Request) -> Answer + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/data/", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let lines = BufReader::new(&stream).lines().map_while(|line| line.ok());
+                let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let Some(path) = head.first().and_then(|line| line.split(' ').nth(1)) else {
+                    continue;
+                };
+                let range = head.iter().find_map(|line| {
+                    let line = line.to_lowercase();
+                    let from = line.strip_prefix("range: bytes=")?.strip_suffix('-')?;
+                    Some(from.parse().unwrap())
+                });
+                let file = path.strip_prefix("/data/").unwrap().to_owned();
+                let request = Request { file, range };
+                seen.lock().unwrap().push(request.clone());
+                let answer = answer(&request);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {}\r\nContent-Length: {}\r\nConnection: close\r\n{}\r\n",
+                    answer.status, answer.length, answer.headers
+                );
+                let _ = stream.write_all(&answer.body);
+            }
+        });
+        Server { url, requests }
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// An address where nobody answers.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
+fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A data set in MNIST's form: its source with the true hashes, and the packed files by name.
+struct Fixture {
+    source: &'static Source,
+    packed: Vec<(String, Vec<u8>)>,
+}
+
+impl Fixture {
+    /// 40 images to train on, whose pixels no packing makes small, and 2 to test on.
+    fn new() -> Self {
+        let pixel = |(i, h, w): (usize, usize, usize)| (i * 7919 + h * 104_729 + w * w * 31) as u8;
+        let images = |n| Idx::from(ndarray::Array3::from_shape_fn((n, 28, 28), pixel).into_dyn());
+        let label = |i: usize| (i % 10) as u8;
+        let labels = |n| Idx::from(ndarray::Array1::from_shape_fn(n, label).into_dyn());
+        let mut packed = Vec::new();
+        let mut file = |name: &'static str, idx: Idx| {
+            let bytes = idx.to_bytes().unwrap();
+            packed.push((format!("{name}.gz"), gzip(&bytes, 6)));
+            let digest = Sha256::digest(&bytes);
+            let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            SourceFile {
+                name,
+                sha256: sha256.leak(),
+            }
+        };
+        let files = Files {
+            train_images: file("train-images-idx3-ubyte", images(40)),
+            train_labels: file("train-labels-idx1-ubyte", labels(40)),
+            test_images: file("t10k-images-idx3-ubyte", images(2)),
+            test_labels: file("t10k-labels-idx1-ubyte", labels(2)),
+        };
+        let source = Box::leak(Box::new(Source {
+            name: "MNIST",
+            folders: ["mnist", "MNIST/raw"],
+            files,
+            first_labels: MNIST.first_labels,
+            mirrors: &[],
+        }));
+        Fixture { source, packed }
+    }
+
+    fn files(&self) -> impl Fn(&Request) -> Vec<u8> + Send + 'static {
+        let packed = self.packed.clone();
+        move |request| {
+            let found = packed.iter().find(|(name, _)| *name == request.file);
+            found.unwrap().1.clone()
+        }
+    }
+
+    /// A server that does all right.
+    fn server(&self) -> Server {
+        let files = self.files();
+        Server::start(move |request| match request.range {
+            None => Answer::ok(&files(request)),
+            Some(from) => Answer::range(&files(request), from),
+        })
+    }
+
+    fn download(&self, cache: &Path, mirrors: &[&str]) -> Result<PathBuf> {
+        Download::default()
+            .mirrors(mirrors.iter().copied())
+            .cache_dir(cache)
+            .progress(false)
+            .fetch(self.source)
+    }
+
+    /// The cache holds the right files, and nothing that a download left over.
+    fn check(&self, cache: &Path) {
+        let mut names = HashSet::from(["download.lock".to_owned()]);
+        for (name, bytes) in &self.packed {
+            assert_eq!(fs::read(cache.join("mnist").join(name)).unwrap(), *bytes);
+            names.insert(name.clone());
+        }
+        assert_eq!(names_in(&cache.join("mnist")), names);
+        let (train, test) = mnist::load(self.source, cache, LoadOptions::default()).unwrap();
+        assert_eq!((train.len(), test.len()), (40, 2));
+    }
+}
+
+fn names_in(folder: &Path) -> HashSet<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn ranges(server: &Server) -> Vec<Option<usize>> {
+    server
+        .requests()
+        .iter()
+        .map(|request| request.range)
+        .collect()
+}
+
+#[test]
+fn a_download_is_whole_and_happens_once() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let server = fixture.server();
+    let folder = fixture.download(cache.path(), &[&server.url]).unwrap();
+    assert_eq!(folder, cache.path().join("mnist"));
+    fixture.check(cache.path());
+    assert_eq!(ranges(&server), [None; 4]);
+
+    // The cache serves from now on, without a mirror and without a write.
+    fs::remove_file(folder.join("download.lock")).unwrap();
+    assert_eq!(
+        fixture.download(cache.path(), &[&nobody()]).unwrap(),
+        folder
+    );
+    assert!(!folder.join("download.lock").exists());
+    assert_eq!(server.requests().len(), 4);
+
+    // Only what is missing is fetched.
+    fs::remove_file(folder.join("t10k-labels-idx1-ubyte.gz")).unwrap();
+    fixture.download(cache.path(), &[&server.url]).unwrap();
+    assert_eq!(server.requests().len(), 5);
+    fixture.check(cache.path());
+}
+
+#[test]
+fn the_next_mirror_steps_in() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let forbids = Server::start(|_| Answer::status("403 Forbidden"));
+    let server = fixture.server();
+    let without_slash = server.url.trim_end_matches('/');
+    fixture
+        .download(cache.path(), &[&nobody(), &forbids.url, without_slash])
+        .unwrap();
+    fixture.check(cache.path());
+    assert_eq!((forbids.requests().len(), server.requests().len()), (4, 4));
+}
+
+#[test]
+fn a_mirror_may_pack_anew() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let files = fixture.files();
+    let server = Server::start(move |request| {
+        let mut unpacked = Vec::new();
+        let packed = files(request);
+        io::copy(
+            &mut flate2::read::GzDecoder::new(packed.as_slice()),
+            &mut unpacked,
+        )
+        .unwrap();
+        Answer::ok(&gzip(&unpacked, 0))
+    });
+    fixture.download(cache.path(), &[&server.url]).unwrap();
+    assert!(mnist::load(fixture.source, cache.path(), LoadOptions::default()).is_ok());
+}
+
+#[test]
+fn wrong_bytes_never_reach_the_cache() {
+    let fixture = Fixture::new();
+    let first = &fixture.packed[0].1;
+    let garbage = [
+        ("SHA-256", gzip(b"something else", 6)),
+        ("damaged gzip", b"<html>Please log in</html>".to_vec()),
+        ("damaged gzip", Vec::new()),
+        ("damaged gzip", [first.as_slice(), &[0]].concat()),
+    ];
+    for (word, body) in garbage {
+        let cache = tempfile::tempdir().unwrap();
+        let server = Server::start(move |_| Answer::ok(&body));
+        let error = fixture.download(cache.path(), &[&server.url]).unwrap_err();
+        assert!(
+            matches!(&error, Error::Download { file, .. } if file == "train-images-idx3-ubyte.gz")
+        );
+        assert!(error.to_string().contains(word), "{error}");
+        assert_eq!(
+            names_in(&cache.path().join("mnist")),
+            HashSet::from(["download.lock".into()])
+        );
+        // Not asked again and again for the same wrong bytes.
+        assert_eq!(ranges(&server), [None]);
+    }
+}
+
+#[test]
+fn an_interrupted_download_is_resumed() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let files = fixture.files();
+    // Every answer ends after 3,000 bytes.
+    let server = Server::start(move |request| match request.range {
+        None => Answer::ok(&files(request)).cut(3000),
+        Some(from) => Answer::range(&files(request), from).cut(3000),
+    });
+    let size = fixture.packed[0].1.len();
+    assert!(size > 6000 && size < 15_000, "{size}");
+    fixture.download(cache.path(), &[&server.url]).unwrap();
+    fixture.check(cache.path());
+    let asked = ranges(&server);
+    assert_eq!(asked[..3], [None, Some(3000), Some(6000)]);
+}
+
+#[test]
+fn the_next_call_and_the_next_mirror_resume_too() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let files = fixture.files();
+    // Sends a beginning and then nothing more.
+    let breaks = Server::start(move |request| match request.range {
+        None => Answer::ok(&files(request)).cut(1000),
+        Some(from) => Answer::range(&files(request), from).cut(0),
+    });
+    let error = fixture.download(cache.path(), &[&breaks.url]).unwrap_err();
+    assert!(matches!(error, Error::Download { .. }));
+    let part = cache.path().join("mnist/train-images-idx3-ubyte.gz.part");
+    assert_eq!(fs::read(&part).unwrap(), fixture.packed[0].1[..1000]);
+    assert_eq!(ranges(&breaks), [None, Some(1000)]);
+
+    let server = fixture.server();
+    fixture
+        .download(cache.path(), &[&breaks.url, &server.url])
+        .unwrap();
+    fixture.check(cache.path());
+    assert_eq!(ranges(&server)[0], Some(1000));
+}
+
+#[test]
+fn a_server_that_ignores_ranges_sends_all() {
+    let whole = Fixture::new().packed[0].1.len();
+    for have in [1000, whole + 1000] {
+        let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+        fs::create_dir(cache.path().join("mnist")).unwrap();
+        let part = cache.path().join("mnist/train-images-idx3-ubyte.gz.part");
+        fs::write(part, vec![7; have]).unwrap();
+        let files = fixture.files();
+        let server = Server::start(move |request| Answer::ok(&files(request)));
+        fixture.download(cache.path(), &[&server.url]).unwrap();
+        fixture.check(cache.path());
+        assert_eq!(ranges(&server), [Some(have), None, None, None]);
+    }
+}
+
+#[test]
+fn a_part_that_does_not_fit_is_dropped() {
+    let whole = Fixture::new().packed[0].1.len();
+    for wrong in [vec![7; 100], vec![7; whole], vec![7; whole + 100]] {
+        let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+        fs::create_dir(cache.path().join("mnist")).unwrap();
+        let part = cache.path().join("mnist/train-images-idx3-ubyte.gz.part");
+        fs::write(part, &wrong).unwrap();
+        let server = fixture.server();
+        fixture.download(cache.path(), &[&server.url]).unwrap();
+        fixture.check(cache.path());
+        assert_eq!(ranges(&server)[..2], [Some(wrong.len()), None]);
+    }
+}
+
+#[test]
+fn a_part_that_is_already_whole_is_taken() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    fs::create_dir(cache.path().join("mnist")).unwrap();
+    let (name, bytes) = &fixture.packed[0];
+    fs::write(cache.path().join(format!("mnist/{name}.part")), bytes).unwrap();
+    let server = fixture.server();
+    fixture.download(cache.path(), &[&server.url]).unwrap();
+    fixture.check(cache.path());
+    assert_eq!(ranges(&server), [Some(bytes.len()), None, None, None]);
+}
+
+#[test]
+fn an_answer_of_another_range_is_not_appended() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    fs::create_dir(cache.path().join("mnist")).unwrap();
+    let (name, bytes) = &fixture.packed[0];
+    fs::write(
+        cache.path().join(format!("mnist/{name}.part")),
+        &bytes[..1000],
+    )
+    .unwrap();
+    let files = fixture.files();
+    let server = Server::start(move |request| match request.range {
+        None => Answer::ok(&files(request)),
+        Some(from) => Answer::range(&files(request), from + 1),
+    });
+    fixture.download(cache.path(), &[&server.url]).unwrap();
+    fixture.check(cache.path());
+}
+
+#[test]
+fn an_error_without_a_network_says_where_to_put_the_files() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let (first, second) = (nobody(), nobody());
+    let message = fixture
+        .download(cache.path(), &[&first, &second])
+        .unwrap_err()
+        .to_string();
+    let folder = cache.path().join("mnist").display().to_string();
+    let file = "train-images-idx3-ubyte.gz";
+    for part in [
+        &format!("could not download {file}"),
+        &format!("{first}{file}: "),
+        &format!("{second}{file}: "),
+        "refused",
+        &folder,
+        "BN_DATA_DIR",
+        "--data-dir",
+    ] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
+
+/// In the midst of a body, and before any answer.
+#[test]
+fn a_dead_line_is_noticed() {
+    let fixture = Fixture::new();
+    let patience = Duration::from_millis(100);
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+    for (sent, kept) in [(String::new(), ""), (format!("{head}abc"), "abc")] {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("part");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/file.gz", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let streams = listener.incoming().map(|stream| {
+                let mut stream = stream.unwrap();
+                stream.write_all(sent.as_bytes()).unwrap();
+                stream
+            });
+            streams.take(2).collect::<Vec<_>>() // kept open
+        });
+        let start = Instant::now();
+        let failure =
+            Transfer::new(false, patience).fetch(&url, &fixture.source.files.train_images, &part);
+        assert!(matches!(failure, Err(Failure::Mirror(answer)) if answer.contains("timeout")));
+        let waited = start.elapsed();
+        assert!(
+            waited >= patience && waited < Duration::from_secs(10),
+            "{waited:?}"
+        );
+        assert_eq!(fs::read(&part).unwrap_or_default(), kept.as_bytes());
+        // Where the one request was not followed by another, the server waits for it.
+        let _ = std::net::TcpStream::connect(url[7..].split('/').next().unwrap());
+        server.join().unwrap();
+    }
+}
+
+fn refused_cache(cache: &Path) {
+    let fixture = Fixture::new();
+    let server = fixture.server();
+    let error = fixture.download(cache, &[&server.url]).unwrap_err();
+    let Error::CacheFolder { folder, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*folder, cache.join("mnist"));
+    for part in [
+        folder.to_str().unwrap(),
+        "Download::cache_dir",
+        "BN_DATA_DIR",
+        "--data-dir",
+    ] {
+        assert!(
+            error.to_string().contains(part),
+            "{part} is not in: {error}"
+        );
+    }
+    // Found before anything is fetched.
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_cache_folder_that_cannot_be_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    refused_cache(&folder.path().join("file"));
+    refused_cache(&folder.path().join("file/below"));
+    // A file system that nobody can write to, root included.
+    #[cfg(target_os = "linux")]
+    refused_cache(Path::new("/proc"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_cache_folder_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mnist")).unwrap();
+    let set = |mode| {
+        fs::set_permissions(
+            folder.path().join("mnist"),
+            fs::Permissions::from_mode(mode),
+        )
+        .unwrap();
+    };
+    set(0o555);
+    if fs::write(folder.path().join("mnist/probe"), "").is_ok() {
+        println!("skipped: root writes whatever the rights");
+    } else {
+        refused_cache(folder.path());
+    }
+    set(0o755);
+}
+
+/// No rights keep root from writing, but nobody can write a file where a folder stands.
+#[test]
+fn a_part_that_cannot_be_written_is_the_caches_fault_not_the_mirrors() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let part = cache.path().join("mnist/train-images-idx3-ubyte.gz.part");
+    fs::create_dir_all(part).unwrap();
+    let server = fixture.server();
+    let error = fixture
+        .download(cache.path(), &[&server.url, &server.url])
+        .unwrap_err();
+    assert!(matches!(error, Error::CacheFolder { .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn several_downloads_at_once_fetch_each_file_once() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let server = fixture.server();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| fixture.download(cache.path(), &[&server.url]).unwrap());
+        }
+    });
+    assert_eq!(server.requests().len(), 4);
+    fixture.check(cache.path());
+}
+
+#[test]
+fn the_folder_that_the_user_named_comes_first() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    fixture
+        .download(cache.path(), &[&fixture.server().url])
+        .unwrap();
+    // With the files in it, neither the platform's cache nor a mirror is asked (there is none).
+    let (train, _) = mnist::load_or_download(fixture.source, Some(cache.path())).unwrap();
+    assert_eq!(train.len(), 40);
+}
+
+#[test]
+fn the_real_mnist_by_the_public_way() {
+    let Some(files) = crate::data_dir(None).and_then(|dir| MNIST.find(&dir).ok()) else {
+        println!("skipped: BN_DATA_DIR names no folder with MNIST");
+        return;
+    };
+    let folder = files.train_images.parent().unwrap().to_owned();
+    if !folder.join("train-images-idx3-ubyte.gz").exists() {
+        println!("skipped: the files are not packed, as a mirror has them");
+        return;
+    }
+    let server = Server::start(move |request| {
+        let bytes = fs::read(folder.join(&request.file)).unwrap();
+        match request.range {
+            None => Answer::ok(&bytes).cut(5_000_000),
+            Some(from) => Answer::range(&bytes, from),
+        }
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let download = Download::default()
+        .mirrors([server.url.as_str()])
+        .cache_dir(cache.path());
+    let mnist = Mnist::load_or_download_with(&download, LoadOptions::default()).unwrap();
+    assert_eq!((mnist.train().len(), mnist.test().len()), (60_000, 10_000));
+    assert_eq!(ranges(&server), [None, Some(5_000_000), None, None, None]);
+}

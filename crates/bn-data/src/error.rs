@@ -1,0 +1,223 @@
+//! What can go wrong, with the values that explain it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong with data: files, downloads, shapes and settings.
+///
+/// An error that comes from a file is wrapped in [`Error::InFile`], which names it.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The problem lies in this file (or, for a failed read or write, at this path).
+    #[error("{}: {problem}", file.display())]
+    InFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: Box<Error>,
+    },
+    /// The system could not read or write.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The magic number is not that of IDX.
+    #[error(
+        "not an IDX file: it begins with {:02x} {:02x}, an IDX file with 00 00 (or, packed by gzip, 1f 8b)",
+        found[0], found[1]
+    )]
+    NotIdx {
+        /// The first four bytes.
+        found: [u8; 4],
+    },
+    /// The third byte of the magic number names no element type of IDX.
+    #[error(
+        "IDX element type 0x{code:02x} is unknown; the format has 08 u8, 09 i8, 0b i16, 0c i32, 0d f32 and 0e f64"
+    )]
+    UnknownElementType {
+        /// The byte that was found.
+        code: u8,
+    },
+    /// The data ends before what its header promises.
+    #[error(
+        "truncated: {expected} bytes are needed, {got} are there; fetch or write the file again"
+    )]
+    Truncated {
+        /// The bytes that the header promises, the header included.
+        expected: u64,
+        /// The bytes that are there.
+        got: u64,
+    },
+    /// Bytes follow after what the header promises.
+    #[error(
+        "bytes follow after the {expected} that the header promises; this is no intact IDX file"
+    )]
+    TrailingBytes {
+        /// The bytes that the header promises, the header included.
+        expected: u64,
+    },
+    /// The header's dimensions multiply to more than memory can address.
+    #[error("the dimensions {dims:?} promise more than can be addressed; the header is damaged")]
+    TooLarge {
+        /// The dimensions of the header.
+        dims: Vec<usize>,
+    },
+    /// The gzip stream is damaged, cut short or followed by something else.
+    #[error("damaged gzip data ({0}); fetch or pack the file again")]
+    Gzip(#[source] io::Error),
+    /// IDX cannot hold an array of this shape.
+    #[error(
+        "an array of shape {shape:?} does not fit IDX: at most 255 axes, each shorter than 2^32"
+    )]
+    NotWritable {
+        /// The shape of the array.
+        shape: Vec<usize>,
+    },
+    /// The elements have another type than asked for.
+    #[error("the elements are {got}, not {expected}")]
+    ElementType {
+        /// The type that was asked for.
+        expected: &'static str,
+        /// The type that is there.
+        got: &'static str,
+    },
+    /// An array has another shape than the operation needs.
+    #[error("{op} needs shape {expected}, got {got:?}")]
+    ShapeMismatch {
+        /// The operation.
+        op: &'static str,
+        /// The shape that it needs, in words or numbers.
+        expected: String,
+        /// The shape that it was given.
+        got: Vec<usize>,
+    },
+    /// The images and their labels differ in number.
+    #[error("{labels} labels for {images} images; the two belong together and must be as many")]
+    CountMismatch {
+        /// How many images there are.
+        images: usize,
+        /// How many labels there are.
+        labels: usize,
+    },
+    /// A label names no class.
+    #[error("label {label} at position {index} is not below {classes}, the number of classes")]
+    LabelOutOfRange {
+        /// The position of the label.
+        index: usize,
+        /// The label.
+        label: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// An index is beyond the data set.
+    #[error("index {index} is beyond the {len} images of the data set")]
+    IndexOutOfRange {
+        /// The index.
+        index: usize,
+        /// The number of images.
+        len: usize,
+    },
+    /// A value is infinite or not a number.
+    #[error("the value in row {row}, column {column} is not finite; clean the data first")]
+    NotFinite {
+        /// The row, which is the image.
+        row: usize,
+        /// The column, which is the pixel.
+        column: usize,
+    },
+    /// There are no images.
+    #[error("{op} needs at least one image; the data set is empty")]
+    Empty {
+        /// The operation.
+        op: &'static str,
+    },
+    /// A setting is outside of what it may be.
+    #[error("{what} is {value}; it must be {must_be}")]
+    Setting {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        must_be: String,
+    },
+    /// No folder holds all files of the data set.
+    #[error(
+        "{dataset} was not found; looked in {looked_in}. Put its four files, packed (.gz) or not, \
+         into one of these folders, or name their folder by the variable BN_DATA_DIR or by --data-dir"
+    )]
+    NotFound {
+        /// The data set.
+        dataset: &'static str,
+        /// The folders, each with the files that it lacks.
+        looked_in: String,
+    },
+    /// The files are those of another data set, which has the same file names.
+    #[error("these are the labels of {got}, not of {expected}; keep each in a folder of its own")]
+    OtherDataset {
+        /// The data set that was asked for.
+        expected: &'static str,
+        /// The data set that is there.
+        got: &'static str,
+    },
+    /// No mirror gave the file.
+    #[error(
+        "could not download {file}:{tried}\nWithout a network, put the four files of {dataset} into {}, \
+         or into a folder named by the variable BN_DATA_DIR or by --data-dir",
+        folder.display()
+    )]
+    Download {
+        /// The data set.
+        dataset: &'static str,
+        /// The file.
+        file: String,
+        /// The folder into which it was to go.
+        folder: PathBuf,
+        /// Each mirror with its answer, a line each.
+        tried: String,
+    },
+    /// The cache folder cannot be written.
+    #[error(
+        "cannot write to the cache folder {} ({problem}); name another by Download::cache_dir, \
+         or put the files into a folder named by the variable BN_DATA_DIR or by --data-dir",
+        folder.display()
+    )]
+    CacheFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system answered.
+        problem: io::Error,
+    },
+    /// The platform names no cache folder (there is no home folder).
+    #[error(
+        "this system names no cache folder; name one by Download::cache_dir, \
+         or put the files into a folder named by the variable BN_DATA_DIR or by --data-dir"
+    )]
+    NoCacheFolder,
+    /// The build holds no LAPACK.
+    #[error(
+        "{op} needs LAPACK; build with the features `lapack` and `openblas` (or `openblas-static`)"
+    )]
+    NoLapack {
+        /// The operation.
+        op: &'static str,
+    },
+    /// LAPACK found no answer.
+    #[error("LAPACK failed: {0}")]
+    Lapack(String),
+}
+
+impl Error {
+    /// Names the file that the error came from, unless it does already.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        match self {
+            Error::InFile { .. } => self,
+            problem => Error::InFile {
+                file: file.to_owned(),
+                problem: Box::new(problem),
+            },
+        }
+    }
+}

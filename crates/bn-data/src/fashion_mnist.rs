@@ -1,0 +1,108 @@
+//! Fashion-MNIST, which comes in the form of MNIST.
+
+use std::path::Path;
+
+use crate::mnist::{self, CLASSES};
+use crate::source::FASHION_MNIST;
+use crate::{Dataset, LoadOptions, Result};
+#[cfg(feature = "download")]
+use crate::{Download, data_dir};
+
+/// Fashion-MNIST: pictures of clothes in the form of [`Mnist`](crate::Mnist), and harder.
+///
+/// By Han Xiao, Kashif Rasul and Roland Vollgraf (Zalando Research, 2017; MIT licence),
+/// arXiv:1708.07747, <https://github.com/zalandoresearch/fashion-mnist>.
+///
+/// ```no_run
+/// use bn_data::FashionMnist;
+///
+/// # fn main() -> bn_data::Result<()> {
+/// let fashion = FashionMnist::load("data")?; // or its sub-folder fashion-mnist
+/// println!("{}", FashionMnist::CLASS_NAMES[fashion.train().labels()[0]]);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct FashionMnist {
+    train: Dataset,
+    test: Dataset,
+}
+
+impl FashionMnist {
+    /// What the labels mean.
+    pub const CLASS_NAMES: [&'static str; CLASSES] = [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ];
+
+    /// Loads the four files from `fashion-mnist/` or `FashionMNIST/raw/` (torchvision's) in `dir`,
+    /// or from `dir` itself: the first of these folders that has all four.
+    ///
+    /// The files have the names of MNIST's, so keep either in a folder of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mnist::load`](crate::Mnist::load).
+    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(dir, LoadOptions::default())
+    }
+
+    /// [`FashionMnist::load`] with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mnist::load`](crate::Mnist::load).
+    pub fn load_with(dir: impl AsRef<Path>, options: LoadOptions) -> Result<Self> {
+        let (train, test) = mnist::load(&FASHION_MNIST, dir.as_ref(), options)?;
+        Ok(FashionMnist { train, test })
+    }
+
+    /// Loads from the folder that the variable `BN_DATA_DIR` names, if the files are there, else
+    /// from the platform's cache folder, into which missing files are downloaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mnist::load_or_download_with`](crate::Mnist::load_or_download_with).
+    #[cfg(feature = "download")]
+    pub fn load_or_download() -> Result<Self> {
+        let dir = data_dir(None);
+        let (train, test) = mnist::load_or_download(&FASHION_MNIST, dir.as_deref())?;
+        Ok(FashionMnist { train, test })
+    }
+
+    /// Loads from the cache folder of `download`, into which missing files are downloaded; each
+    /// is checked by the SHA-256 of its unpacked bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mnist::load_or_download_with`](crate::Mnist::load_or_download_with).
+    #[cfg(feature = "download")]
+    pub fn load_or_download_with(download: &Download, options: LoadOptions) -> Result<Self> {
+        Self::load_with(download.fetch(&FASHION_MNIST)?, options)
+    }
+
+    /// The images to train on.
+    #[must_use]
+    pub fn train(&self) -> &Dataset {
+        &self.train
+    }
+
+    /// The images to test on.
+    #[must_use]
+    pub fn test(&self) -> &Dataset {
+        &self.test
+    }
+
+    /// `(train, test)`, to be owned and changed.
+    #[must_use]
+    pub fn into_parts(self) -> (Dataset, Dataset) {
+        (self.train, self.test)
+    }
+}

@@ -1,0 +1,176 @@
+//! Which files a data set of the MNIST family has, and in which folders to look for them.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// The environment variable that names the folder of the data sets: `BN_DATA_DIR`.
+pub const DATA_DIR_VARIABLE: &str = "BN_DATA_DIR";
+
+/// The folder that the user named: `explicit` (a `--data-dir`), else the variable `BN_DATA_DIR`,
+/// else none.
+///
+/// ```
+/// use std::path::Path;
+///
+/// let explicit = Some(Path::new("my-data"));
+/// assert_eq!(bn_data::data_dir(explicit).as_deref(), explicit);
+/// ```
+#[must_use]
+pub fn data_dir(explicit: Option<&Path>) -> Option<PathBuf> {
+    let variable = || std::env::var_os(DATA_DIR_VARIABLE).filter(|value| !value.is_empty());
+    explicit
+        .map(Path::to_owned)
+        .or_else(|| variable().map(PathBuf::from))
+}
+
+/// A data set in four IDX files.
+pub(crate) struct Source {
+    /// Its name in messages.
+    pub(crate) name: &'static str,
+    /// Its folder in the cache, and the folders below a data folder where it may lie.
+    pub(crate) folders: [&'static str; 2],
+    pub(crate) files: Files<SourceFile>,
+    /// The first labels of the training set: the files of all such data sets have the same names.
+    pub(crate) first_labels: [usize; 10],
+    /// Addresses to which a file's name is added, the best first.
+    #[cfg_attr(not(feature = "download"), allow(dead_code))]
+    pub(crate) mirrors: &'static [&'static str],
+}
+
+pub(crate) struct SourceFile {
+    /// Unpacked; packed it has `.gz` added.
+    pub(crate) name: &'static str,
+    /// Of the unpacked bytes, since a mirror may pack them anew.
+    #[cfg_attr(not(feature = "download"), allow(dead_code))]
+    pub(crate) sha256: &'static str,
+}
+
+/// One thing for each of the four files.
+pub(crate) struct Files<T> {
+    pub(crate) train_images: T,
+    pub(crate) train_labels: T,
+    pub(crate) test_images: T,
+    pub(crate) test_labels: T,
+}
+
+impl<T> Files<T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        [
+            &self.train_images,
+            &self.train_labels,
+            &self.test_images,
+            &self.test_labels,
+        ]
+        .into_iter()
+    }
+}
+
+impl Source {
+    /// The four files in the first of `dir`'s known sub-folders and `dir` itself that has them all.
+    pub(crate) fn find(&self, dir: &Path) -> Result<Files<PathBuf>> {
+        let [own, torchvision] = self.folders;
+        let mut looked_in = Vec::new();
+        // The sub-folders first, their names tell one data set from the other.
+        for folder in [dir.join(own), dir.join(torchvision), dir.to_owned()] {
+            if let Some(found) = self.files_in(&folder) {
+                return Ok(found);
+            }
+            looked_in.push(match folder.is_dir() {
+                true => format!("{} (lacks {})", folder.display(), self.missing_in(&folder)),
+                false => format!("{} (no such folder)", folder.display()),
+            });
+        }
+        Err(Error::NotFound {
+            dataset: self.name,
+            looked_in: looked_in.join("; "),
+        })
+    }
+
+    /// The four files, if `folder` itself has them all.
+    pub(crate) fn files_in(&self, folder: &Path) -> Option<Files<PathBuf>> {
+        Some(Files {
+            train_images: self.files.train_images.find(folder)?,
+            train_labels: self.files.train_labels.find(folder)?,
+            test_images: self.files.test_images.find(folder)?,
+            test_labels: self.files.test_labels.find(folder)?,
+        })
+    }
+
+    fn missing_in(&self, folder: &Path) -> String {
+        let missing = self.files.iter().filter(|file| file.find(folder).is_none());
+        let names: Vec<&str> = missing.map(|file| file.name).collect();
+        names.join(", ")
+    }
+}
+
+impl SourceFile {
+    /// The file in `folder`, packed or not, also by the name that some unpackers give it
+    /// (`train-images.idx3-ubyte`).
+    pub(crate) fn find(&self, folder: &Path) -> Option<PathBuf> {
+        let dotted = self.name.replace("-idx", ".idx");
+        [self.name, &dotted]
+            .into_iter()
+            .flat_map(|name| [name.to_owned(), format!("{name}.gz")])
+            .map(|name| folder.join(name))
+            .find(|path| path.is_file())
+    }
+}
+
+pub(crate) static MNIST: Source = Source {
+    name: "MNIST",
+    folders: ["mnist", "MNIST/raw"],
+    files: Files {
+        train_images: SourceFile {
+            name: "train-images-idx3-ubyte",
+            sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        },
+        train_labels: SourceFile {
+            name: "train-labels-idx1-ubyte",
+            sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        },
+        test_images: SourceFile {
+            name: "t10k-images-idx3-ubyte",
+            sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        },
+        test_labels: SourceFile {
+            name: "t10k-labels-idx1-ubyte",
+            sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    },
+    first_labels: [5, 0, 4, 1, 9, 2, 1, 3, 1, 4],
+    // Their first home, yann.lecun.com, answers 403.
+    mirrors: &[
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ],
+};
+
+pub(crate) static FASHION_MNIST: Source = Source {
+    name: "Fashion-MNIST",
+    folders: ["fashion-mnist", "FashionMNIST/raw"],
+    files: Files {
+        train_images: SourceFile {
+            name: "train-images-idx3-ubyte",
+            sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        },
+        train_labels: SourceFile {
+            name: "train-labels-idx1-ubyte",
+            sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        },
+        test_images: SourceFile {
+            name: "t10k-images-idx3-ubyte",
+            sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        },
+        test_labels: SourceFile {
+            name: "t10k-labels-idx1-ubyte",
+            sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+    },
+    first_labels: [9, 0, 0, 3, 0, 2, 7, 2, 5, 5],
+    // The second is the data set's own home, but speaks plain HTTP alone.
+    mirrors: &[
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ],
+};

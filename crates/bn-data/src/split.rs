@@ -1,0 +1,92 @@
+//! Parts of a data set: the first images, chosen ones, and random splits.
+
+use ndarray::{Axis, Slice};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::{Dataset, Error, Result};
+
+impl Dataset {
+    /// The images and labels at `indices`, in that order; an index may come more than once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IndexOutOfRange`].
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        let len = self.len();
+        if let Some(&index) = indices.iter().find(|&&index| index >= len) {
+            return Err(Error::IndexOutOfRange { index, len });
+        }
+        Ok(self.selected(indices))
+    }
+
+    /// The first `n` images, or all if there are fewer; the book's `x_train[:300]`.
+    #[must_use]
+    pub fn take(&self, n: usize) -> Self {
+        let n = n.min(self.len());
+        let images = self
+            .images()
+            .slice_axis(Axis(0), Slice::from(..n))
+            .to_owned();
+        self.part(images, self.labels()[..n].to_vec())
+    }
+
+    /// A copy in random order, the same for the same seed; the book's `shuffle_dataset`
+    /// (`common/util.py`).
+    #[must_use]
+    pub fn shuffled(&self, seed: u64) -> Self {
+        self.selected(&self.permutation(seed))
+    }
+
+    /// Splits a random share off for validation: `(train, validation)`, where validation has
+    /// `rate * N` images, rounded down, as in the book's `ch06/hyperparameter_optimization.py`.
+    ///
+    /// The same seed gives the same split.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `rate` leaves either part without an image.
+    pub fn split_validation(&self, rate: f64, seed: u64) -> Result<(Self, Self)> {
+        let count = self.len() as f64 * rate; // a float to usize saturates, NaN becomes 0
+        self.split_validation_count(count as usize, seed)
+            .map_err(|_| Error::Setting {
+                what: "the validation rate",
+                value: rate.to_string(),
+                must_be: format!(
+                    "such that {} images leave at least one for either part",
+                    self.len()
+                ),
+            })
+    }
+
+    /// [`Dataset::split_validation`] by the number of validation images.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `count` leaves either part without an image.
+    pub fn split_validation_count(&self, count: usize, seed: u64) -> Result<(Self, Self)> {
+        if count == 0 || count >= self.len() {
+            return Err(Error::Setting {
+                what: "the number of validation images",
+                value: count.to_string(),
+                must_be: format!("at least 1 and below {}, the number of images", self.len()),
+            });
+        }
+        let order = self.permutation(seed);
+        let (validation, train) = order.split_at(count);
+        Ok((self.selected(train), self.selected(validation)))
+    }
+
+    fn permutation(&self, seed: u64) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
+        order
+    }
+
+    /// `select` for indices that are in range.
+    fn selected(&self, indices: &[usize]) -> Self {
+        let labels = indices.iter().map(|&index| self.labels()[index]);
+        self.part(self.images().select(Axis(0), indices), labels.collect())
+    }
+}
