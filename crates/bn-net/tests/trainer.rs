@@ -159,11 +159,27 @@ fn a_last_batch_of_one_is_kept_from_batch_normalization() {
     let (train, _) = digits();
     let train = train.take(101);
     let kept = Sampling::Permutation(LastBatch::Keep);
-    let error = fit(&Trainer::new(50).sampling(kept), &train, None).unwrap_err();
+    let mut steps = 0;
+    struct Count<'a>(&'a mut u64);
+    impl Callback for Count<'_> {
+        fn on_step(&mut self, _: u64, _: f64) -> ControlFlow<()> {
+            *self.0 += 1;
+            ControlFlow::Continue(())
+        }
+        fn on_record(&mut self, _: &Record, _: &Network) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+    }
+    let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+    let trainer = Trainer::new(50).sampling(kept);
+    let count = &mut Count(&mut steps);
+    let result = trainer.fit_with(&mut network(), &mut loss, &mut sgd, &train, None, count);
+    let error = result.unwrap_err();
     assert!(
         error.to_string().contains("merge the last batch"),
         "{error}"
     );
+    assert_eq!(steps, 0, "refused before the first step");
     for other in [LastBatch::Drop, LastBatch::Merge] {
         let sampling = Sampling::Permutation(other);
         let history = fit(&Trainer::new(50).sampling(sampling), &train, None).unwrap();
