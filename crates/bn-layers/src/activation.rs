@@ -68,6 +68,7 @@ impl<T: Scalar, A: Activation> Layer<T> for A {
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
         const OP: &str = "activation backward";
+        expect_rows(OP, x.nrows())?;
         expect_shape(OP, x.dim(), &y)?;
         expect_shape(OP, x.dim(), &dout)?;
         let Some(mut dx) = dx else { return Ok(()) };

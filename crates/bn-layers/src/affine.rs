@@ -201,6 +201,7 @@ impl<T: Scalar> Affine<T> {
             expect_shape("Affine::backward", x.dim(), &dx.view())?;
         }
         if self.b.is_some() {
+            in_order("Affine::backward", &dout)?;
             let dout = dout.insert_axis(Axis(2)); // (N, E, 1)
             channel_sum(dout, &mut self.sums, &mut self.scratch)?;
             for (db, &sum) in self.db.iter_mut().zip(&self.sums) {

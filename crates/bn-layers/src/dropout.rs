@@ -36,7 +36,7 @@ const PIECE: usize = 1 << 14;
 ///
 /// # Errors
 /// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`]; [`Error::NoForward`] for a
-/// backward pass of another shape than the forward pass before it.
+/// backward pass of other rows than the forward pass before it.
 #[derive(Debug, Clone)]
 pub struct Dropout<T> {
     ratio: f64,
@@ -44,9 +44,11 @@ pub struct Dropout<T> {
     evaluation: f64, // what every value is multiplied by in evaluation
     seed: u64,
     draws: u64,
-    mask: Vec<T>, // (N·D): 0 or `kept`; of the last forward pass
+    mask: Vec<T>,          // (N·D): what the last forward pass multiplied by
+    drawn: Option<u64>,    // which draw the mask is; none is evaluation's constant
+    shape: (usize, usize), // (N, D) of the last forward pass
     hold: bool,
-    drew: bool, // whether the last forward pass drew a mask
+    drew: bool, // whether the last forward pass drew a mask of its own
 }
 
 impl<T: Scalar> Dropout<T> {
@@ -76,6 +78,8 @@ impl<T: Scalar> Dropout<T> {
             seed,
             draws: 0,
             mask: Vec::new(),
+            drawn: None,
+            shape: (0, 0),
             hold: false,
             drew: false,
         }
@@ -86,12 +90,15 @@ impl<T: Scalar> Dropout<T> {
         (self.seed, self.draws)
     }
 
+    /// The next mask or, while held, the last one again.
     fn draw(&mut self, len: usize) {
-        self.drew = !(self.hold && self.mask.len() == len && self.draws > 0);
-        if !self.drew {
+        self.drew = !(self.hold && self.draws > 0);
+        self.draws += u64::from(self.drew);
+        let (seed, draw) = (self.seed, self.draws - 1);
+        if self.drawn == Some(draw) && self.mask.len() == len {
             return;
         }
-        let (seed, draw) = (self.seed, self.draws);
+        self.drawn = Some(draw);
         let kept = T::from_f64(self.kept);
         let threshold = (self.ratio * 2f64.powi(32)) as u32; // of 2³² equally likely draws
         self.mask.resize(len, T::zero());
@@ -104,7 +111,6 @@ impl<T: Scalar> Dropout<T> {
                 }
             }
         });
-        self.draws += 1;
     }
 }
 
@@ -135,14 +141,16 @@ impl<T: Scalar> Layer<T> for Dropout<T> {
     ) -> Result<(), Error> {
         expect_rows("Dropout", x.nrows())?;
         expect_shape("Dropout", x.dim(), &y.view())?;
+        let shape = x.dim();
         let (x, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
         if mode == Mode::Eval {
             self.mask.clear();
             self.mask.resize(x.len(), T::from_f64(self.evaluation));
-            self.drew = false;
+            (self.drew, self.drawn) = (false, None);
         } else {
             self.draw(x.len());
         }
+        self.shape = shape;
         zip_map(x, &self.mask, y, |x, m| x * m)?;
         Ok(())
     }
@@ -169,14 +177,16 @@ impl<T: Scalar> Layer<T> for Dropout<T> {
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
         const OP: &str = "Dropout::backward";
+        expect_rows("Dropout", x.nrows())?;
         expect_shape(OP, x.dim(), &dout)?;
-        if self.mask.len() != x.len() {
+        if self.shape.0 != x.nrows() {
             return Err(Error::NoForward {
                 layer: "Dropout",
-                expected: self.mask.len() / x.ncols().max(1),
+                expected: self.shape.0,
                 got: x.nrows(),
             });
         }
+        expect_shape(OP, self.shape, &x)?;
         let Some(mut dx) = dx else { return Ok(()) };
         expect_shape(OP, x.dim(), &dx.view())?;
         let dx = in_order_mut(OP, &mut dx)?;

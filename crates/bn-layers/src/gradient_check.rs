@@ -143,7 +143,8 @@ impl GradientCheck {
         })
     }
 
-    /// Checks `layer` at `x: (N, D)` for the loss `objective`.
+    /// Checks `layer` at `x: (N, D)` for the loss `objective`, to which the layer's
+    /// [`penalty`](Layer::penalty) is added.
     ///
     /// # Errors
     /// What the layer's forward and backward, or the objective, refuse.
@@ -256,12 +257,12 @@ impl GradientCheck {
 }
 
 fn relative(analytic: f64, numeric: f64, floor: f64) -> f64 {
-    let size = analytic.abs().max(numeric.abs()).max(floor);
-    if size == 0.0 {
-        0.0
-    } else {
-        (analytic - numeric).abs() / size
+    let difference = (analytic - numeric).abs();
+    if difference == 0.0 {
+        return 0.0;
     }
+    // `max` passes over a NaN; the difference keeps it.
+    difference / analytic.abs().max(numeric.abs()).max(floor)
 }
 
 /// A layer at a point, with one entry moved at a time.
@@ -277,7 +278,8 @@ impl Probe<'_, '_> {
     fn loss(&mut self) -> Result<f64, Error> {
         let (x, y) = (self.x.view(), self.y.view_mut());
         self.layer.forward_into(x, Mode::BatchStats, y)?;
-        (self.objective)(self.y.view(), self.dout.view_mut())
+        let loss = (self.objective)(self.y.view(), self.dout.view_mut())?;
+        Ok(loss + self.layer.penalty())
     }
 
     /// The name and gradient of every trained array, then of `x`.

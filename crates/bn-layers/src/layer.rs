@@ -152,7 +152,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), Error> {
         let _ = (width, mode);
         if rows == 0 {
-            return Err(Error::EmptyBatch { layer: "layer" });
+            let layer = std::any::type_name::<Self>();
+            return Err(Error::EmptyBatch { layer });
         }
         Ok(())
     }

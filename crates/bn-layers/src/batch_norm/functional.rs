@@ -149,7 +149,8 @@ impl<T: Scalar> BatchNormCache<T> {
 ///
 /// # Errors
 /// [`Error::TooFewValues`] for fewer than two values per channel, [`Error::EmptyBatch`],
-/// [`Error::Tensor`] for shapes that do not fit. Then nothing of the caller's has changed.
+/// [`Error::Tensor`] for shapes that do not fit, [`Error::InvalidSetting`] for a config out of
+/// range. Then nothing of the caller's has changed.
 pub fn batch_norm_train<T: Scalar>(
     x: ArrayView3<'_, T>,
     gamma: Option<ArrayView1<'_, T>>,
@@ -163,6 +164,7 @@ pub fn batch_norm_train<T: Scalar>(
     let (outer, channels, inner) = x.dim();
     check_count(outer, inner)?;
     check_forward(x.dim(), &gamma, &beta, y.dim())?;
+    in_order("batch_norm_train", &x)?;
     in_order("batch_norm_train", &y.view())?;
     if let Some(running) = &running {
         check_channels(channels, running.mean.len())?;
@@ -194,7 +196,8 @@ pub fn batch_norm_train<T: Scalar>(
 /// ```
 ///
 /// # Errors
-/// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit.
+/// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit, [`Error::InvalidSetting`]
+/// for a config out of range. Then nothing of the caller's has changed.
 pub fn batch_norm_eval<T: Scalar>(
     x: ArrayView3<'_, T>,
     gamma: Option<ArrayView1<'_, T>>,
@@ -204,12 +207,15 @@ pub fn batch_norm_eval<T: Scalar>(
     cache: &mut BatchNormCache<T>,
     y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
+    config.check()?;
     let (outer, channels, inner) = x.dim();
     if outer * inner == 0 {
         let layer = "BatchNormalization";
         return Err(Error::EmptyBatch { layer });
     }
     check_forward(x.dim(), &gamma, &beta, y.dim())?;
+    in_order("batch_norm_eval", &x)?;
+    in_order("batch_norm_eval", &y.view())?;
     check_channels(channels, running.mean.len())?;
     check_channels(channels, running.var.len())?;
     cache.shape = x.dim();
@@ -255,8 +261,8 @@ fn normalize<T: Scalar>(
 /// (arXiv:1502.03167, section 3).
 ///
 /// # Errors
-/// [`Error::NoForward`] when the last forward pass had another shape, [`Error::Tensor`] for shapes
-/// that do not fit.
+/// [`Error::NoForward`] when the last forward pass had other rows, [`Error::Tensor`] for shapes
+/// that do not fit. Then nothing of the caller's has changed.
 pub fn batch_norm_backward<T: Scalar>(
     x: ArrayView3<'_, T>,
     dout: ArrayView3<'_, T>,
@@ -267,14 +273,20 @@ pub fn batch_norm_backward<T: Scalar>(
     dx: Option<ArrayViewMut3<'_, T>>,
 ) -> Result<(), Error> {
     const OP: &str = "batch_norm_backward";
-    if x.dim() != cache.shape {
+    let (outer, channels, inner) = cache.shape;
+    if x.dim().0 != outer {
         return Err(Error::NoForward {
             layer: "BatchNormalization",
-            expected: cache.shape.0,
+            expected: outer,
             got: x.dim().0,
         });
     }
-    let channels = x.dim().1;
+    for seen in [&x, &dout] {
+        if seen.dim() != cache.shape {
+            return Err(Error::shape(OP, &[outer, channels, inner], seen.shape()));
+        }
+        in_order(OP, seen)?;
+    }
     let wanted = dgamma.as_ref().map(|d| d.len());
     for len in wanted.into_iter().chain(dbeta.as_ref().map(|d| d.len())) {
         check_channels(channels, len)?;
@@ -282,10 +294,11 @@ pub fn batch_norm_backward<T: Scalar>(
     if let Some(gamma) = &gamma {
         check_channels(channels, gamma.len())?;
     }
-    if let Some(dx) = &dx
-        && dx.dim() != x.dim()
-    {
-        return Err(Error::shape(OP, x.shape(), dx.shape()));
+    if let Some(dx) = &dx {
+        if dx.dim() != x.dim() {
+            return Err(Error::shape(OP, x.shape(), dx.shape()));
+        }
+        in_order(OP, &dx.view())?;
     }
 
     channel_sum_and_dot(x, &cache.center, dout, &mut cache.sums, &mut cache.scratch)?;

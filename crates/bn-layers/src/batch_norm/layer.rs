@@ -85,14 +85,14 @@ impl<T: Scalar> BatchNormalization<T> {
     /// The same with given gamma and beta, `(C)` each.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when either has not one value per channel.
+    /// [`Error::Tensor`] when either has not one value per channel, or is not contiguous.
     pub fn with_gamma_beta(mut self, gamma: Array1<T>, beta: Array1<T>) -> Result<Self, Error> {
+        let op = "BatchNormalization::with_gamma_beta";
         for values in [&gamma, &beta] {
-            if values.len() != self.gamma.len() || values.as_slice().is_none() {
-                let expected = [self.gamma.len()];
-                let op = "BatchNormalization::with_gamma_beta";
-                return Err(Error::shape(op, &expected, values.shape()));
+            if values.len() != self.gamma.len() {
+                return Err(Error::shape(op, &[self.gamma.len()], values.shape()));
             }
+            in_order(op, &values.view())?;
         }
         self.gamma = gamma;
         self.beta = beta;

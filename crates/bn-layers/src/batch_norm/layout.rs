@@ -30,7 +30,7 @@ impl Layout {
     ) -> Result<(usize, usize, usize), Error> {
         let refuse = |expected: &[usize]| Err(Error::shape("BatchNormalization", expected, shape));
         match *shape {
-            [n, d] => self.view_rows(channels, n, d),
+            [n, d] if d == channels => Ok((n, channels, 1)),
             [n, a, b, c] if self == Self::ChannelsLast => {
                 if c != channels {
                     return refuse(&[n, a, b, channels]);
@@ -43,13 +43,14 @@ impl Layout {
                 }
                 Ok((n, channels, a * b))
             }
-            [n, ref rest @ ..] if self == Self::PerPosition && !rest.is_empty() => {
-                if rest.iter().product::<usize>() != channels {
+            [n, a, b, c] if self == Self::PerPosition => {
+                if a * b * c != channels {
                     return refuse(&[n, channels]);
                 }
                 Ok((n, channels, 1))
             }
-            _ => refuse(&[0, channels]),
+            [n, ..] => refuse(&[n, channels]),
+            [] => refuse(&[1, channels]),
         }
     }
 

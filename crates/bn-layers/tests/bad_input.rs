@@ -1,0 +1,304 @@
+//! What BatchNormalization refuses, by which error, with which words; and that after a refusal it
+//! is as it was.
+
+mod common;
+
+use bn_layers::{BatchNormConfig, BatchNormalization, Error, Layer, Layout, Mode, Shape};
+use bn_tensor::Error as TensorError;
+use common::{bits, random, random_row, state};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayView2};
+use std::fmt::Debug;
+
+const MODES: [Mode; 3] = [Mode::Train, Mode::BatchStats, Mode::Eval];
+
+fn batch_norm(layout: Layout, config: BatchNormConfig) -> BatchNormalization<f64> {
+    let bn = BatchNormalization::new(3, config).unwrap();
+    let (gamma, beta) = (random_row(3, 1.5, 1), random_row(3, 0.0, 2));
+    bn.with_layout(layout).with_gamma_beta(gamma, beta).unwrap()
+}
+
+/// The batch of [`warm`].
+fn x() -> Array2<f64> {
+    random((6, 3), 3)
+}
+
+/// After a forward and a backward pass of 6 rows, so that nothing of its state is trivial.
+fn warm() -> BatchNormalization<f64> {
+    let mut bn = batch_norm(Layout::ChannelsLast, BatchNormConfig::pytorch());
+    bn.forward(x().view(), Mode::Train).unwrap();
+    bn.backward(x().view(), random((6, 3), 4).view()).unwrap();
+    bn
+}
+
+/// The error of `call`. Every array of the layer must keep its bits, and what only shows later,
+/// the gradient of the last good batch and the running statistics' next move, must be the same.
+fn refused<R: Debug>(
+    bn: &mut BatchNormalization<f64>,
+    call: impl FnOnce(&mut BatchNormalization<f64>) -> Result<R, Error>,
+) -> Error {
+    let later = |bn: &BatchNormalization<f64>| {
+        let mut bn = bn.clone();
+        let dx = bn.backward(x().view(), random((6, 3), 5).view());
+        bn.update_running();
+        (dx.map(|dx| bits(&dx)), state(&bn))
+    };
+    let before = (state(bn), later(bn));
+    let error = call(bn).unwrap_err();
+    assert_eq!((state(bn), later(bn)), before, "{error}");
+    let named = ["BatchNormalization", "batch_norm"];
+    let message = error.to_string();
+    assert!(named.iter().any(|n| message.contains(n)), "{message}");
+    error
+}
+
+fn is_shape(error: &Error, expected: &[usize], got: &[usize]) -> bool {
+    let Error::Tensor(TensorError::ShapeMismatch {
+        expected: e,
+        got: g,
+        ..
+    }) = error
+    else {
+        return false;
+    };
+    e == expected && g == got
+}
+
+fn is_not_contiguous(error: &Error) -> bool {
+    matches!(error, Error::Tensor(TensorError::NotContiguous { .. }))
+}
+
+fn eval_into(
+    bn: &BatchNormalization<f64>,
+    x: ArrayView2<'_, f64>,
+    y: &mut Array2<f64>,
+) -> Result<(), Error> {
+    bn.eval_into(x, y.view_mut(), &mut Vec::new())
+}
+
+#[test]
+fn a_wrong_width() {
+    let wide = random((6, 4), 6);
+    let is_wide = |error: Error| assert!(is_shape(&error, &[6, 3], &[6, 4]), "{error}");
+    for mode in MODES {
+        is_wide(refused(&mut warm(), |bn| bn.forward(wide.view(), mode)));
+        is_wide(refused(&mut warm(), |bn| bn.check_batch(6, 4, mode)));
+        let error = refused(&mut warm(), |bn| {
+            let mut y = wide.clone();
+            bn.forward_into(x().view(), mode, y.view_mut())
+        });
+        is_wide(error);
+    }
+    is_wide(refused(&mut warm(), |bn| {
+        bn.backward(wide.view(), wide.view())
+    }));
+    is_wide(refused(&mut warm(), |bn| {
+        eval_into(bn, wide.view(), &mut x())
+    }));
+    is_wide(refused(&mut warm(), |bn| {
+        eval_into(bn, x().view(), &mut wide.clone())
+    }));
+    let error = refused(&mut warm(), |bn| bn.output_shape(Shape::Flat(4)));
+    assert!(is_shape(&error, &[1, 3], &[1, 4]), "{error}");
+    let image = Shape::Image {
+        height: 3,
+        width: 2,
+        channels: 2,
+    };
+    let error = refused(&mut warm(), |bn| bn.output_shape(image));
+    assert!(is_shape(&error, &[3], &[2]), "{error}");
+}
+
+#[test]
+fn an_empty_batch() {
+    let is_empty = |e: Error| assert!(matches!(e, Error::EmptyBatch { .. }), "{e}");
+    let none = Array2::zeros((0, 3));
+    for mode in MODES {
+        is_empty(refused(&mut warm(), |bn| bn.forward(none.view(), mode)));
+        is_empty(refused(&mut warm(), |bn| bn.check_batch(0, 3, mode)));
+        let flat = Array4::zeros((2, 0, 5, 3));
+        is_empty(refused(&mut warm(), |bn| bn.forward(flat.view(), mode)));
+    }
+    is_empty(refused(&mut warm(), |bn| {
+        eval_into(bn, none.view(), &mut none.clone())
+    }));
+}
+
+#[test]
+fn one_value_per_channel_in_training() {
+    let tracking_off = BatchNormConfig {
+        track_running_stats: false,
+        ..BatchNormConfig::book()
+    };
+    for (layout, dims) in [
+        (Layout::ChannelsLast, (1, 1, 1, 3)),
+        (Layout::ChannelsFirst, (1, 3, 1, 1)),
+        (Layout::PerPosition, (1, 3, 1, 1)),
+    ] {
+        let (row, image) = (Array2::ones((1, 3)), Array4::ones(dims));
+        for (config, mode) in [
+            (BatchNormConfig::book(), Mode::Train),
+            (BatchNormConfig::book(), Mode::BatchStats),
+            (tracking_off, Mode::Eval),
+        ] {
+            let mut bn = batch_norm(layout, config);
+            for error in [
+                refused(&mut bn, |bn| bn.forward(row.view(), mode)),
+                refused(&mut bn, |bn| bn.forward(image.view(), mode)),
+                refused(&mut bn, |bn| bn.check_batch(1, 3, mode)),
+            ] {
+                assert!(
+                    matches!(error, Error::TooFewValues { got: 1, .. }),
+                    "{error}"
+                );
+                assert!(error.to_string().contains("larger batch"), "{error}");
+            }
+        }
+        let mut bn = batch_norm(layout, tracking_off);
+        let error = refused(&mut bn, |bn| eval_into(bn, row.view(), &mut row.clone()));
+        assert!(
+            matches!(error, Error::TooFewValues { got: 1, .. }),
+            "{error}"
+        );
+        // The running statistics serve one row as well as many.
+        let mut bn = batch_norm(layout, BatchNormConfig::book());
+        bn.forward(row.view(), Mode::Eval).unwrap();
+        bn.forward(image.view(), Mode::Eval).unwrap();
+        bn.check_batch(1, 3, Mode::Eval).unwrap();
+    }
+}
+
+#[test]
+fn one_image_of_several_pixels_will_do_per_channel_but_not_per_position() {
+    let image = random::<f64>((1, 12), 7);
+    for (layout, dims) in [
+        (Layout::ChannelsLast, (1, 2, 2, 3)),
+        (Layout::ChannelsFirst, (1, 3, 2, 2)),
+    ] {
+        let mut bn = batch_norm(layout, BatchNormConfig::book());
+        bn.check_batch(1, 12, Mode::Train).unwrap();
+        let x = image.to_shape(dims).unwrap();
+        let y = bn.forward(x.view(), Mode::Train).unwrap();
+        assert!(y.iter().all(|v| v.is_finite()) && y.dim() == dims);
+    }
+    let bn = BatchNormalization::<f64>::new(12, BatchNormConfig::book()).unwrap();
+    let mut bn = bn.with_layout(Layout::PerPosition);
+    let x = image.to_shape((1, 3, 2, 2)).unwrap();
+    let error = bn.forward(x.view(), Mode::Train).unwrap_err();
+    assert!(
+        matches!(error, Error::TooFewValues { got: 1, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn memory_that_is_not_in_row_major_order() {
+    let columns = random::<f64>((3, 6), 8);
+    let x = || x();
+    let strided = || columns.t();
+    for mode in MODES {
+        let error = refused(&mut warm(), |bn| bn.forward(strided(), mode));
+        assert!(is_not_contiguous(&error), "{error}");
+        assert!(error.to_string().contains("as_standard_layout"), "{error}");
+        let error = refused(&mut warm(), |bn| {
+            bn.forward_into(x().view(), mode, columns.clone().view_mut().reversed_axes())
+        });
+        assert!(is_not_contiguous(&error), "{error}");
+    }
+    let mut bn = warm();
+    for error in [
+        refused(&mut bn, |bn| bn.backward(x().view(), strided())),
+        refused(&mut bn, |bn| bn.backward(strided(), x().view())),
+        refused(&mut bn, |bn| {
+            let mut dx = columns.clone();
+            let dx = dx.view_mut().reversed_axes();
+            bn.backward_into(x().view(), x().view(), x().view(), Some(dx))
+        }),
+        refused(&mut bn, |bn| eval_into(bn, strided(), &mut x())),
+        refused(&mut bn, |bn| {
+            let mut y = columns.clone();
+            let y = y.view_mut().reversed_axes();
+            bn.eval_into(x().view(), y, &mut Vec::new())
+        }),
+    ] {
+        assert!(is_not_contiguous(&error), "{error}");
+    }
+}
+
+#[test]
+fn a_backward_that_does_not_fit_its_forward() {
+    let (six, four) = (x(), random((4, 3), 9));
+    let error = refused(&mut warm(), |bn| bn.backward(six.view(), four.view()));
+    assert!(is_shape(&error, &[6, 3], &[4, 3]), "{error}");
+    let error = refused(&mut warm(), |bn| {
+        let dx = &mut four.clone();
+        bn.backward_into(six.view(), six.view(), six.view(), Some(dx.view_mut()))
+    });
+    assert!(is_shape(&error, &[6, 3], &[4, 3]), "{error}");
+
+    for (mut bn, rows) in [
+        (warm(), 6),
+        (batch_norm(Layout::ChannelsLast, BatchNormConfig::book()), 0),
+    ] {
+        let error = refused(&mut bn, |bn| bn.backward(four.view(), four.view()));
+        let fits = matches!(error, Error::NoForward { expected, got: 4, .. } if expected == rows);
+        assert!(fits && error.to_string().contains("forward"), "{error}");
+    }
+    // As many images, of another size.
+    let mut bn = batch_norm(Layout::ChannelsFirst, BatchNormConfig::book());
+    let (x, other) = (random((4, 6), 9), random((4, 9), 9));
+    Layer::forward(&mut bn, x.view(), Mode::Train).unwrap();
+    let error = refused(&mut bn, |bn| {
+        Layer::backward(bn, other.view(), other.view(), other.view())
+    });
+    assert!(is_shape(&error, &[4, 3, 2], &[4, 3, 3]), "{error}");
+}
+
+#[test]
+fn a_matrix_of_a_multiple_of_the_channels_is_a_wrong_width() {
+    // Through `Layer`, such rows are flattened images; as a matrix of their own they do not fit.
+    for layout in [Layout::ChannelsLast, Layout::ChannelsFirst] {
+        let mut bn = batch_norm(layout, BatchNormConfig::book());
+        let wide = random((4, 6), 9);
+        let error = refused(&mut bn, |bn| bn.forward(wide.view(), Mode::Train));
+        assert!(is_shape(&error, &[4, 3], &[4, 6]), "{error}");
+    }
+}
+
+#[test]
+fn dimensions_and_channels_that_do_not_fit() {
+    for (layout, dims, expected) in [
+        (Layout::ChannelsLast, (4, 2, 5, 2), [4, 2, 5, 3]),
+        (Layout::ChannelsFirst, (4, 2, 5, 3), [4, 3, 5, 3]),
+    ] {
+        let mut bn = batch_norm(layout, BatchNormConfig::book());
+        let x = Array4::ones(dims);
+        let got = [dims.0, dims.1, dims.2, dims.3];
+        for mode in MODES {
+            let error = refused(&mut bn, |bn| bn.forward(x.view(), mode));
+            assert!(is_shape(&error, &expected, &got), "{error}");
+        }
+        let error = refused(&mut bn, |bn| bn.backward(x.view(), x.view()));
+        assert!(is_shape(&error, &expected, &got), "{error}");
+    }
+    for layout in [
+        Layout::ChannelsLast,
+        Layout::ChannelsFirst,
+        Layout::PerPosition,
+    ] {
+        let mut bn = batch_norm(layout, BatchNormConfig::book());
+        let (cube, row) = (Array3::ones((4, 1, 3)), Array1::ones(3));
+        for error in [
+            refused(&mut bn, |bn| bn.forward(cube.view(), Mode::Train)),
+            refused(&mut bn, |bn| bn.forward(row.view(), Mode::Train)),
+            refused(&mut bn, |bn| bn.backward(cube.view(), cube.view())),
+        ] {
+            let is_shape = matches!(error, Error::Tensor(TensorError::ShapeMismatch { .. }));
+            assert!(is_shape, "{error}");
+        }
+        let x = Array4::ones((4, 3, 5, 7));
+        if layout == Layout::PerPosition {
+            let error = refused(&mut bn, |bn| bn.forward(x.view(), Mode::Train));
+            assert!(is_shape(&error, &[4, 3], &[4, 3, 5, 7]), "{error}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the gradient check finds: gradients that are wrong, and kinks, which are not.
+
+mod common;
+
+use bn_layers::{
+    Affine, BatchNormConfig, BatchNormalization, Error, GradientCheck, Layer, LeakyRelu, Mode,
+    Param, ParamMut, Relu, Report, Shape,
+};
+use common::{random, random_row};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
+
+/// A layer whose backward is off: `dx` by a factor, or the gradient of one parameter.
+#[derive(Debug)]
+struct Off<L> {
+    layer: L,
+    dx_factor: f64,
+    param: &'static str,
+    param_factor: f64,
+}
+
+impl<L: Layer<f64>> Off<L> {
+    fn dx(layer: L, dx_factor: f64) -> Self {
+        Self {
+            layer,
+            dx_factor,
+            param: "",
+            param_factor: 1.0,
+        }
+    }
+
+    fn param(layer: L, param: &'static str, param_factor: f64) -> Self {
+        Self {
+            layer,
+            dx_factor: 1.0,
+            param,
+            param_factor,
+        }
+    }
+}
+
+impl<L: Layer<f64>> Layer<f64> for Off<L> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        self.layer.output_shape(input)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, f64>,
+        mode: Mode,
+        y: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), Error> {
+        self.layer.forward_into(x, mode, y)
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, f64>,
+        y: ArrayViewMut2<'_, f64>,
+        scratch: &mut Vec<f64>,
+    ) -> Result<(), Error> {
+        self.layer.eval_into(x, y, scratch)
+    }
+
+    fn backward_into(
+        &mut self,
+        x: ArrayView2<'_, f64>,
+        y: ArrayView2<'_, f64>,
+        dout: ArrayView2<'_, f64>,
+        dx: Option<ArrayViewMut2<'_, f64>>,
+    ) -> Result<(), Error> {
+        let Some(mut dx) = dx else {
+            return self.layer.backward_into(x, y, dout, None);
+        };
+        self.layer.backward_into(x, y, dout, Some(dx.view_mut()))?;
+        dx *= self.dx_factor;
+        Ok(())
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, f64>)) {
+        self.layer.visit(&mut |p| {
+            let factor = if p.name == self.param {
+                self.param_factor
+            } else {
+                1.0
+            };
+            let grad: Vec<f64> = p.grad.iter().map(|g| g * factor).collect();
+            visitor(Param { grad: &grad, ..p });
+        });
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, f64>)) {
+        self.layer.visit_mut(visitor);
+    }
+}
+
+fn affine() -> Affine<f64> {
+    Affine::new(random((3, 4), 1), random_row(4, 0.0, 2)).unwrap()
+}
+
+fn batch_norm() -> BatchNormalization<f64> {
+    let bn = BatchNormalization::new(3, BatchNormConfig::book()).unwrap();
+    let (gamma, beta) = (random_row(3, 1.5, 3), random_row(3, 0.0, 4));
+    bn.with_gamma_beta(gamma, beta).unwrap()
+}
+
+fn report(layer: &mut dyn Layer<f64>) -> Report {
+    let x = random((5, 3), 5);
+    GradientCheck::default().check(layer, x.view()).unwrap()
+}
+
+#[test]
+fn a_wrong_gradient_is_found_and_named() {
+    // A thousandth off; and the same layers with nothing off pass.
+    let off = 1.001;
+    for factor in [1.0, off] {
+        for (report, name) in [
+            (report(&mut Off::dx(affine(), factor)), "x"),
+            (report(&mut Off::dx(batch_norm(), factor)), "x"),
+            (report(&mut Off::dx(Relu, factor)), "x"),
+            (
+                report(&mut Off::param(affine(), "weight", factor)),
+                "weight",
+            ),
+            (report(&mut Off::param(affine(), "bias", factor)), "bias"),
+            (
+                report(&mut Off::param(batch_norm(), "gamma", factor)),
+                "gamma",
+            ),
+            (
+                report(&mut Off::param(batch_norm(), "beta", factor)),
+                "beta",
+            ),
+        ] {
+            if factor == 1.0 {
+                assert!(report.worst().relative < 1e-6, "{report}");
+                continue;
+            }
+            assert_eq!(report.worst().name, name, "{report}");
+            assert!(report.worst().relative > 1e-4, "{report}");
+            assert!(report.to_string().contains(name));
+            let right = report.params.iter().filter(|p| p.name != name);
+            assert!(right.into_iter().all(|p| p.relative < 1e-6), "{report}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_that_is_zero_or_nan_is_found() {
+    for factor in [0.0, f64::NAN] {
+        let report = report(&mut Off::dx(batch_norm(), factor));
+        assert_eq!(report.worst().name, "x");
+        let relative = report.worst().relative;
+        assert!(relative.is_nan() == factor.is_nan(), "{report}");
+        assert!(relative.is_nan() || relative > 1e-4, "{report}");
+    }
+    // Nothing but NaN anywhere must not pass for nothing but zeros.
+    let x = Array2::from_elem((3, 2), f64::NAN);
+    let report = GradientCheck::default().check(&mut batch_norm_of_two(), x.view());
+    assert!(report.unwrap().worst().relative.is_nan());
+}
+
+fn batch_norm_of_two() -> BatchNormalization<f64> {
+    let config = BatchNormConfig {
+        affine: false,
+        ..BatchNormConfig::book()
+    };
+    BatchNormalization::new(2, config).unwrap()
+}
+
+#[test]
+fn a_kink_is_counted_and_left_out() {
+    // Exactly at 0, and nearer than the smallest step, on either side; then one that a smaller
+    // step resolves (3e-6), and two that no step reaches.
+    let x = array![[0.0, -0.0, 3e-8, -3e-8], [3e-6, -3e-6, 1.0, -1.0]];
+    for layer in [
+        &mut Relu as &mut dyn Layer<f64>,
+        &mut LeakyRelu::new(0.1).unwrap(),
+    ] {
+        let report = GradientCheck::default().check(layer, x.view()).unwrap();
+        let [input] = &report.params[..] else {
+            panic!("an activation has no parameters");
+        };
+        assert_eq!((input.kinks, input.checked), (4, 4), "{report}");
+        assert!(input.relative < 1e-6, "{report}");
+        assert!(report.to_string().contains("kinks"));
+    }
+}
+
+#[test]
+fn a_wrong_gradient_is_not_taken_for_a_kink() {
+    // Away from a kink both one-sided slopes agree, so nothing encloses the wrong gradient.
+    let x = array![[0.5, -0.5, 1e-3, -1e-3]];
+    let report = GradientCheck::default().check(&mut Off::dx(Relu, 1.001), x.view());
+    let report = report.unwrap();
+    assert_eq!(report.params[0].kinks, 0, "{report}");
+    assert!(report.worst().relative > 1e-4, "{report}");
+    // At a kink, a gradient beyond both slopes is wrong all the same.
+    let x = array![[1e-9, 1.0]];
+    let report = GradientCheck::default().check(&mut Off::dx(Relu, 1.5), x.view());
+    let report = report.unwrap();
+    assert_eq!((report.params[0].kinks, report.params[0].checked), (0, 2));
+    assert!(report.worst().relative > 1e-4, "{report}");
+}
+
+#[test]
+fn fewer_entries_are_spread_evenly() {
+    let check = GradientCheck {
+        entries: 4,
+        ..GradientCheck::default()
+    };
+    let report = check.check(&mut affine(), random((5, 3), 5).view());
+    let checked: Vec<_> = report.unwrap().params.iter().map(|p| p.checked).collect();
+    assert_eq!(checked, [4, 4, 4]); // of 12 weights, 4 biases and 15 inputs
+}

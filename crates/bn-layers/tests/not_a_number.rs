@@ -1,0 +1,153 @@
+//! A NaN is seen: no layer swallows it, and BatchNormalization keeps it to its channel.
+
+mod common;
+
+use bn_layers::{
+    Affine, BatchNormConfig, BatchNormalization, Dropout, Identity, Layer, Layout, LeakyRelu, Mode,
+    Relu, Sigmoid, Tanh,
+};
+use bn_tensor::Scalar;
+use common::{bits, evaluated, random, random_row};
+use ndarray::{Array2, Array4, Axis};
+
+/// Odd, and longer than a vector register, so that both the vector loop and its tail see it.
+const DIM: (usize, usize) = (3, 37);
+
+fn element_wise<T: Scalar>() -> Vec<Box<dyn Layer<T>>> {
+    vec![
+        Box::new(Relu),
+        Box::new(LeakyRelu::new(0.1).unwrap()),
+        Box::new(Sigmoid),
+        Box::new(Tanh),
+        Box::new(Identity),
+        Box::new(Dropout::new(0.9, 1).unwrap()), // a dropped NaN is a NaN too
+        Box::new(Dropout::book(0.9, 1).unwrap()),
+    ]
+}
+
+/// Whether `at` is NaN and nothing else is.
+fn only_there<T: Scalar>(y: &Array2<T>, at: (usize, usize)) -> bool {
+    y.indexed_iter().all(|(j, v)| v.is_nan() == (j == at))
+}
+
+fn check_element_wise<T: Scalar>() {
+    for mut layer in element_wise::<T>() {
+        for at in (0..DIM.0).flat_map(|i| (0..DIM.1).map(move |j| (i, j))) {
+            let good = random::<T>(DIM, 2);
+            let mut x = good.clone();
+            x[at] = T::nan();
+            let y = evaluated(&*layer, x.view(), DIM.1);
+            assert!(only_there(&y, at), "{layer:?} eval_into {at:?}");
+            for mode in [Mode::Train, Mode::BatchStats, Mode::Eval] {
+                let y = layer.forward(x.view(), mode).unwrap();
+                assert!(only_there(&y, at), "{layer:?} {mode:?} {at:?}");
+                let y = layer.forward(good.view(), mode).unwrap();
+                let dx = layer.backward(good.view(), y.view(), x.view()).unwrap();
+                assert!(only_there(&dx, at), "{layer:?} {mode:?} dx {at:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn passes_through_every_element_wise_layer() {
+    check_element_wise::<f32>();
+    check_element_wise::<f64>();
+}
+
+#[test]
+fn passes_through_affine_in_its_row() {
+    for bias in [true, false] {
+        let w = random::<f32>((5, 7), 3);
+        let mut affine = if bias {
+            Affine::new(w, random_row(7, 0.0, 4)).unwrap()
+        } else {
+            Affine::without_bias(w).unwrap()
+        };
+        let mut x = random::<f32>((6, 5), 5);
+        x[[2, 3]] = f32::NAN;
+        for mode in [Mode::Train, Mode::Eval] {
+            let y = affine.forward(x.view(), mode).unwrap();
+            for ((row, _), v) in y.indexed_iter() {
+                assert_eq!(v.is_nan(), row == 2);
+            }
+        }
+    }
+}
+
+/// Of one training step, per channel: the running mean and variance, dgamma, y and dx.
+fn step<T: Scalar>(layout: Layout, x: &Array4<T>, dout: &Array4<T>) -> [Vec<T>; 3] {
+    let bn = BatchNormalization::<T>::new(3, BatchNormConfig::book()).unwrap();
+    let mut bn = bn.with_layout(layout);
+    let y = bn.forward(x.view(), Mode::Train).unwrap();
+    let dx = bn.backward(x.view(), dout.view()).unwrap();
+    let running = bn.running().unwrap();
+    let axis = match layout {
+        Layout::ChannelsFirst => Axis(1),
+        _ => Axis(3),
+    };
+    std::array::from_fn(|c| {
+        let mut values = vec![running.mean[c], running.var[c], bn.dgamma()[c]];
+        values.extend(y.index_axis(axis, c));
+        values.extend(dx.index_axis(axis, c));
+        values
+    })
+}
+
+/// `bad` in one channel of x, then of dout: the other channels must keep their bits.
+fn check_batch_norm<T: Scalar>(layout: Layout, channel: usize, bad: T) {
+    let (dims, place) = match layout {
+        Layout::ChannelsFirst => ((5, 3, 2, 7), [3, channel, 0, 6]),
+        _ => ((5, 2, 7, 3), [3, 0, 6, channel]),
+    };
+    let images = |seed| random::<T>((5, 42), seed).into_shape_with_order(dims);
+    let (x, dout): (Array4<T>, Array4<T>) = (images(6).unwrap(), images(7).unwrap());
+    let spoilt = |values: &Array4<T>| {
+        let mut values = values.clone();
+        values[place] = bad;
+        values
+    };
+    let want = step(layout, &x, &dout);
+    let of_x = step(layout, &spoilt(&x), &dout);
+    let of_dout = step(layout, &x, &spoilt(&dout));
+    for c in 0..3 {
+        if c == channel {
+            // The mean of a channel with an infinity may be infinite; all else is NaN.
+            assert!(!of_x[c][0].is_finite(), "{layout:?} {bad}");
+            assert!(of_x[c][1..].iter().all(|v| v.is_nan()), "{layout:?} {bad}");
+            assert!(!of_dout[c][2].is_finite(), "{layout:?} {bad}: dgamma");
+        } else {
+            let seen = format!("{layout:?}: channel {c} sees {bad} of {channel}");
+            assert_eq!(bits(&of_x[c]), bits(&want[c]), "{seen}");
+            assert_eq!(bits(&of_dout[c]), bits(&want[c]), "{seen}");
+        }
+    }
+}
+
+#[test]
+fn stays_in_its_channel_in_batch_normalization() {
+    for layout in [Layout::ChannelsLast, Layout::ChannelsFirst] {
+        for channel in 0..3 {
+            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                check_batch_norm(layout, channel, bad);
+                check_batch_norm(layout, channel, bad as f32);
+            }
+        }
+    }
+}
+
+#[test]
+fn stays_in_its_place_where_running_statistics_normalise() {
+    let mut bn = BatchNormalization::<f32>::new(DIM.1, BatchNormConfig::book()).unwrap();
+    let mut x = random::<f32>(DIM, 8);
+    bn.forward(x.view(), Mode::Train).unwrap();
+    x[[1, 20]] = f32::NAN;
+    for y in [
+        evaluated(&bn, x.view(), DIM.1),
+        bn.forward(x.view(), Mode::Eval).unwrap(),
+    ] {
+        for (place, v) in y.indexed_iter() {
+            assert_eq!(v.is_nan(), place == (1, 20));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The same bits on 1, 2, 3 and 8 threads, for batches that are large enough to be shared.
+
+mod common;
+
+use bn_layers::{Affine, BatchNormConfig, BatchNormalization, Dropout, Layer, Layout, Mode, Tanh};
+use bn_tensor::{Pool, Scalar, threads};
+use common::{bits, evaluated, random, random_row, state};
+use ndarray::Array2;
+
+/// Everything that `layer` computes for a batch of `(n, d)`, as bits, on each number of threads.
+fn check<T: Scalar>((n, d): (usize, usize), make: impl Fn() -> Box<dyn Layer<T>> + Sync) {
+    let x = random::<T>((n, d), 1).mapv(|v| v + T::from_f64(3.0));
+    let run = |x: &Array2<T>| {
+        let mut layer = make();
+        let mut all = Vec::new();
+        for mode in [Mode::Train, Mode::BatchStats, Mode::Eval] {
+            let y = layer.forward(x.view(), mode).unwrap();
+            let dout = random::<T>(y.dim(), 2);
+            let dx = layer.backward(x.view(), y.view(), dout.view()).unwrap();
+            let again = evaluated(&*layer, x.view(), y.ncols());
+            all.extend([bits(&y), bits(&dx), bits(&again)]);
+            for (_, value, grad) in state(&*layer) {
+                all.extend([value, grad]);
+            }
+        }
+        all
+    };
+    let one = Pool::new(1).unwrap().install(|| run(&x));
+    for count in [1, 2, 3, 8] {
+        let pool = Pool::new(count).unwrap();
+        let (got, seen) = pool.install(|| (run(&x), threads()));
+        assert_eq!(seen, if cfg!(feature = "parallel") { count } else { 1 });
+        assert!(got == one, "{n}×{d} on {count} threads");
+    }
+}
+
+fn batch_norm<T: Scalar>(channels: usize, layout: Layout) -> Box<dyn Layer<T>> {
+    let bn = BatchNormalization::new(channels, BatchNormConfig::pytorch()).unwrap();
+    let (gamma, beta) = (random_row(channels, 1.5, 3), random_row(channels, 0.0, 4));
+    Box::new(bn.with_layout(layout).with_gamma_beta(gamma, beta).unwrap())
+}
+
+fn check_all<T: Scalar>() {
+    check::<T>((3000, 70), || batch_norm(70, Layout::ChannelsLast));
+    check::<T>((40_000, 1), || batch_norm(1, Layout::ChannelsLast));
+    let images = (64, 16 * 14 * 14);
+    check::<T>(images, || batch_norm(16, Layout::ChannelsFirst));
+    check::<T>(images, || batch_norm(16, Layout::ChannelsLast));
+    check::<T>(images, || batch_norm(images.1, Layout::PerPosition));
+    check::<T>((3000, 70), || Box::new(Dropout::new(0.3, 5).unwrap()));
+    check::<T>((3000, 70), || Box::new(Dropout::book(0.3, 5).unwrap()));
+    check::<T>((3000, 70), || Box::new(Tanh));
+    check::<T>((3000, 70), || {
+        Box::new(Affine::new(random((70, 90), 6), random_row(90, 0.0, 7)).unwrap())
+    });
+}
+
+#[test]
+fn in_f32() {
+    check_all::<f32>();
+}
+
+#[test]
+fn in_f64() {
+    check_all::<f64>();
+}
