@@ -187,7 +187,7 @@ fn check_batch_norm(layout: Layout, channels: usize, inner: usize) {
             let mut bn = batch_norm(channels, layout, config);
             let (spread, check) = scaled_to_count(n * inner, config.eps);
             let x = spread * (random::<f64>((n, channels * inner), 9) + 0.5);
-            bn.forward(x.view(), Mode::Train).unwrap(); // running statistics of its own
+            Layer::forward(&mut bn, x.view(), Mode::Train).unwrap(); // running statistics of its own
             let report = passes(check, &mut bn, &x, &at);
             assert_eq!(kinks(&report), 0, "{at}\n{report}");
             // Not zero against zero.
