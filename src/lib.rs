@@ -59,3 +59,8 @@ pub use bn_net::{
     Network, Optimizer, RmsProp, Schedule, Sgd, SoftmaxWithLoss, Targets, Trainer,
 };
 pub use bn_tensor::{Moments, Pool};
+
+/// Runs the README's programs as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -41,3 +41,8 @@ pub use network::{Network, Workspace};
 pub use optimizer::{AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
 pub use trainer::{Callback, EarlyStop, Length, Trainer};
+
+/// Runs the README's program as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -53,3 +53,8 @@ pub use moments::Moments;
 pub use par::{Pool, enter_pool, threads};
 pub use reduce::{Scratch, channel_sum, channel_sum_and_dot};
 pub use scalar::Scalar;
+
+/// Runs the README's program as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
