@@ -42,7 +42,11 @@ fn images(n: usize) -> Array2<f32> {
 }
 
 fn training_step(c: &mut Criterion) {
-    println!("{}, {} threads", tensor::matmul_backend(), tensor::threads());
+    println!(
+        "{}, {} threads",
+        tensor::matmul_backend(),
+        tensor::threads()
+    );
     let mut group = c.benchmark_group("training step");
     group.sample_size(20);
     for case in &CASES {
@@ -54,7 +58,9 @@ fn training_step(c: &mut Criterion) {
             let pool = Pool::new(tensor::threads()).expect("a pool");
             let mut step = || {
                 let t = (&labels).into();
-                network.train_step(x.view(), t, &mut loss, &mut sgd).expect("a step")
+                network
+                    .train_step(x.view(), t, &mut loss, &mut sgd)
+                    .expect("a step")
             };
             pool.install(|| b.iter(&mut step));
         });
@@ -75,7 +81,11 @@ fn inference(c: &mut Criterion) {
             let (x, mut workspace) = (images(batch), Workspace::default());
             let pool = Pool::new(tensor::threads()).expect("a pool");
             pool.install(|| {
-                b.iter(|| network.predict_with(x.view(), &mut workspace).expect("a batch")[[0, 0]]);
+                b.iter(|| {
+                    network
+                        .predict_with(x.view(), &mut workspace)
+                        .expect("a batch")[[0, 0]]
+                });
             });
         });
     }

@@ -1,0 +1,106 @@
+//! Curves over a pair of axes.
+
+use super::picture::Area;
+use super::style::{INK, PALE, font};
+use anyhow::Result;
+use plotters::{chart::SeriesLabelPosition, element::DashedPathElement, prelude::*};
+use std::ops::Range;
+
+pub(crate) struct Axis<'a> {
+    /// Beside the axis; empty for an axis without a name and numbers.
+    pub(crate) name: &'a str,
+    pub(crate) range: Range<f64>,
+    /// About how many numbers stand at it.
+    pub(crate) ticks: usize,
+    pub(crate) format: &'a dyn Fn(&f64) -> String,
+}
+
+pub(crate) struct Line<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) points: Vec<(f64, f64)>,
+    pub(crate) color: RGBColor,
+    pub(crate) dashed: bool,
+}
+
+pub(crate) struct LineChart<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) x: Axis<'a>,
+    pub(crate) y: Axis<'a>,
+    pub(crate) lines: Vec<Line<'a>>,
+    /// Where the curves leave room.
+    pub(crate) legend: Option<SeriesLabelPosition>,
+    /// Of the numbers, in pixels; titles are larger.
+    pub(crate) font_size: u32,
+}
+
+impl LineChart<'_> {
+    pub(crate) fn draw(&self, area: &Area<'_>) -> Result<()> {
+        let small = self.font_size;
+        let large = small * 6 / 5;
+        let number = |axis: &Axis<'_>, value: &f64| match axis.name {
+            "" => String::new(),
+            _ => (axis.format)(value),
+        };
+        let room = |axis: &Axis<'_>, size: u32| {
+            if axis.name.is_empty() {
+                small / 2
+            } else {
+                size
+            }
+        };
+        let mut chart = ChartBuilder::on(area)
+            .caption(self.title, font(large))
+            .margin(small / 2)
+            .margin_right(small)
+            .x_label_area_size(room(&self.x, small * 3))
+            .y_label_area_size(room(&self.y, small * 4 + small / 2))
+            .build_cartesian_2d(self.x.range.clone(), self.y.range.clone())?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(PALE)
+            .axis_style(INK.stroke_width(2))
+            .label_style(font(small))
+            .axis_desc_style(font(small))
+            .x_desc(self.x.name)
+            .y_desc(self.y.name)
+            .x_labels(self.x.ticks)
+            .y_labels(self.y.ticks)
+            .x_label_formatter(&|x| number(&self.x, x))
+            .y_label_formatter(&|y| number(&self.y, y))
+            .draw()?;
+        let width = small / 6;
+        let (dash, gap) = (small / 2, small / 3);
+        for line in &self.lines {
+            let style = line.color.stroke_width(width);
+            let points = line.points.iter().copied();
+            let length = 2 * small as i32;
+            if line.dashed {
+                chart
+                    .draw_series(DashedLineSeries::new(points, dash, gap, style))?
+                    .label(line.name)
+                    .legend(move |(x, y)| {
+                        let points = [(x, y), (x + length, y)];
+                        DashedPathElement::new(points, dash, gap, style)
+                    });
+            } else {
+                chart
+                    .draw_series(LineSeries::new(points, style))?
+                    .label(line.name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + length, y)], style));
+            }
+        }
+        if let Some(position) = &self.legend {
+            chart
+                .configure_series_labels()
+                .position(position.clone())
+                .label_font(font(small))
+                .legend_area_size(small * 5 / 2)
+                .margin(small / 2)
+                .background_style(WHITE)
+                .border_style(PALE)
+                .draw()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! How much memory the program took.
+
+/// The peak resident set, where the system tells it (Linux). Not `getrusage`, whose figure also
+/// counts the process that started this one.
+pub(crate) fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_stays_when_the_memory_is_given_back() {
+        let size: usize = 64 << 20;
+        let before = peak_rss_bytes().unwrap();
+        drop(std::hint::black_box(vec![1u8; size]));
+        let after = peak_rss_bytes().unwrap();
+        assert!(after >= before + size as u64 / 2, "{before} {after}");
+    }
+}

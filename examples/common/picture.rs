@@ -1,0 +1,109 @@
+//! Pictures: drawn as SVG, and turned into pixels where a PNG is wanted, so that both look alike.
+
+use super::output;
+use anyhow::{Context, Result, anyhow, bail};
+use plotters::{coord::Shift, prelude::*, style::register_font};
+use resvg::{tiny_skia, usvg};
+use std::path::Path;
+
+/// What an example draws on.
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Png,
+    Svg,
+}
+
+impl Format {
+    /// By the ending of the file's name.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        match ending.to_lowercase().as_str() {
+            "png" => Ok(Self::Png),
+            "svg" => Ok(Self::Svg),
+            _ => bail!(
+                "cannot draw {}: a picture's name ends in .png or .svg",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// Draws a picture of `size` pixels to `path`. Take it large: it is to be shown at half its size.
+pub(crate) fn save(
+    path: &Path,
+    size: (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<()>,
+) -> Result<()> {
+    let content = render(Format::of(path)?, size, draw);
+    let content = content.with_context(|| format!("cannot draw {}", path.display()))?;
+    output::write_whole(path, &content)
+}
+
+fn render(
+    format: Format,
+    size: (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<()>,
+) -> Result<Vec<u8>> {
+    // No font of the system: a container has none, and the same run should give the same picture.
+    let fonts = [
+        (FontStyle::Normal, dejavu::sans::regular()),
+        (FontStyle::Bold, dejavu::sans::bold()),
+    ];
+    for (style, bytes) in fonts {
+        register_font("sans-serif", style, bytes).map_err(|_| anyhow!("the font is damaged"))?;
+    }
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&WHITE)?;
+        draw(&area)?;
+        area.present()?;
+    }
+    if format == Format::Svg {
+        return Ok(svg.into_bytes());
+    }
+    let mut options = usvg::Options::default();
+    for (_, bytes) in fonts {
+        options.fontdb_mut().load_font_data(bytes.to_vec());
+    }
+    options.fontdb_mut().set_sans_serif_family("DejaVu Sans");
+    let tree = usvg::Tree::from_str(&svg, &options)?;
+    let mut pixels =
+        tiny_skia::Pixmap::new(size.0, size.1).context("a picture needs a width and a height")?;
+    resvg::render(
+        &tree,
+        tiny_skia::Transform::identity(),
+        &mut pixels.as_mut(),
+    );
+    Ok(pixels.encode_png()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_tells_the_format() {
+        let of = |name: &str| Format::of(Path::new(name));
+        assert_eq!(of("a.png").unwrap(), Format::Png);
+        assert_eq!(of("folder.d/a.SVG").unwrap(), Format::Svg);
+        for name in ["a.jpg", "png", "a", ".png", ""] {
+            let error = of(name).unwrap_err().to_string();
+            assert!(error.ends_with("ends in .png or .svg"), "{error}");
+        }
+    }
+
+    #[test]
+    fn text_is_drawn_without_a_font_of_the_system() {
+        let picture = |text: &'static str| {
+            let draw = move |area: &Area<'_>| {
+                Ok(area.draw(&Text::new(text, (10, 10), ("sans-serif", 40)))?)
+            };
+            render(Format::Png, (200, 60), draw).unwrap()
+        };
+        assert!(picture("").starts_with(b"\x89PNG\r\n\x1a\n"));
+        assert_ne!(picture(""), picture("accuracy"));
+    }
+}

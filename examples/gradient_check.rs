@@ -1,0 +1,195 @@
+//! The gradients by backward against numerical ones, for every parameter of a network with Batch
+//! Normalization (the book's `ch05/gradient_check.py`, with a batch of more than one).
+
+mod common;
+
+use anyhow::{Result, bail};
+use bn::layers::{Error as LayerError, ParamReport};
+use bn::net::Loss;
+use bn::{BatchNormConfig, GradientCheck, Network, SoftmaxWithLoss, Targets};
+use clap::{Parser, ValueEnum};
+use common::args::{CommonArgs, Defaults};
+use common::picture::Area;
+use common::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use serde_json::{Value, json};
+use std::{io::Write, process::ExitCode, time::Instant};
+
+/// Compare every parameter's gradient with a numerical one; exit code 1 if one differs
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Images of the batch
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Activation of the hidden layers
+    #[arg(long, value_enum, default_value_t = Activation::Relu)]
+    activation: Activation,
+    /// Entries of each parameter that are compared, evenly spread
+    #[arg(long, default_value_t = 2000)]
+    entries: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Activation {
+    Relu,
+    Sigmoid,
+    Tanh,
+}
+
+impl AsRef<CommonArgs> for Args {
+    fn as_ref(&self) -> &CommonArgs {
+        &self.common
+    }
+}
+
+/// The largest relative difference that passes.
+const LIMIT: f64 = 1e-6;
+
+fn main() -> ExitCode {
+    let defaults = Defaults {
+        data: "digits",
+        picture: None,
+    };
+    common::run(defaults, gradient_check)
+}
+
+fn gradient_check(args: &Args) -> Result<()> {
+    let (start, mut out) = (Instant::now(), std::io::stdout());
+    let (train, _) = args.common.load()?;
+    let batch = train.shuffled(args.common.seed).take(args.batch);
+    let x = batch.images_as::<f64>();
+    let mut network = build(args, x.ncols(), batch.classes())?;
+    let mut loss = SoftmaxWithLoss::new();
+    let check = GradientCheck {
+        entries: args.entries,
+        tolerance: LIMIT,
+        ..GradientCheck::default()
+    };
+    let report = check.check_objective(&mut network, x.view(), &mut |y, dout| {
+        let t = Targets::Labels(batch.labels());
+        let value = loss.forward(y, t).map_err(as_layer_error)?;
+        loss.backward_into(y, t, dout).map_err(as_layer_error)?;
+        Ok(value)
+    })?;
+
+    let names: Vec<&str> = network.layer_names().collect();
+    writeln!(
+        out,
+        "{} images of {}; layers: {}\n\n{report}",
+        batch.len(),
+        args.common.data,
+        names.join(", ")
+    )?;
+    args.common
+        .draw((1700, 1000), |area| draw(area, &report.params, args))?;
+    let mut figures = args.common.figures(start);
+    figures["batch"] = json!(batch.len());
+    figures["limit"] = json!(LIMIT);
+    figures["params"] = report.params.iter().map(to_json).collect();
+    args.common.write_json(&figures)?;
+
+    let worst = report.worst();
+    // Not `worst.relative > LIMIT`: a NaN is to fail.
+    let passes = report
+        .params
+        .iter()
+        .all(|p| p.checked > 0 && p.relative <= LIMIT);
+    if !passes {
+        bail!(
+            "the gradient of {} differs by {:.1e}, relatively; {LIMIT:.0e} would pass",
+            worst.name,
+            worst.relative
+        );
+    }
+    writeln!(
+        out,
+        "The worst is {}: {:.1e}, relatively; up to {LIMIT:.0e} passes.{}",
+        worst.name,
+        worst.relative,
+        args.common.picture_note()
+    )?;
+    Ok(())
+}
+
+/// Two kinds of BatchNormalization, an Affine with and one without a bias, Dropout between.
+fn build(args: &Args, inputs: usize, classes: usize) -> Result<Network<f64>> {
+    let activate = |builder: bn::net::NetworkBuilder<f64>| match args.activation {
+        Activation::Relu => builder.relu(),
+        Activation::Sigmoid => builder.sigmoid(),
+        Activation::Tanh => builder.tanh(),
+    };
+    let builder = Network::builder(inputs).affine(20).batch_norm();
+    let builder = activate(builder).dropout(0.2).affine_without_bias(15);
+    let builder = builder.batch_norm_with(BatchNormConfig::pytorch());
+    Ok(activate(builder).affine(classes).build(args.common.seed)?)
+}
+
+fn as_layer_error(error: bn::net::Error) -> LayerError {
+    LayerError::Nested {
+        reason: error.to_string(),
+    }
+}
+
+fn to_json(p: &ParamReport) -> Value {
+    json!({
+        "name": p.name,
+        "checked": p.checked,
+        "kinks": p.kinks,
+        "worst_difference": (p.worst.analytic - p.worst.numeric).abs(),
+        "mean_difference": p.mean_difference,
+        "relative": p.relative,
+    })
+}
+
+/// A bar for each parameter, from 1e-14 up to its relative difference, and the limit.
+fn draw(area: &Area<'_>, params: &[ParamReport], args: &Args) -> Result<()> {
+    let subtitle = format!(
+        "largest relative difference of each parameter, {} images of {}, double precision",
+        args.batch, args.common.data
+    );
+    let body = heading(
+        area,
+        "Gradients by backward against central differences",
+        &subtitle,
+    )?;
+    let (names, plot) = body.split_horizontally(300);
+    let rows = params.len() as f64;
+    let (floor, ceiling, limit) = (-14.0, -4.0, LIMIT.log10());
+    let mut chart = ChartBuilder::on(&plot)
+        .margin_right(50)
+        .margin_bottom(20)
+        .x_label_area_size(100)
+        .build_cartesian_2d(floor..ceiling, 0.0..rows)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(PALE)
+        .axis_style(INK.stroke_width(2))
+        .x_labels(6)
+        .label_style(font(28))
+        .axis_desc_style(font(28))
+        .x_desc("relative difference")
+        .x_label_formatter(&|exponent| format!("1e{exponent:.0}"))
+        .draw()?;
+    for (i, p) in params.iter().enumerate() {
+        let (row, end) = (rows - i as f64, p.relative.log10().clamp(floor, ceiling));
+        let color = if p.relative <= LIMIT { BLUE } else { ORANGE };
+        let corners = [(floor, row - 0.25), (end, row - 0.75)];
+        chart.draw_series([Rectangle::new(corners, color.filled())])?;
+        let (_, y) = chart.backend_coord(&(floor, row - 0.5));
+        let y = y - names.get_pixel_range().1.start;
+        let style = font(26).pos(Pos::new(HPos::Right, VPos::Center));
+        names.draw_text(&p.name, &style, (285, y))?;
+    }
+    let line = [(limit, 0.0), (limit, rows)];
+    chart.draw_series([PathElement::new(line, GREEN.stroke_width(4))])?;
+    let (x, y) = chart.backend_coord(&(limit, rows / 2.0));
+    let style = font(26).color(&GREEN);
+    area.draw_text("up to here it passes", &style, (x + 14, y))?;
+    Ok(())
+}

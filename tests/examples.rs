@@ -1,0 +1,516 @@
+//! Runs each example as its user does, small, and checks what it prints, writes and refuses.
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+use tempfile::TempDir;
+
+const EXAMPLES: [&str; 6] = [
+    "quickstart",
+    "mnist",
+    "bn_comparison",
+    "activation_histograms",
+    "gradient_check",
+    "functional",
+];
+
+/// The folder of the examples, built once as this test was: `cargo test --test examples` alone
+/// would run those of an earlier build.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // target/<profile>/deps/<this test>
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).unwrap();
+        let name = match profile.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--examples", "--no-default-features"]);
+        build.args(["--profile", name, "--target-dir"]);
+        build.arg(profile.parent().unwrap());
+        for (feature, is_on) in [
+            ("openblas", cfg!(feature = "openblas")),
+            ("openblas-static", cfg!(feature = "openblas-static")),
+            ("lapack", cfg!(feature = "lapack")),
+            ("parallel", cfg!(feature = "parallel")),
+        ] {
+            if is_on {
+                build.args(["--features", feature]);
+            }
+        }
+        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(status.unwrap().success());
+        profile.join("examples")
+    })
+}
+
+fn command(example: &str, place: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(folder().join(example));
+    command.current_dir(place.path()).args(args);
+    command.env_remove("BN_DATA_DIR");
+    command
+}
+
+fn run(example: &str, place: &TempDir, args: &[&str]) -> Output {
+    command(example, place, args).output().unwrap()
+}
+
+/// What a run that must succeed printed.
+fn succeed(example: &str, place: &TempDir, args: &[&str]) -> String {
+    let output = run(example, place, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{example} {args:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The line that a run that must fail ended with.
+fn fail(example: &str, place: &TempDir, args: &[&str]) -> String {
+    let output = run(example, place, args);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{example} {args:?}: {errors}"
+    );
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.starts_with("error: "), "{errors}");
+    errors
+}
+
+fn json(place: &TempDir, file: &str) -> Value {
+    serde_json::from_slice(&fs::read(place.path().join(file)).unwrap()).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    let values = value.as_array().unwrap().iter();
+    values.map(|v| v.as_f64().unwrap()).collect()
+}
+
+fn files(place: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(place.path()).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
+    names.sort();
+    names
+}
+
+fn is_png(place: &TempDir, file: &str) -> bool {
+    let bytes = fs::read(place.path().join(file)).unwrap();
+    // The closing chunk too: the file is whole.
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xae\x42\x60\x82")
+}
+
+fn is_svg(place: &TempDir, file: &str) -> bool {
+    let text = fs::read_to_string(place.path().join(file)).unwrap();
+    text.starts_with("<svg") && text.trim_end().ends_with("</svg>")
+}
+
+fn place() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn every_example_tells_its_options() {
+    let place = place();
+    for example in EXAMPLES {
+        let help = succeed(example, &place, &["--help"]);
+        for option in [
+            "--seed",
+            "--threads",
+            "--data",
+            "--data-dir",
+            "--picture",
+            "--json",
+        ] {
+            assert!(help.contains(option), "{example}: {option}");
+        }
+    }
+    assert!(files(&place).is_empty());
+}
+
+#[test]
+fn quickstart_shows_what_batch_normalization_does() {
+    let place = place();
+    let printed = succeed("quickstart", &place, &["--json", "run.json"]);
+    assert_eq!(files(&place), ["bn-quickstart.png", "run.json"]);
+    assert!(is_png(&place, "bn-quickstart.png"));
+    let figures = json(&place, "run.json");
+    let accuracy = |which: &str| figures[which]["test_accuracy"].as_f64().unwrap();
+    let (with, without) = (accuracy("batch_norm"), accuracy("plain"));
+    assert!(with > 0.9 && with > without + 0.03, "{with} {without}");
+    assert_eq!(
+        figures["batch_norm"]["history"].as_array().unwrap().len(),
+        30
+    );
+    let last = printed.lines().last().unwrap();
+    for accuracy in [with, without] {
+        assert!(
+            last.contains(&format!("{:.1} %", 100.0 * accuracy)),
+            "{last}"
+        );
+    }
+    assert!(last.ends_with("Picture: bn-quickstart.png"), "{last}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_figures_at_any_number_of_threads() {
+    let place = place();
+    let figures = |seed: &str, threads: &str| {
+        let args = [
+            "--epochs",
+            "2",
+            "--seed",
+            seed,
+            "--threads",
+            threads,
+            "--json",
+            "run.json",
+        ];
+        succeed("quickstart", &place, &args);
+        let mut figures = json(&place, "run.json");
+        for which in ["batch_norm", "plain"] {
+            for record in figures[which]["history"].as_array_mut().unwrap() {
+                record["seconds"].take();
+            }
+        }
+        [figures["batch_norm"].take(), figures["plain"].take()]
+    };
+    let reference = figures("1", "1");
+    assert_eq!(figures("1", "3"), reference);
+    assert_ne!(figures("2", "1"), reference);
+}
+
+#[test]
+fn mnist_writes_its_history_and_its_confusion_matrix() {
+    let place = place();
+    let args = [
+        "--data", "digits", "--epochs", "3", "--hidden", "40,30", "--seed", "1",
+    ];
+    let files_of_run = [
+        "--json",
+        "run.json",
+        "--picture",
+        "p.svg",
+        "--history",
+        "h.csv",
+    ];
+    succeed("mnist", &place, &[&args[..], &files_of_run].concat());
+    assert_eq!(files(&place), ["h.csv", "p.svg", "run.json"]);
+    assert!(is_svg(&place, "p.svg"));
+    assert_eq!(
+        fs::read_to_string(place.path().join("h.csv"))
+            .unwrap()
+            .lines()
+            .count(),
+        4
+    );
+
+    let figures = json(&place, "run.json");
+    let accuracy = figures["test_accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.7, "{accuracy}");
+    assert!(figures["seconds"].as_f64().unwrap() > 0.0);
+    if cfg!(target_os = "linux") {
+        assert!(figures["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+    let matrix = figures["confusion_matrix"].as_array().unwrap();
+    let rows: Vec<Vec<f64>> = matrix.iter().map(numbers).collect();
+    let correct: f64 = (0..10).map(|k| rows[k][k]).sum();
+    let all: f64 = rows.iter().flatten().sum();
+    assert_eq!(all, 382.0);
+    assert_eq!(correct / all, accuracy);
+    // The last epoch counts, whichever was the best.
+    assert_eq!(
+        figures["history"][2]["test_accuracy"],
+        figures["test_accuracy"]
+    );
+
+    let files_of_run = ["--picture", "p.svg", "--history", "h.json"];
+    succeed("mnist", &place, &[&args[..], &files_of_run].concat());
+    assert_eq!(json(&place, "h.json")["records"], {
+        let mut history = figures["history"].clone();
+        let records = history.as_array_mut().unwrap();
+        for (record, now) in records
+            .iter_mut()
+            .zip(json(&place, "h.json")["records"].as_array().unwrap())
+        {
+            record["seconds"] = now["seconds"].clone();
+        }
+        history
+    });
+}
+
+#[test]
+fn bn_comparison_fills_sixteen_panels() {
+    let place = place();
+    let args = [
+        "--data",
+        "digits",
+        "--images",
+        "200",
+        "--batch-size",
+        "20",
+        "--json",
+        "run.json",
+    ];
+    succeed("bn_comparison", &place, &args);
+    assert!(is_png(&place, "bn-comparison.png"));
+    let figures = json(&place, "run.json");
+    let panels = figures["panels"].as_array().unwrap();
+    assert_eq!(panels.len(), 16);
+    for (i, panel) in panels.iter().enumerate() {
+        let std = panel["weight_init_std"].as_f64().unwrap();
+        assert!((std.log10() + 4.0 * i as f64 / 15.0).abs() < 1e-12, "{std}");
+        let ends = ["batch_norm", "plain"].map(|which| {
+            let accuracies = numbers(&panel[which]);
+            assert_eq!(accuracies.len(), 20);
+            assert!(accuracies.iter().all(|a| (0.0..=1.0).contains(a)));
+            accuracies[19]
+        });
+        assert!(
+            ends[0] > 0.2,
+            "panel {i} with BatchNormalization: {}",
+            ends[0]
+        );
+        if !(0.05..0.5).contains(&std) {
+            assert!(ends[1] < 0.2, "panel {i} without: {}", ends[1]);
+        }
+    }
+    assert_eq!(panels[0]["weight_init_std"], 1.0);
+}
+
+#[test]
+fn activations_pile_up_at_the_ends_without_batch_normalization() {
+    let place = place();
+    let args = [
+        "--weight-init-std",
+        "1",
+        "--json",
+        "run.json",
+        "--picture",
+        "a.svg",
+    ];
+    let printed = succeed("activation_histograms", &place, &args);
+    assert!(is_svg(&place, "a.svg"));
+    assert!(printed.contains("sigmoid"));
+    let figures = json(&place, "run.json");
+    for layer in 0..5 {
+        let std = |which: &str| figures[which][layer]["std"].as_f64().unwrap();
+        assert!(std("plain") > 0.4, "{layer}: {}", std("plain"));
+        assert!(std("batch_norm") < 0.25, "{layer}: {}", std("batch_norm"));
+    }
+    for activation in ["relu", "tanh"] {
+        // No spread at all is drawn too.
+        for std in ["0.01", "0"] {
+            let args = ["--activation", activation, "--weight-init-std", std];
+            succeed("activation_histograms", &place, &args);
+            assert!(is_png(&place, "bn-activations.png"));
+        }
+    }
+}
+
+#[test]
+fn gradient_check_names_every_parameter() {
+    let place = place();
+    for activation in ["relu", "sigmoid", "tanh"] {
+        let args = [
+            "--activation",
+            activation,
+            "--batch",
+            "5",
+            "--entries",
+            "50",
+        ];
+        let files_of_run = ["--json", "run.json", "--picture", "g.png"];
+        let printed = succeed(
+            "gradient_check",
+            &place,
+            &[&args[..], &files_of_run].concat(),
+        );
+        assert!(is_png(&place, "g.png"));
+        let figures = json(&place, "run.json");
+        let params = figures["params"].as_array().unwrap();
+        for name in [
+            "layers.0.weight",
+            "layers.1.gamma",
+            "layers.5.beta",
+            "layers.7.bias",
+            "x",
+        ] {
+            assert!(printed.contains(name), "{printed}");
+            let param = params.iter().find(|p| p["name"] == name).unwrap();
+            assert!(param["relative"].as_f64().unwrap() <= 1e-6, "{param}");
+            assert!(param["checked"].as_u64().unwrap() >= 5, "{param}");
+        }
+    }
+    let error = fail("gradient_check", &place, &["--batch", "1"]);
+    assert!(error.contains("at least 2 values per channel"), "{error}");
+}
+
+#[test]
+fn functional_undoes_the_normalisation() {
+    let place = place();
+    let args = ["--json", "run.json", "--picture", "f.png"];
+    succeed("functional", &place, &args);
+    assert!(is_png(&place, "f.png"));
+    let figures = json(&place, "run.json");
+    let error = |name: &str| figures[name].as_f64().unwrap();
+    let (first, last) = (
+        error("mean_square_error_at_first"),
+        error("mean_square_error"),
+    );
+    assert!(last < 1e-3 && first > 0.1, "{first} {last}");
+    for (learned, target) in [("gamma", "std"), ("beta", "mean")] {
+        let pairs = numbers(&figures[learned])
+            .into_iter()
+            .zip(numbers(&figures[target]));
+        for (c, (learned, target)) in pairs.enumerate() {
+            // A pixel that is nearly always 0 has little to learn from.
+            let varies = numbers(&figures["std"])[c] > 0.1;
+            assert!(
+                !varies || (learned - target).abs() < 0.05,
+                "{c}: {learned} {target}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bad_input_is_told_in_one_line_before_anything_is_written() {
+    let place = place();
+    let empty = place.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let damaged = place.path().join("damaged");
+    fs::create_dir(&damaged).unwrap();
+    for (file, header) in [
+        (
+            "train-images-idx3-ubyte",
+            &[0, 0, 8, 3, 0, 0, 0xea, 0x60, 0, 0, 0, 28, 0, 0, 0, 28][..],
+        ),
+        (
+            "train-labels-idx1-ubyte",
+            &[0, 0, 8, 1, 0, 0, 0xea, 0x60][..],
+        ),
+        (
+            "t10k-images-idx3-ubyte",
+            &[0, 0, 8, 3, 0, 0, 0x27, 0x10, 0, 0, 0, 28, 0, 0, 0, 28][..],
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            &[0, 0, 8, 1, 0, 0, 0x27, 0x10][..],
+        ),
+    ] {
+        fs::write(damaged.join(file), header).unwrap();
+    }
+    for (example, args, told) in [
+        ("quickstart", &["--picture", "a.jpg"][..], ".png or .svg"),
+        (
+            "quickstart",
+            &["--picture", "no/such/a.png"],
+            "there is no folder no/such",
+        ),
+        (
+            "quickstart",
+            &["--json", "no/such/a.json"],
+            "there is no folder no/such",
+        ),
+        ("quickstart", &["--picture", "empty"], ".png or .svg"),
+        ("quickstart", &["--json", "empty"], "it is a folder"),
+        ("quickstart", &["--threads", "0"], "at least one"),
+        ("quickstart", &["--batch-size", "0"], "at least 1"),
+        ("quickstart", &["--lr=-1"], "the learning rate must be"),
+        ("quickstart", &["--lr", "1e9"], "a smaller learning rate"),
+        (
+            "mnist",
+            &["--data", "digits", "--batch-size", "0"],
+            "at least 1",
+        ),
+        (
+            "mnist",
+            &["--data", "digits", "--hidden", "0"],
+            "the number of outputs",
+        ),
+        (
+            "mnist",
+            &["--data", "digits", "--history", "h.txt"],
+            ".csv or .json",
+        ),
+        (
+            "mnist",
+            &["--data", "digits", "--history", "no/h.csv"],
+            "there is no folder no",
+        ),
+        ("mnist", &["--data-dir", "empty"], "MNIST was not found"),
+        ("mnist", &["--data-dir", "damaged"], "truncated"),
+        (
+            "mnist",
+            &["--data", "fashion", "--data-dir", "no"],
+            "no such folder",
+        ),
+        (
+            "bn_comparison",
+            &["--data", "digits", "--images", "0"],
+            "empty",
+        ),
+        (
+            "bn_comparison",
+            &["--data", "digits", "--batch-size", "0"],
+            "at least 1",
+        ),
+        ("activation_histograms", &["--images", "1"], "at least 2"),
+        (
+            "activation_histograms",
+            &["--weight-init-std", "nan"],
+            "finite number",
+        ),
+        ("gradient_check", &["--batch", "0"], "empty"),
+        ("functional", &["--batch-size", "0"], "at least 1"),
+        ("functional", &["--batch-size", "1"], "at least 2 values"),
+    ] {
+        let error = fail(example, &place, args);
+        assert!(error.contains(told), "{example} {args:?}: {error}");
+        assert_eq!(files(&place), ["damaged", "empty"], "{example} {args:?}");
+    }
+    for args in [
+        &["--seed", "-1"][..],
+        &["--epochs", "0"],
+        &["--data", "cifar"],
+        &["--nonsense"],
+    ] {
+        assert_eq!(
+            run("quickstart", &place, args).status.code(),
+            Some(2),
+            "{args:?}"
+        );
+    }
+    assert_eq!(files(&place), ["damaged", "empty"]);
+}
+
+#[test]
+fn a_failed_run_leaves_an_old_picture_alone() {
+    let place = place();
+    let old = place.path().join("bn-quickstart.png");
+    fs::write(&old, "old").unwrap();
+    fail("quickstart", &place, &["--lr", "1e9"]);
+    assert_eq!(fs::read_to_string(old).unwrap(), "old");
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let place = place();
+    let mut quickstart = command("quickstart", &place, &["--epochs", "1"]);
+    let mut child = quickstart
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
