@@ -150,7 +150,7 @@ fn write_table(out: &mut dyn Write, with: &History, without: &History) -> Result
     writeln!(out, "epoch    with BN   without     with BN   without")?;
     let epochs = with.records.len();
     let rows = with.records.iter().zip(&without.records).enumerate();
-    for (i, (a, b)) in rows.filter(|(i, _)| (epochs - 1 - i) % epochs.div_ceil(10) == 0) {
+    for (i, (a, b)) in rows.filter(|(i, _)| (epochs - 1 - i).is_multiple_of(epochs.div_ceil(10))) {
         writeln!(
             out,
             "{:>5} {:>10.4} {:>9.4} {:>11} {:>9}",

@@ -56,7 +56,9 @@ fn one_line(error: &anyhow::Error) -> String {
             line = line + separator + &text;
         }
     }
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    // A list, such as that of the mirrors that were tried, comes a line each.
+    let parts: Vec<&str> = line.lines().map(str::trim).collect();
+    parts.join("; ").replace(":; ", ": ")
 }
 
 #[cfg(test)]
@@ -65,8 +67,8 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_that_says_everything_once() {
-        let quoted = anyhow::anyhow!("no such\n  file").context("cannot read a: no such\n  file");
-        assert_eq!(one_line(&quoted), "cannot read a: no such file");
+        let quoted = anyhow::anyhow!("tried:\n  a\n  b").context("no data, tried:\n  a\n  b");
+        assert_eq!(one_line(&quoted), "no data, tried: a; b");
         let added = anyhow::anyhow!("no such file").context("cannot read a");
         assert_eq!(one_line(&added), "cannot read a: no such file");
     }

@@ -1,124 +1,22 @@
 //! Runs each example as its user does, small, and checks what it prints, writes and refuses.
 
-use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    sync::OnceLock,
-};
-use tempfile::TempDir;
+mod refused;
+mod run;
 
-const EXAMPLES: [&str; 6] = [
-    "quickstart",
-    "mnist",
-    "bn_comparison",
-    "activation_histograms",
-    "gradient_check",
-    "functional",
-];
-
-/// The folder of the examples, built once as this test was: `cargo test --test examples` alone
-/// would run those of an earlier build.
-fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        // target/<profile>/deps/<this test>
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let name = match profile.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--examples", "--no-default-features"]);
-        build.args(["--profile", name, "--target-dir"]);
-        build.arg(profile.parent().unwrap());
-        for (feature, is_on) in [
-            ("openblas", cfg!(feature = "openblas")),
-            ("openblas-static", cfg!(feature = "openblas-static")),
-            ("lapack", cfg!(feature = "lapack")),
-            ("parallel", cfg!(feature = "parallel")),
-        ] {
-            if is_on {
-                build.args(["--features", feature]);
-            }
-        }
-        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-        assert!(status.unwrap().success());
-        profile.join("examples")
-    })
-}
-
-fn command(example: &str, place: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::new(folder().join(example));
-    command.current_dir(place.path()).args(args);
-    command.env_remove("BN_DATA_DIR");
-    command
-}
-
-fn run(example: &str, place: &TempDir, args: &[&str]) -> Output {
-    command(example, place, args).output().unwrap()
-}
-
-/// What a run that must succeed printed.
-fn succeed(example: &str, place: &TempDir, args: &[&str]) -> String {
-    let output = run(example, place, args);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{example} {args:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The line that a run that must fail ended with.
-fn fail(example: &str, place: &TempDir, args: &[&str]) -> String {
-    let output = run(example, place, args);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{example} {args:?}: {errors}"
-    );
-    assert_eq!(errors.lines().count(), 1, "{errors}");
-    assert!(errors.starts_with("error: "), "{errors}");
-    errors
-}
-
-fn json(place: &TempDir, file: &str) -> Value {
-    serde_json::from_slice(&fs::read(place.path().join(file)).unwrap()).unwrap()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    let values = value.as_array().unwrap().iter();
-    values.map(|v| v.as_f64().unwrap()).collect()
-}
-
-fn files(place: &TempDir) -> Vec<String> {
-    let entries = fs::read_dir(place.path()).unwrap();
-    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
-    let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
-    names.sort();
-    names
-}
-
-fn is_png(place: &TempDir, file: &str) -> bool {
-    let bytes = fs::read(place.path().join(file)).unwrap();
-    // The closing chunk too: the file is whole.
-    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xae\x42\x60\x82")
-}
-
-fn is_svg(place: &TempDir, file: &str) -> bool {
-    let text = fs::read_to_string(place.path().join(file)).unwrap();
-    text.starts_with("<svg") && text.trim_end().ends_with("</svg>")
-}
-
-fn place() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
+use run::{fail, files, is_png, is_svg, json, numbers, place, succeed};
+use std::fs;
 
 #[test]
 fn every_example_tells_its_options() {
     let place = place();
-    for example in EXAMPLES {
+    for example in [
+        "quickstart",
+        "mnist",
+        "bn_comparison",
+        "activation_histograms",
+        "gradient_check",
+        "functional",
+    ] {
         let help = succeed(example, &place, &["--help"]);
         for option in [
             "--seed",
@@ -378,139 +276,4 @@ fn functional_undoes_the_normalisation() {
             );
         }
     }
-}
-
-#[test]
-fn bad_input_is_told_in_one_line_before_anything_is_written() {
-    let place = place();
-    let empty = place.path().join("empty");
-    fs::create_dir(&empty).unwrap();
-    let damaged = place.path().join("damaged");
-    fs::create_dir(&damaged).unwrap();
-    for (file, header) in [
-        (
-            "train-images-idx3-ubyte",
-            &[0, 0, 8, 3, 0, 0, 0xea, 0x60, 0, 0, 0, 28, 0, 0, 0, 28][..],
-        ),
-        (
-            "train-labels-idx1-ubyte",
-            &[0, 0, 8, 1, 0, 0, 0xea, 0x60][..],
-        ),
-        (
-            "t10k-images-idx3-ubyte",
-            &[0, 0, 8, 3, 0, 0, 0x27, 0x10, 0, 0, 0, 28, 0, 0, 0, 28][..],
-        ),
-        (
-            "t10k-labels-idx1-ubyte",
-            &[0, 0, 8, 1, 0, 0, 0x27, 0x10][..],
-        ),
-    ] {
-        fs::write(damaged.join(file), header).unwrap();
-    }
-    for (example, args, told) in [
-        ("quickstart", &["--picture", "a.jpg"][..], ".png or .svg"),
-        (
-            "quickstart",
-            &["--picture", "no/such/a.png"],
-            "there is no folder no/such",
-        ),
-        (
-            "quickstart",
-            &["--json", "no/such/a.json"],
-            "there is no folder no/such",
-        ),
-        ("quickstart", &["--picture", "empty"], ".png or .svg"),
-        ("quickstart", &["--json", "empty"], "it is a folder"),
-        ("quickstart", &["--threads", "0"], "at least one"),
-        ("quickstart", &["--batch-size", "0"], "at least 1"),
-        ("quickstart", &["--lr=-1"], "the learning rate must be"),
-        ("quickstart", &["--lr", "1e9"], "a smaller learning rate"),
-        (
-            "mnist",
-            &["--data", "digits", "--batch-size", "0"],
-            "at least 1",
-        ),
-        (
-            "mnist",
-            &["--data", "digits", "--hidden", "0"],
-            "the number of outputs",
-        ),
-        (
-            "mnist",
-            &["--data", "digits", "--history", "h.txt"],
-            ".csv or .json",
-        ),
-        (
-            "mnist",
-            &["--data", "digits", "--history", "no/h.csv"],
-            "there is no folder no",
-        ),
-        ("mnist", &["--data-dir", "empty"], "MNIST was not found"),
-        ("mnist", &["--data-dir", "damaged"], "truncated"),
-        (
-            "mnist",
-            &["--data", "fashion", "--data-dir", "no"],
-            "no such folder",
-        ),
-        (
-            "bn_comparison",
-            &["--data", "digits", "--images", "0"],
-            "empty",
-        ),
-        (
-            "bn_comparison",
-            &["--data", "digits", "--batch-size", "0"],
-            "at least 1",
-        ),
-        ("activation_histograms", &["--images", "1"], "at least 2"),
-        (
-            "activation_histograms",
-            &["--weight-init-std", "nan"],
-            "finite number",
-        ),
-        ("gradient_check", &["--batch", "0"], "empty"),
-        ("functional", &["--batch-size", "0"], "at least 1"),
-        ("functional", &["--batch-size", "1"], "at least 2 values"),
-    ] {
-        let error = fail(example, &place, args);
-        assert!(error.contains(told), "{example} {args:?}: {error}");
-        assert_eq!(files(&place), ["damaged", "empty"], "{example} {args:?}");
-    }
-    for args in [
-        &["--seed", "-1"][..],
-        &["--epochs", "0"],
-        &["--data", "cifar"],
-        &["--nonsense"],
-    ] {
-        assert_eq!(
-            run("quickstart", &place, args).status.code(),
-            Some(2),
-            "{args:?}"
-        );
-    }
-    assert_eq!(files(&place), ["damaged", "empty"]);
-}
-
-#[test]
-fn a_failed_run_leaves_an_old_picture_alone() {
-    let place = place();
-    let old = place.path().join("bn-quickstart.png");
-    fs::write(&old, "old").unwrap();
-    fail("quickstart", &place, &["--lr", "1e9"]);
-    assert_eq!(fs::read_to_string(old).unwrap(), "old");
-}
-
-#[test]
-fn a_reader_that_has_read_enough_is_no_error() {
-    let place = place();
-    let mut quickstart = command("quickstart", &place, &["--epochs", "1"]);
-    let mut child = quickstart
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
