@@ -1,5 +1,8 @@
 //! Runs each example as its user does, small, and checks what it prints, writes and refuses.
 
+// What the examples share, for the tests inside.
+#[path = "../../examples/common/mod.rs"]
+mod common;
 mod refused;
 mod run;
 

@@ -79,7 +79,12 @@ fn write_whole(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    tempfile::NamedTempFile::new_in(folder)
+    let mut builder = tempfile::Builder::new();
+    // Readable for others, as a file made in the plain way; less what the umask takes away.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+        .tempfile_in(folder)
         .and_then(|mut file| {
             write(file.as_file_mut())?;
             file.persist(path).map_err(|e| e.error)
