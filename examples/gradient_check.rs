@@ -138,7 +138,7 @@ fn to_json(p: &ParamReport) -> Value {
         "name": p.name,
         "checked": p.checked,
         "kinks": p.kinks,
-        "worst_difference": (p.worst.analytic - p.worst.numeric).abs(),
+        "worst_difference": p.worst.difference(),
         "mean_difference": p.mean_difference,
         "relative": p.relative,
     })

@@ -58,6 +58,13 @@ pub struct Entry {
     pub numeric: f64,
 }
 
+impl Entry {
+    /// `|analytic − numeric|`.
+    pub fn difference(&self) -> f64 {
+        (self.analytic - self.numeric).abs()
+    }
+}
+
 /// How one array fared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParamReport {
@@ -71,9 +78,9 @@ pub struct ParamReport {
     pub worst: Entry,
     /// The mean of `|analytic − numeric|`.
     pub mean_difference: f64,
-    /// `|analytic − numeric|` of the worst entry, relative to the larger of the two, but to no
-    /// less than a thousandth of the largest gradient in the whole check: where a gradient is
-    /// zero (a bias before BatchNormalization), rounding is all there is to compare.
+    /// The largest `|analytic − numeric|`, relative to the larger of the two, but to no less than
+    /// a thousandth of the largest gradient in the whole check: where a gradient is zero (a bias
+    /// before BatchNormalization), rounding is all there is to compare.
     pub relative: f64,
 }
 
@@ -110,7 +117,7 @@ impl std::fmt::Display for Report {
                 p.name,
                 p.checked,
                 p.kinks,
-                (p.worst.analytic - p.worst.numeric).abs(),
+                p.worst.difference(),
                 p.mean_difference,
                 p.relative
             )?;
@@ -211,9 +218,13 @@ impl GradientCheck {
             report.checked += 1;
             let difference = (analytic - numeric).abs();
             report.mean_difference += difference;
+            // `max` would pass over a NaN.
+            let larger = |a: f64, b: f64| a.is_nan() || a > b;
             let relative = relative(analytic, numeric, floor);
-            if report.checked == 1 || relative > report.relative || relative.is_nan() {
+            if report.checked == 1 || larger(relative, report.relative) {
                 report.relative = relative;
+            }
+            if report.checked == 1 || larger(difference, report.worst.difference()) {
                 report.worst = Entry {
                     index,
                     analytic,
