@@ -50,6 +50,9 @@ fn block_rows(dims: Dims) -> usize {
 /// Reduces every channel into `out`, `(2·channels)`, which is overwritten.
 pub(crate) fn reduce(kernel: &impl Kernel, dims: Dims, out: &mut [f64], scratch: &mut Scratch) {
     out.fill(0.0);
+    if dims.len() == 0 {
+        return;
+    }
     let rows = block_rows(dims);
     let blocks = dims.outer.div_ceil(rows);
     if blocks <= 1 {
