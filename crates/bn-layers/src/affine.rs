@@ -56,7 +56,7 @@ impl<T: Scalar> Affine<T> {
     /// From weights `w: (D, E)` and a bias `b: (E)`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when `b` does not fit `w`, or `w` is not in row-major order.
+    /// [`Error::Tensor`] when `b` does not fit `w`, or either is not in row-major order.
     pub fn new(w: Array2<T>, b: Array1<T>) -> Result<Self, Error> {
         if b.len() != w.ncols() {
             return Err(Error::shape("Affine::new", &[w.ncols()], b.shape()));
@@ -104,6 +104,9 @@ impl<T: Scalar> Affine<T> {
 
     fn with(w: Array2<T>, b: Option<Array1<T>>) -> Result<Self, Error> {
         in_order("Affine::new", &w.view())?;
+        if let Some(b) = &b {
+            in_order("Affine::new", &b.view())?;
+        }
         Ok(Self {
             dw: Array2::zeros(w.dim()),
             db: Array1::zeros(b.as_ref().map_or(0, Array1::len)),

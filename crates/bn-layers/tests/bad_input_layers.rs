@@ -274,3 +274,16 @@ fn settings_out_of_range() {
     }
     assert!(Dropout::<f32>::new(1.0, 0).is_err() && LeakyRelu::new(1.1).is_err());
 }
+
+#[test]
+fn an_affine_takes_no_strided_bias() {
+    // Its values could not be handed to an optimizer as one slice.
+    let mut reversed = ndarray::Array1::from(vec![1.0f64, 2.0, 3.0]);
+    reversed.invert_axis(ndarray::Axis(0));
+    let error = Affine::new(ndarray::Array2::ones((2, 3)), reversed).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("Affine::new: the array is not contiguous"),
+        "{message}"
+    );
+}

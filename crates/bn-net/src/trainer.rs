@@ -1,5 +1,6 @@
-use crate::error::check_setting;
-use crate::{Error, History, Loss, Network, Optimizer, Record, Schedule, Workspace};
+use crate::{
+    Error, History, Loss, Network, Optimizer, Record, Schedule, Workspace, error::check_setting,
+};
 use bn_data::{Batches, Dataset, LastBatch, Sampling};
 use bn_layers::{Layer, Mode};
 use bn_tensor::enter_pool;

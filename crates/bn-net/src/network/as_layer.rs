@@ -1,0 +1,116 @@
+//! A network is a layer, so whatever takes a layer takes a network.
+
+use super::Network;
+use crate::Error;
+use bn_layers::{Error as LayerError, Layer, Mode, Param, ParamMut, Shape};
+use bn_tensor::Scalar;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// What a layer of a network, or the network as a layer, refused.
+fn as_layer_error(error: Error) -> LayerError {
+    match error {
+        Error::Layer { source, .. } | Error::Layers(source) => source,
+        Error::Tensor(source) => source.into(),
+        // The passes themselves give no other.
+        other => LayerError::Nested {
+            reason: other.to_string(),
+        },
+    }
+}
+
+impl<T: Scalar> Layer<T> for Network<T> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, LayerError> {
+        if input.size() != self.input.size() {
+            let (expected, got) = ([self.input.size()], [input.size()]);
+            return Err(bn_tensor::Error::shape("Network", &expected, &got).into());
+        }
+        Ok(self.output)
+    }
+
+    fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), LayerError> {
+        self.check_batch(rows, width, mode).map_err(as_layer_error)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mode: Mode,
+        mut y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), LayerError> {
+        let expected = (x.nrows(), self.output.size());
+        if y.dim() != expected {
+            let expected = [expected.0, expected.1];
+            return Err(bn_tensor::Error::shape("Network", &expected, y.shape()).into());
+        }
+        y.assign(&self.forward(x, mode).map_err(as_layer_error)?);
+        Ok(())
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), LayerError> {
+        let output = self.predict(x).map_err(as_layer_error)?;
+        if y.dim() != output.dim() {
+            return Err(bn_tensor::Error::shape("Network", output.shape(), y.shape()).into());
+        }
+        y.assign(&output);
+        Ok(())
+    }
+
+    fn backward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), LayerError> {
+        self.set_dout(dout)
+            .and_then(|()| self.pass_back(x, dx))
+            .map_err(as_layer_error)
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
+        for l in &self.layers {
+            let mut names = l.param_names.iter();
+            l.layer.visit(&mut |p| {
+                let name = names.next().map_or(p.name, String::as_str);
+                visitor(Param { name, ..p });
+            });
+        }
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+        for l in &mut self.layers {
+            let mut names = l.param_names.iter();
+            l.layer.visit_mut(&mut |p| {
+                let name = names.next().map_or(p.name, String::as_str);
+                visitor(ParamMut { name, ..p });
+            });
+        }
+    }
+
+    fn update_running(&mut self) {
+        self.layers
+            .iter_mut()
+            .for_each(|l| l.layer.update_running());
+    }
+
+    fn forget_forward(&mut self) {
+        self.layers
+            .iter_mut()
+            .for_each(|l| l.layer.forget_forward());
+    }
+
+    fn penalty(&self) -> f64 {
+        self.layers.iter().map(|l| l.layer.penalty()).sum()
+    }
+
+    fn hold_draws(&mut self, hold: bool) {
+        self.layers
+            .iter_mut()
+            .for_each(|l| l.layer.hold_draws(hold));
+    }
+}
