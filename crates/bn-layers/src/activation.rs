@@ -1,5 +1,5 @@
 use crate::{
-    Error, Layer, Mode, Shape,
+    Error, Layer, LeakyRelu, Mode, Relu, Shape,
     layer::{expect_rows, expect_shape},
     order::{in_order, in_order_mut},
 };
@@ -35,9 +35,28 @@ pub trait Activation: Debug + Send + Sync {
 
     /// `dy/dx`, written in `y`.
     fn derivative<T: Scalar>(&self, y: T) -> T;
+
+    /// The rectifier that this is, if it is one: a network lets the layer before it
+    /// [absorb](Layer::absorb) it.
+    fn rectifier(&self) -> Option<Rectifier> {
+        None
+    }
+}
+
+/// An activation so cheap that the layer before it computes it in its own pass over memory.
+#[derive(Debug, Clone, Copy)]
+pub enum Rectifier {
+    /// [`Relu`].
+    Relu(Relu),
+    /// [`LeakyRelu`].
+    LeakyRelu(LeakyRelu),
 }
 
 impl<T: Scalar, A: Activation> Layer<T> for A {
+    fn rectifier(&self) -> Option<Rectifier> {
+        Activation::rectifier(self)
+    }
+
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
         Ok(input)
     }

@@ -1,4 +1,4 @@
-use crate::Error;
+use crate::{Error, Rectifier};
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::fmt::Debug;
@@ -219,6 +219,19 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// What the layer adds to the loss: the penalty of a weight decay.
     fn penalty(&self) -> f64 {
         0.0
+    }
+
+    /// The rectifier that this layer is, if it is one.
+    fn rectifier(&self) -> Option<Rectifier> {
+        None
+    }
+
+    /// Takes over the rectifier that follows this layer, if it can: from then on `y` is the
+    /// output of both, and `dout` the gradient with respect to it. A network offers it; the two
+    /// then take one pass over memory each way instead of two.
+    fn absorb(&mut self, rectifier: Rectifier) -> bool {
+        let _ = rectifier;
+        false
     }
 
     /// While held, a random layer repeats its last draw (for a gradient check).

@@ -1,4 +1,4 @@
-use crate::{Activation, Error, error::check_setting};
+use crate::{Activation, Error, Rectifier, error::check_setting};
 use bn_tensor::Scalar;
 
 /// `y = x` where `x > 0` and `slope·x` elsewhere (Maas, Hannun and Ng, 2013).
@@ -46,5 +46,8 @@ impl Activation for LeakyRelu {
         } else {
             T::from_f64(self.slope)
         }
+    }
+    fn rectifier(&self) -> Option<Rectifier> {
+        Some(Rectifier::LeakyRelu(*self))
     }
 }

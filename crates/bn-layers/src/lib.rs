@@ -54,7 +54,7 @@ mod relu;
 mod sigmoid;
 mod tanh;
 
-pub use activation::Activation;
+pub use activation::{Activation, Rectifier};
 pub use affine::Affine;
 pub use batch_norm::{
     BatchNormCache, BatchNormConfig, BatchNormalization, Layout, RunningAverage, RunningStats,

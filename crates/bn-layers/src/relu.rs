@@ -1,4 +1,4 @@
-use crate::Activation;
+use crate::{Activation, Rectifier};
 use bn_tensor::Scalar;
 
 /// `y = max(x, 0)`, `dx = dout` where `x > 0` and 0 elsewhere. The book's `Relu`
@@ -25,5 +25,8 @@ impl Activation for Relu {
     #[inline(always)]
     fn derivative<T: Scalar>(&self, y: T) -> T {
         if y > T::zero() { T::one() } else { T::zero() }
+    }
+    fn rectifier(&self) -> Option<Rectifier> {
+        Some(Rectifier::Relu(*self))
     }
 }

@@ -35,7 +35,8 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 /// and running statistics are as they were before it.
 #[derive(Debug)]
 pub struct Network<T = f32> {
-    layers: Vec<NamedLayer<T>>,
+    layers: Vec<NamedLayer<T>>, // without those that the layer before them absorbed
+    names: Vec<String>,         // of all layers, as the builder calls them
     input: Shape,
     output: Shape,
     outputs: Vec<Vec<T>>, // of each layer, (N, its width); of the last forward pass
@@ -47,7 +48,8 @@ pub struct Network<T = f32> {
 #[derive(Debug)]
 struct NamedLayer<T> {
     layer: Box<dyn Layer<T>>,
-    name: String,             // as the builder calls it
+    index: usize,             // its place among all layers
+    last: usize,              // that of the layer that it absorbed, or its own
     width: usize,             // of its output
     param_names: Vec<String>, // `layers.0.weight`, in the order of `visit`
 }
@@ -72,7 +74,8 @@ impl<T: Scalar> Network<T> {
         layers: Vec<(String, Box<dyn Layer<T>>)>,
     ) -> Result<Self, Error> {
         let mut shape = input;
-        let mut named = Vec::with_capacity(layers.len());
+        let mut names = Vec::with_capacity(layers.len());
+        let mut named: Vec<NamedLayer<T>> = Vec::with_capacity(layers.len());
         for (index, (name, layer)) in layers.into_iter().enumerate() {
             let refused = |source| Error::Layer {
                 index,
@@ -80,11 +83,19 @@ impl<T: Scalar> Network<T> {
                 source,
             };
             shape = layer.output_shape(shape).map_err(refused)?;
+            names.push(name);
+            if let (Some(before), Some(rectifier)) = (named.last_mut(), layer.rectifier())
+                && before.layer.absorb(rectifier)
+            {
+                before.last = index;
+                continue;
+            }
             let mut param_names = Vec::new();
             layer.visit(&mut |p| param_names.push(format!("layers.{index}.{}", p.name)));
             named.push(NamedLayer {
                 layer,
-                name,
+                index,
+                last: index,
                 width: shape.size(),
                 param_names,
             });
@@ -92,6 +103,7 @@ impl<T: Scalar> Network<T> {
         Ok(Self {
             outputs: named.iter().map(|_| Vec::new()).collect(),
             layers: named,
+            names,
             input,
             output: shape,
             rows: 0,
@@ -123,15 +135,16 @@ impl<T: Scalar> Network<T> {
         count
     }
 
-    /// The output of layer `index` in the last forward pass, `(N, width)`.
+    /// The output of layer `index` in the last forward pass, `(N, width)`; `None` for a
+    /// BatchNormalization that computes the rectifier after it in the same pass.
     pub fn activation(&self, index: usize) -> Option<ArrayView2<'_, T>> {
-        let width = self.layers.get(index)?.width;
-        matrix(&self.outputs[index], self.rows, width).ok()
+        let i = self.layers.iter().position(|l| l.last == index)?;
+        matrix(&self.outputs[i], self.rows, self.layers[i].width).ok()
     }
 
     /// What the builder calls each layer: `affine`, `batch_norm`, `relu`, ….
     pub fn layer_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.layers.iter().map(|l| l.name.as_str())
+        self.names.iter().map(String::as_str)
     }
 
     /// The output `(N, E)` for `x: (N, D)`, with the network's own buffers; [`Mode::Train`] moves
@@ -355,7 +368,10 @@ impl<T: Scalar> Network<T> {
         }
         let is_bad = |y: &Vec<T>| y.iter().any(|v| !v.is_finite());
         let place = match self.outputs.iter().position(is_bad) {
-            Some(i) => format!("the output of layer {i} ({})", self.layers[i].name),
+            Some(i) => {
+                let last = self.layers[i].last;
+                format!("the output of layer {last} ({})", self.names[last])
+            }
             None => "the loss".to_owned(),
         };
         Error::NonFinite {
@@ -364,10 +380,11 @@ impl<T: Scalar> Network<T> {
         }
     }
 
-    fn refused(&self, index: usize, source: LayerError) -> Error {
+    fn refused(&self, i: usize, source: LayerError) -> Error {
+        let index = self.layers[i].index;
         Error::Layer {
             index,
-            name: self.layers[index].name.clone(),
+            name: self.names[index].clone(),
             source,
         }
     }

@@ -1,5 +1,12 @@
 use crate::Error;
-use ndarray::ArrayView3;
+use ndarray::{ArrayView3, ArrayViewMut3};
+
+/// Values of a block of rows at most: 512 KiB of f32, half of a second-level cache.
+const BLOCK: usize = 1 << 17;
+/// Values are cut into so many blocks where they are enough: work for as many threads.
+const BLOCKS: usize = 8;
+/// Values of a block at least, a few microseconds of work.
+const MIN_BLOCK: usize = 1 << 14;
 
 /// The shape `(outer, channels, inner)` of an array whose channels are reduced or scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,17 +21,32 @@ pub(crate) fn in_order<'a, T>(
     op: &'static str,
     x: &'a ArrayView3<'_, T>,
 ) -> Result<(&'a [T], Dims), Error> {
-    let (outer, channels, inner) = x.dim();
     let slice = x.as_slice().ok_or(Error::NotContiguous { op })?;
-    let dims = Dims {
-        outer,
-        channels,
-        inner,
-    };
-    Ok((slice, dims))
+    Ok((slice, Dims::of(x.dim())))
+}
+
+/// `Ok` when `y` is in memory order and has the shape `dims`.
+pub(crate) fn expect_output<T>(
+    op: &'static str,
+    dims: Dims,
+    y: &ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
+    dims.expect(op, Dims::of(y.dim()))?;
+    match y.is_standard_layout() {
+        true => Ok(()),
+        false => Err(Error::NotContiguous { op }),
+    }
 }
 
 impl Dims {
+    fn of((outer, channels, inner): (usize, usize, usize)) -> Self {
+        Self {
+            outer,
+            channels,
+            inner,
+        }
+    }
+
     /// Elements for one index of `outer`.
     pub(crate) fn row(&self) -> usize {
         self.channels * self.inner
@@ -37,6 +59,12 @@ impl Dims {
     /// Values per channel.
     pub(crate) fn count(&self) -> u64 {
         (self.outer * self.inner) as u64
+    }
+
+    /// Rows of a block, by the size of the whole alone.
+    pub(crate) fn block_rows(&self) -> usize {
+        let values = (self.len() / BLOCKS).clamp(MIN_BLOCK, BLOCK);
+        (values / self.row().max(1)).max(1)
     }
 
     /// One channel is one run of memory however it is seen; see it as the kernels like it.

@@ -1,17 +1,10 @@
 //! Loops over elements: plain closures, vectorised for the processor and shared between threads
 //! in pieces of fixed size.
 
-use crate::{
-    Error, Scalar,
-    channels::{Dims, in_order},
-    error::same_len,
-    par,
-    simd::vectorize,
-};
-use ndarray::{ArrayView3, ArrayViewMut3};
+use crate::{Error, Scalar, error::same_len, par, simd::vectorize};
 
 /// Elements of one piece of work: 64 KiB of f32, a few microseconds.
-const PIECE: usize = 1 << 14;
+pub(crate) const PIECE: usize = 1 << 14;
 
 /// `y[i] = f(x[i])`.
 ///
@@ -164,120 +157,6 @@ pub fn broadcast_row<T: Scalar>(row: &[T], y: &mut [T]) -> Result<(), Error> {
         for y in y.chunks_exact_mut(row.len()) {
             y.copy_from_slice(row);
         }
-    });
-    Ok(())
-}
-
-/// `y = (x − center)·scale + shift` per channel, for `x, y: (outer, C, inner)` and the three
-/// of shape `(C)`: BatchNormalization once its statistics are known.
-///
-/// `x − center` is taken first, so that a mean large beside the spread costs no digits. Naive
-/// form: [`naive::channel_affine`](crate::naive::channel_affine).
-///
-/// # Errors
-/// [`Error::ShapeMismatch`], [`Error::NotContiguous`].
-pub fn channel_affine<T: Scalar>(
-    x: ArrayView3<'_, T>,
-    center: &[T],
-    scale: &[T],
-    shift: &[T],
-    mut y: ArrayViewMut3<'_, T>,
-) -> Result<(), Error> {
-    const OP: &str = "channel_affine";
-    let (x, dims) = in_order(OP, &x)?;
-    for len in [center.len(), scale.len(), shift.len()] {
-        same_len(OP, dims.channels, len)?;
-    }
-    for_each_row_block(OP, dims, &mut y, |start, y| {
-        let x = &x[start..start + y.len()];
-        if dims.inner == 1 {
-            for (y, x) in y
-                .chunks_exact_mut(dims.channels)
-                .zip(x.chunks_exact(dims.channels))
-            {
-                let per_channel = center.iter().zip(scale).zip(shift);
-                for ((y, &x), ((&center, &scale), &shift)) in y.iter_mut().zip(x).zip(per_channel) {
-                    *y = (x - center) * scale + shift;
-                }
-            }
-        } else {
-            let runs = y
-                .chunks_exact_mut(dims.inner)
-                .zip(x.chunks_exact(dims.inner));
-            for (i, (y, x)) in runs.enumerate() {
-                let c = i % dims.channels;
-                let (center, scale, shift) = (center[c], scale[c], shift[c]);
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = (x - center) * scale + shift;
-                }
-            }
-        }
-    })
-}
-
-/// `y = p·d + q·(x − center) + r` per channel, for `x, d, y: (outer, C, inner)` and the four of
-/// shape `(C)`: the gradient of BatchNormalization once its sums are known. Naive form:
-/// [`naive::channel_combine`](crate::naive::channel_combine).
-///
-/// # Errors
-/// [`Error::ShapeMismatch`], [`Error::NotContiguous`].
-pub fn channel_combine<T: Scalar>(
-    x: ArrayView3<'_, T>,
-    center: &[T],
-    d: ArrayView3<'_, T>,
-    [p, q, r]: [&[T]; 3],
-    mut y: ArrayViewMut3<'_, T>,
-) -> Result<(), Error> {
-    const OP: &str = "channel_combine";
-    let (x, dims) = in_order(OP, &x)?;
-    let (d, d_dims) = in_order(OP, &d)?;
-    dims.expect(OP, d_dims)?;
-    for len in [center.len(), p.len(), q.len(), r.len()] {
-        same_len(OP, dims.channels, len)?;
-    }
-    for_each_row_block(OP, dims, &mut y, |start, y| {
-        let (x, d) = (&x[start..start + y.len()], &d[start..start + y.len()]);
-        if dims.inner == 1 {
-            let rows = y
-                .chunks_exact_mut(dims.channels)
-                .zip(x.chunks_exact(dims.channels))
-                .zip(d.chunks_exact(dims.channels));
-            for ((y, x), d) in rows {
-                let per_channel = center.iter().zip(p).zip(q).zip(r);
-                let values = y.iter_mut().zip(x).zip(d).zip(per_channel);
-                for (((y, &x), &d), (((&center, &p), &q), &r)) in values {
-                    *y = p * d + q * (x - center) + r;
-                }
-            }
-        } else {
-            let runs = y
-                .chunks_exact_mut(dims.inner)
-                .zip(x.chunks_exact(dims.inner))
-                .zip(d.chunks_exact(dims.inner));
-            for (i, ((y, x), d)) in runs.enumerate() {
-                let c = i % dims.channels;
-                let (center, p, q, r) = (center[c], p[c], q[c], r[c]);
-                for ((y, &x), &d) in y.iter_mut().zip(x).zip(d) {
-                    *y = p * d + q * (x - center) + r;
-                }
-            }
-        }
-    })
-}
-
-/// Calls `f(start, piece)` for pieces of whole rows of `y`, which must have the shape `dims`.
-fn for_each_row_block<T: Scalar>(
-    op: &'static str,
-    dims: Dims,
-    y: &mut ArrayViewMut3<'_, T>,
-    f: impl Fn(usize, &mut [T]) + Sync,
-) -> Result<(), Error> {
-    let (_, y_dims) = in_order(op, &y.view())?;
-    dims.expect(op, y_dims)?;
-    let y = y.as_slice_mut().ok_or(Error::NotContiguous { op })?;
-    let (work, piece) = (y.len(), PIECE.next_multiple_of(dims.row().max(1)));
-    par::for_each_piece(y, piece, work, &|start, y: &mut [T]| {
-        vectorize(|| f(start, y))
     });
     Ok(())
 }

@@ -34,25 +34,30 @@ mod blas;
 mod channels;
 mod elementwise;
 mod error;
+mod gradient;
 mod matmul;
 mod moments;
 pub mod naive;
+mod normalize;
 mod par;
 mod reduce;
 mod scalar;
 mod simd;
+mod sums;
 
 pub use blas::matmul_backend;
 pub use elementwise::{
-    broadcast_row, channel_affine, channel_combine, fill_pieces, map, update, update_with_state,
-    update_with_two_states, zip_map,
+    broadcast_row, fill_pieces, map, update, update_with_state, update_with_two_states, zip_map,
 };
 pub use error::Error;
+pub use gradient::{channel_combine, channel_sum_and_dot};
 pub use matmul::{matmul, matmul_nt, matmul_tn};
 pub use moments::Moments;
+pub use normalize::{ChannelAffine, channel_affine};
 pub use par::{Pool, enter_pool, threads};
-pub use reduce::{Scratch, channel_sum, channel_sum_and_dot};
+pub use reduce::Scratch;
 pub use scalar::Scalar;
+pub use sums::channel_sum;
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

@@ -1,18 +1,16 @@
 use crate::{
     Error, Scalar,
     channels::{Dims, in_order},
-    reduce::{Kernel, Scratch, lanes, reduce, sum_run},
+    reduce::{Figures, LANES, RUN, Reduction, SWEEP, Scratch, fold, for_each_tile, reduce},
 };
 use ndarray::{ArrayView1, ArrayView3};
-use std::ops::Range;
+use std::{array, ops::Range};
 
 /// Count, mean and sum of squared deviations `m2 = Σ (x − mean)²` of each channel: all that a
 /// mean and a variance need, in a form that merges.
 ///
-/// `E[x²] − E[x]²` loses every digit when the mean is large beside the spread. Here each tile of
-/// rows is read twice while it is in the first-level cache, once for its mean and once for the
-/// deviations from it (with their rounding error taken back out), and tiles merge in double
-/// precision by
+/// `E[x²] − E[x]²` loses every digit when the mean is large beside the spread. Here the values are
+/// read once, as deviations from the mean so far, and tiles of them merge in double precision by
 ///
 /// ```text
 /// delta = mean_b − mean_a;   n = n_a + n_b
@@ -75,13 +73,10 @@ impl Moments {
         self.count = dims.count();
         self.channels = dims.channels;
         self.mean_m2.resize(2 * dims.channels, 0.0);
+        let (a, b) = self.mean_m2.split_at_mut(dims.channels);
         let dims = dims.one_channel_as_a_run();
-        reduce(
-            &Deviations { x, dims },
-            dims,
-            &mut self.mean_m2,
-            &mut self.scratch,
-        );
+        let deviations = Deviations { x, dims };
+        reduce(&deviations, dims, Figures { a, b }, &mut self.scratch);
         Ok(())
     }
 
@@ -179,76 +174,130 @@ fn merged(a: CountMeanM2, b: CountMeanM2) -> (f64, f64) {
 }
 
 /// The reduction to `(mean, m2)` per channel.
+///
+/// Sums run over deviations from what is about the mean: that of the first values, and from the
+/// second tile on the mean so far. Where it is off by `delta`, cancellation costs
+/// `eps·count·delta²` of a tile's m2, but then the total has gained that much without `eps`.
 struct Deviations<'a, T> {
     x: &'a [T],
     dims: Dims,
 }
 
-/// The mean and m2 of `n` values, from their rough mean and the sums of the deviations `d` from
-/// it and of their squares. The rough mean's rounding error, `Σ d / n`, is taken back out.
+/// Values whose mean is what the first tile's deviations are taken from.
+const FIRST: usize = 16;
+
+/// The mean and m2 of `n` values, from the sums of the deviations `d` from `shift` and of their
+/// squares.
 #[inline(always)]
-fn corrected<T: Scalar>(n: usize, rough: T, sum_d: T, sum_d2: T) -> CountMeanM2 {
-    let (n_f, sum_d) = (n as f64, sum_d.as_f64());
-    let mean = rough.as_f64() + sum_d / n_f;
-    let m2 = sum_d2.as_f64() - sum_d * sum_d / n_f;
+fn corrected<T: Scalar>(n: usize, shift: T, sum_d: f64, sum_d2: f64) -> CountMeanM2 {
+    let n_f = n as f64;
+    let mean = shift.as_f64() + sum_d / n_f;
+    let m2 = sum_d2 - sum_d * sum_d / n_f;
     (n as u64, mean, if m2 < 0.0 { 0.0 } else { m2 }) // a NaN stays
 }
 
-impl<T: Scalar> Deviations<'_, T> {
-    #[inline(always)]
-    fn add(&self, out: &mut [f64], seen: usize, c: usize, values: CountMeanM2) {
-        let m2_at = self.dims.channels + c;
-        (out[c], out[m2_at]) = merged((seen as u64, out[c], out[m2_at]), values);
+/// Adds the deviations of some rows from `shift`, and their squares.
+#[inline(always)]
+fn add_rows<T: Scalar, const R: usize>(
+    rows: [&[T]; R],
+    shift: &[T],
+    sum_d: &mut [T],
+    sum_d2: &mut [T],
+) {
+    let n = shift.len();
+    let rows = rows.map(|row| &row[..n]);
+    let (sum_d, sum_d2) = (&mut sum_d[..n], &mut sum_d2[..n]);
+    for j in 0..n {
+        let d = rows.map(|row| row[j] - shift[j]);
+        let (mut sum, mut squares) = (d[0], d[0] * d[0]);
+        for d in &d[1..] {
+            sum += *d;
+            squares += *d * *d;
+        }
+        sum_d[j] += sum;
+        sum_d2[j] += squares;
     }
 }
 
-impl<T: Scalar> Kernel for Deviations<'_, T> {
+impl<T: Scalar> Reduction for Deviations<'_, T> {
     #[inline(always)]
-    fn strip<const W: usize>(&self, rows: Range<usize>, j: usize, out: &mut [f64], seen: usize) {
-        let channels = self.dims.channels;
-        let row = |r: usize| lanes::<T, W>(&self.x[r * channels + j..]);
-        let n = T::from_f64(rows.len() as f64);
+    fn columns<const MAX: usize>(&self, rows: Range<usize>, first: usize, out: Figures<'_>) {
+        let (mean, m2) = (out.a, out.b);
+        let width = mean.len();
+        let row = |r: usize| &self.x[r * self.dims.channels + first..][..width];
+        let mut shift = [T::zero(); MAX];
+        let shift = &mut shift[..width];
+        let few = rows.start..(rows.start + FIRST).min(rows.end);
+        for r in few.clone() {
+            shift.iter_mut().zip(row(r)).for_each(|(s, &x)| *s += x);
+        }
+        let share = T::one() / T::from_f64(few.len() as f64);
+        shift.iter_mut().for_each(|s| *s *= share);
 
-        let mut rough = [T::zero(); W];
-        for r in rows.clone() {
-            let x = row(r);
-            for k in 0..W {
-                rough[k] += x[k];
+        for_each_tile(rows.clone(), |tile| {
+            let mut sums = [[T::zero(); MAX]; 2];
+            let [sum_d, sum_d2] = &mut sums;
+            let mut r = tile.start;
+            while r + SWEEP <= tile.end {
+                let rows: [_; SWEEP] = array::from_fn(|i| row(r + i));
+                add_rows(rows, shift, sum_d, sum_d2);
+                r += SWEEP;
             }
-        }
-        for mean in &mut rough {
-            *mean /= n;
-        }
-        let (mut sum_d, mut sum_d2) = ([T::zero(); W], [T::zero(); W]);
-        for r in rows.clone() {
-            let x = row(r);
-            for k in 0..W {
-                let d = x[k] - rough[k];
-                sum_d[k] += d;
-                sum_d2[k] += d * d;
+            (r..tile.end).for_each(|r| add_rows([row(r)], shift, sum_d, sum_d2));
+
+            let seen = (tile.start - rows.start) as u64;
+            let sums = sum_d.iter().zip(sum_d2.iter());
+            let figures = mean.iter_mut().zip(m2.iter_mut()).zip(shift.iter_mut());
+            for (((mean, m2), shift), (d, d2)) in figures.zip(sums) {
+                let values = corrected(tile.len(), *shift, d.as_f64(), d2.as_f64());
+                (*mean, *m2) = merged((seen, *mean, *m2), values);
+                *shift = T::from_f64(*mean);
             }
-        }
-        for k in 0..W {
-            let values = corrected(rows.len(), rough[k], sum_d[k], sum_d2[k]);
-            self.add(out, seen, j + k, values);
-        }
+        });
     }
 
     #[inline(always)]
-    fn run(&self, range: Range<usize>, c: usize, out: &mut [f64], seen: usize) {
-        let x = &self.x[range];
-        let n = x.len();
-        let rough = sum_run(0..n, |i| x[i]) / T::from_f64(n as f64);
-        let sum_d = sum_run(0..n, |i| x[i] - rough);
-        let sum_d2 = sum_run(0..n, |i| (x[i] - rough) * (x[i] - rough));
-        self.add(out, seen, c, corrected(n, rough, sum_d, sum_d2));
+    fn channel(&self, rows: Range<usize>, c: usize) -> (f64, f64) {
+        let Dims {
+            channels, inner, ..
+        } = self.dims;
+        let run = |o: usize| &self.x[(o * channels + c) * inner..][..inner];
+        let few = &run(rows.start)[..FIRST.min(inner)];
+        let mut shift = few.iter().copied().sum::<T>() / T::from_f64(few.len() as f64);
+        let (mut seen, mut mean, mut m2) = (0, 0.0, 0.0);
+        let (mut sum_d, mut sum_d2, mut count) = ([T::zero(); LANES], [T::zero(); LANES], 0);
+        for o in rows.clone() {
+            let mut pieces = run(o).chunks(RUN).peekable();
+            while let Some(x) = pieces.next() {
+                let (whole, rest) = x.as_chunks::<LANES>();
+                for x in whole {
+                    for k in 0..LANES {
+                        let d = x[k] - shift;
+                        sum_d[k] += d;
+                        sum_d2[k] += d * d;
+                    }
+                }
+                for (k, &x) in rest.iter().enumerate() {
+                    let d = x - shift;
+                    sum_d[k] += d;
+                    sum_d2[k] += d * d;
+                }
+                count += x.len();
+                let is_last = o + 1 == rows.end && pieces.peek().is_none();
+                if count >= RUN || is_last {
+                    let values = corrected(count, shift, fold(sum_d), fold(sum_d2));
+                    (mean, m2) = merged((seen, mean, m2), values);
+                    seen += count as u64;
+                    shift = T::from_f64(mean);
+                    (sum_d, sum_d2, count) = ([T::zero(); LANES], [T::zero(); LANES], 0);
+                }
+            }
+        }
+        (mean, m2)
     }
 
-    fn combine(&self, out: &mut [f64], seen: usize, block: &[f64], count: usize) {
-        let channels = self.dims.channels;
-        for c in 0..channels {
-            let values = (count as u64, block[c], block[channels + c]);
-            self.add(out, seen, c, values);
-        }
+    #[inline(always)]
+    fn combine(&self, seen: CountMeanM2, later: CountMeanM2) -> (f64, f64) {
+        merged(seen, later)
     }
 }

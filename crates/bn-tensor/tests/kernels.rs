@@ -1,8 +1,8 @@
 //! Every kernel against its naive form, on random shapes, and at several thread counts.
 
 use bn_tensor::{
-    Error, Moments, Pool, Scalar, Scratch, channel_affine, channel_combine, channel_sum,
-    channel_sum_and_dot, matmul, matmul_nt, matmul_tn, naive,
+    ChannelAffine, Error, Moments, Pool, Scalar, Scratch, channel_affine, channel_combine,
+    channel_sum, channel_sum_and_dot, matmul, matmul_nt, matmul_tn, naive,
 };
 use ndarray::{Array1, Array2, Array3, s};
 use proptest::prelude::*;
@@ -97,22 +97,36 @@ fn check_channels<T: Scalar>(dims: (usize, usize, usize), mean: f64) {
     }
 
     let center: Vec<T> = want_mean.iter().map(|&m| T::from_f64(m)).collect();
-    let mut sums = vec![f64::NAN; 2 * c];
-    channel_sum_and_dot(x.view(), &center, d.view(), &mut sums, scratch).unwrap();
-    let (want_sum, want_dot) = naive::channel_sum_and_dot(x.view(), &center, d.view());
-    for (got, want) in sums.iter().zip(want_sum.iter().chain(&want_dot)) {
+    let [scale, shift]: [Vec<T>; 2] = [3, 4].map(|seed| random(c, seed).to_vec());
+    let affine = ChannelAffine {
+        center: &center,
+        scale: &scale,
+        shift: &shift,
+    };
+    let double = |y: T| y + y;
+    let mut y = Array3::from_elem(dims, T::nan());
+    channel_affine(x.view(), affine, double, y.view_mut()).unwrap();
+    let want_y = naive::channel_affine(x.view(), &center, &scale, &shift);
+    assert_eq!(y, want_y.mapv(double));
+
+    // A gate that lets through what follows a positive value.
+    let gate = |y: T, d: T| if y > T::zero() { d } else { T::zero() };
+    let y = naive::channel_affine(x.view(), &center, &scale, &shift);
+    let passed = Array3::from_shape_fn(dims, |i| gate(y[i], d[i]));
+    let (want_sum, want_dot) = naive::channel_sum_and_dot(x.view(), &center, passed.view());
+    let mut sums = [vec![f64::NAN; c], vec![f64::NAN; c]];
+    let [sum, dot] = &mut sums;
+    channel_sum_and_dot(x.view(), affine, d.view(), gate, [sum, dot], scratch).unwrap();
+    for (got, want) in sums.iter().flatten().zip(want_sum.iter().chain(&want_dot)) {
         let bound = 16.0 * eps * count;
         assert!((got - want).abs() <= bound, "sum and dot {got} {want}");
     }
-
-    let [p, q, r]: [Vec<T>; 3] = [3, 4, 5].map(|seed| random(c, seed).to_vec());
-    let mut y = Array3::from_elem(dims, T::nan());
-    channel_affine(x.view(), &center, &p, &q, y.view_mut()).unwrap();
-    assert_eq!(y, naive::channel_affine(x.view(), &center, &p, &q));
-    let coefficients = [&p[..], &q, &r];
-    channel_combine(x.view(), &center, d.view(), coefficients, y.view_mut()).unwrap();
-    let want = naive::channel_combine(x.view(), &center, d.view(), coefficients);
-    assert_eq!(y, want);
+    let pqr: [Vec<T>; 3] = [5, 6, 7].map(|seed| random(c, seed).to_vec());
+    let pqr = [&pqr[0][..], &pqr[1], &pqr[2]];
+    let mut dx = Array3::from_elem(dims, T::nan());
+    channel_combine(x.view(), affine, d.view(), gate, pqr, dx.view_mut()).unwrap();
+    let want = naive::channel_combine(x.view(), &center, passed.view(), pqr);
+    assert_eq!(dx, want);
 }
 
 proptest! {
@@ -197,7 +211,14 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
             let mut sums = vec![0.0; 140];
             let center = vec![0.5; 70];
             let scratch = &mut Scratch::default();
-            channel_sum_and_dot(x.view(), &center, x.view(), &mut sums, scratch).unwrap();
+            let (sum, dot) = sums.split_at_mut(70);
+            let affine = ChannelAffine {
+                center: &center,
+                scale: &center,
+                shift: &center,
+            };
+            let all = |_, d| d;
+            channel_sum_and_dot(x.view(), affine, x.view(), all, [sum, dot], scratch).unwrap();
             let reductions = moments
                 .iter()
                 .flat_map(|m| m.mean().iter().chain(m.m2()).copied().collect::<Vec<_>>())

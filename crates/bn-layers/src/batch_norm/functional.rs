@@ -1,6 +1,8 @@
 use super::BatchNormConfig;
-use crate::{Error, order::in_order};
-use bn_tensor::{Moments, Scalar, Scratch, channel_affine, channel_combine, channel_sum_and_dot};
+use crate::{Activation, Error, Identity, order::in_order};
+use bn_tensor::{
+    ChannelAffine, Moments, Scalar, Scratch, channel_affine, channel_combine, channel_sum_and_dot,
+};
 use ndarray::{Array1, ArrayView1, ArrayView3, ArrayViewMut3};
 
 /// Running mean and variance, which a caller owns and [`batch_norm_train`] moves.
@@ -55,14 +57,14 @@ impl<T: Scalar> RunningStats<T> {
 /// no digits; what is done once per value runs in `T`.
 #[derive(Debug, Clone)]
 pub struct BatchNormCache<T> {
-    moments: Moments,
-    inv_std: Vec<f64>, // (C): 1/√(var + eps)
-    center: Vec<T>,    // (C): mu, rounded to T
-    residue: Vec<f64>, // (C): mu − center, what that rounding lost
-    p: Vec<T>,         // (C): coefficients of the pass under way
-    q: Vec<T>,
-    r: Vec<T>,
-    sums: Vec<f64>, // (2·C)
+    moments: Moments, // of the batch, or left over from one
+    given: Vec<f64>,  // (2·C): the running mean and variance, where they normalised
+    eps: f64,
+    center: Vec<T>,   // (C): mu, rounded to T
+    scale: Vec<T>,    // (C): gamma/√(var + eps)
+    shift: Vec<T>,    // (C): beta, and what the rounding of the center lost
+    pqr: [Vec<T>; 3], // (C) each
+    sums: Vec<f64>,   // (2·C): dbeta, and Σ dout·(x − center)
     scratch: Scratch,
     shape: (usize, usize, usize), // of the last forward pass
     of_batch: bool,               // whether it normalised by the batch's own statistics
@@ -72,12 +74,12 @@ impl<T: Scalar> Default for BatchNormCache<T> {
     fn default() -> Self {
         Self {
             moments: Moments::default(),
-            inv_std: Vec::new(),
+            given: Vec::new(),
+            eps: 0.0,
             center: Vec::new(),
-            residue: Vec::new(),
-            p: Vec::new(),
-            q: Vec::new(),
-            r: Vec::new(),
+            scale: Vec::new(),
+            shift: Vec::new(),
+            pqr: Default::default(),
             sums: Vec::new(),
             scratch: Scratch::default(),
             shape: (0, 0, 0),
@@ -93,19 +95,27 @@ impl<T: Scalar> BatchNormCache<T> {
         self.of_batch.then_some(&self.moments)
     }
 
-    fn resize(&mut self, channels: usize) {
-        for values in [&mut self.inv_std, &mut self.residue] {
-            values.resize(channels, 0.0);
-        }
-        for values in [&mut self.center, &mut self.p, &mut self.q, &mut self.r] {
+    /// Makes ready for a forward pass of this shape.
+    fn begin(&mut self, shape: (usize, usize, usize), eps: f64, of_batch: bool) {
+        let channels = shape.1;
+        (self.shape, self.eps, self.of_batch) = (shape, eps, of_batch);
+        let [p, q, r] = &mut self.pqr;
+        for values in [&mut self.center, &mut self.scale, &mut self.shift, p, q, r] {
             values.resize(channels, T::zero());
         }
         self.sums.resize(2 * channels, 0.0);
     }
 
-    fn set_center(&mut self, c: usize, mu: f64) {
-        self.center[c] = T::from_f64(mu);
-        self.residue[c] = mu - self.center[c].as_f64();
+    /// mu and 1/√(var + eps) of channel `c` in the last forward pass.
+    fn statistics(&self, c: usize) -> (f64, f64) {
+        let (outer, channels, inner) = self.shape;
+        let (mu, var) = if self.of_batch {
+            let count = (outer * inner) as f64;
+            (self.moments.mean()[c], self.moments.m2()[c] / count)
+        } else {
+            (self.given[c], self.given[channels + c])
+        };
+        (mu, 1.0 / (var + self.eps).sqrt())
     }
 }
 
@@ -160,6 +170,21 @@ pub fn batch_norm_train<T: Scalar>(
     cache: &mut BatchNormCache<T>,
     y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
+    train_then(x, gamma, beta, running, config, cache, &Identity, y)
+}
+
+/// [`batch_norm_train`] and an activation in one pass.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn train_then<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    running: Option<&mut RunningStats<T>>,
+    config: &BatchNormConfig,
+    cache: &mut BatchNormCache<T>,
+    activation: &impl Activation,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
     config.check()?;
     let (outer, channels, inner) = x.dim();
     check_count(outer, inner)?;
@@ -171,17 +196,9 @@ pub fn batch_norm_train<T: Scalar>(
         check_channels(channels, running.var.len())?;
     }
 
+    cache.begin(x.dim(), config.eps, true);
     cache.moments.measure(x)?;
-    cache.of_batch = true;
-    cache.shape = x.dim();
-    cache.resize(channels);
-    for c in 0..channels {
-        let mu = cache.moments.mean()[c];
-        let var = cache.moments.m2()[c] / cache.moments.count() as f64;
-        cache.inv_std[c] = 1.0 / (var + config.eps).sqrt();
-        cache.set_center(c, mu);
-    }
-    normalize(x, gamma, beta, cache, y)?;
+    normalize(x, gamma, beta, cache, activation, y)?;
     if let Some(running) = running {
         running.update(&cache.moments, config)?;
     }
@@ -207,6 +224,21 @@ pub fn batch_norm_eval<T: Scalar>(
     cache: &mut BatchNormCache<T>,
     y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
+    eval_then(x, gamma, beta, running, config, cache, &Identity, y)
+}
+
+/// [`batch_norm_eval`] and an activation in one pass.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn eval_then<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    running: &RunningStats<T>,
+    config: &BatchNormConfig,
+    cache: &mut BatchNormCache<T>,
+    activation: &impl Activation,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
     config.check()?;
     let (outer, channels, inner) = x.dim();
     if outer * inner == 0 {
@@ -218,32 +250,42 @@ pub fn batch_norm_eval<T: Scalar>(
     in_order("batch_norm_eval", &y.view())?;
     check_channels(channels, running.mean.len())?;
     check_channels(channels, running.var.len())?;
-    cache.shape = x.dim();
-    cache.of_batch = false;
-    cache.resize(channels);
-    for c in 0..channels {
-        cache.inv_std[c] = 1.0 / (running.var[c].as_f64() + config.eps).sqrt();
-        cache.set_center(c, running.mean[c].as_f64());
-    }
-    normalize(x, gamma, beta, cache, y)
+    cache.begin(x.dim(), config.eps, false);
+    cache.given.clear();
+    let statistics = running.mean.iter().chain(&running.var);
+    cache.given.extend(statistics.map(|v| v.as_f64()));
+    normalize(x, gamma, beta, cache, activation, y)
 }
 
-/// `y = (x − center)·scale + shift`, where the shift makes up for the rounding of the center.
+/// `y = activation((x − center)·scale + shift)`, where the shift makes up for the rounding of the
+/// center.
 fn normalize<T: Scalar>(
     x: ArrayView3<'_, T>,
     gamma: Option<ArrayView1<'_, T>>,
     beta: Option<ArrayView1<'_, T>>,
     cache: &mut BatchNormCache<T>,
+    activation: &impl Activation,
     y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
-    for c in 0..cache.center.len() {
+    for c in 0..x.dim().1 {
+        let (mu, inv_std) = cache.statistics(c);
         let (gamma, beta) = (at(&gamma, c, 1.0), at(&beta, c, 0.0));
-        let scale = gamma * cache.inv_std[c];
-        cache.p[c] = T::from_f64(scale);
-        cache.q[c] = T::from_f64(beta - cache.residue[c] * scale);
+        let (center, scale) = (T::from_f64(mu), gamma * inv_std);
+        let residue = mu - center.as_f64();
+        cache.center[c] = center;
+        cache.scale[c] = T::from_f64(scale);
+        cache.shift[c] = T::from_f64(beta - residue * scale);
     }
-    channel_affine(x, &cache.center, &cache.p, &cache.q, y)?;
+    channel_affine(x, affine(cache), |y| activation.value(y), y)?;
     Ok(())
+}
+
+fn affine<T>(cache: &BatchNormCache<T>) -> ChannelAffine<'_, T> {
+    ChannelAffine {
+        center: &cache.center,
+        scale: &cache.scale,
+        shift: &cache.shift,
+    }
 }
 
 /// The gradients of the last forward pass, [`batch_norm_train`] or [`batch_norm_eval`], whose `x`
@@ -270,6 +312,21 @@ pub fn batch_norm_backward<T: Scalar>(
     cache: &mut BatchNormCache<T>,
     dgamma: Option<&mut [T]>,
     dbeta: Option<&mut [T]>,
+    dx: Option<ArrayViewMut3<'_, T>>,
+) -> Result<(), Error> {
+    backward_then(x, dout, gamma, cache, &Identity, dgamma, dbeta, dx)
+}
+
+/// [`batch_norm_backward`] of BatchNormalization and an activation after it.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn backward_then<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    dout: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    cache: &mut BatchNormCache<T>,
+    activation: &impl Activation,
+    mut dgamma: Option<&mut [T]>,
+    mut dbeta: Option<&mut [T]>,
     dx: Option<ArrayViewMut3<'_, T>>,
 ) -> Result<(), Error> {
     const OP: &str = "batch_norm_backward";
@@ -301,43 +358,50 @@ pub fn batch_norm_backward<T: Scalar>(
         in_order(OP, &dx.view())?;
     }
 
-    channel_sum_and_dot(x, &cache.center, dout, &mut cache.sums, &mut cache.scratch)?;
-    // Σ dout·(x − mu), from Σ dout·(x − center).
-    let (dbeta_sum, dot) = cache.sums.split_at_mut(channels);
+    let gate = |y, dout| dout * activation.derivative(activation.value(y));
+    let mut sums = std::mem::take(&mut cache.sums);
+    let mut scratch = std::mem::take(&mut cache.scratch);
+    let (sum, dot) = sums.split_at_mut(channels);
+    let result = channel_sum_and_dot(x, affine(cache), dout, gate, [sum, dot], &mut scratch);
+    (cache.sums, cache.scratch) = (sums, scratch);
+    result?;
+
+    let n = (outer * inner) as f64;
+    let mut pqr = std::mem::take(&mut cache.pqr);
     for c in 0..channels {
-        dot[c] -= cache.residue[c] * dbeta_sum[c];
-    }
-    if let Some(dgamma) = dgamma {
-        for c in 0..channels {
-            dgamma[c] = T::from_f64(dot[c] * cache.inv_std[c]);
+        let (mu, inv_std) = cache.statistics(c);
+        let residue = mu - cache.center[c].as_f64();
+        // Σ dout·(x − mu), from Σ dout·(x − center).
+        let (sum, dot) = (
+            cache.sums[c],
+            cache.sums[channels + c] - residue * cache.sums[c],
+        );
+        if let Some(dgamma) = &mut dgamma {
+            dgamma[c] = T::from_f64(dot * inv_std);
         }
-    }
-    if let Some(dbeta) = dbeta {
-        for c in 0..channels {
-            dbeta[c] = T::from_f64(dbeta_sum[c]);
+        if let Some(dbeta) = &mut dbeta {
+            dbeta[c] = T::from_f64(sum);
         }
-    }
-    let Some(dx) = dx else { return Ok(()) };
-    // dx = p·dout + q·(x − center) + r
-    for c in 0..channels {
-        let inv_std = cache.inv_std[c];
+        // dx = p·dout + q·(x − center) + r
         let p = at(&gamma, c, 1.0) * inv_std;
         let (q, r) = if cache.of_batch {
-            let n = cache.moments.count() as f64;
-            let q = -p * inv_std * inv_std * dot[c] / n;
-            (q, -p * dbeta_sum[c] / n - q * cache.residue[c])
+            let q = -p * inv_std * inv_std * dot / n;
+            (q, -p * sum / n - q * residue)
         } else {
             (0.0, 0.0)
         };
-        cache.p[c] = T::from_f64(p);
-        cache.q[c] = T::from_f64(q);
-        cache.r[c] = T::from_f64(r);
+        for (values, value) in pqr.iter_mut().zip([p, q, r]) {
+            values[c] = T::from_f64(value);
+        }
     }
-    let coefficients = [&cache.p[..], &cache.q, &cache.r];
-    channel_combine(x, &cache.center, dout, coefficients, dx)?;
+    cache.pqr = pqr;
+    let Some(dx) = dx else { return Ok(()) };
+    let [p, q, r] = &cache.pqr;
+    channel_combine(x, affine(cache), dout, gate, [p, q, r], dx)?;
     Ok(())
 }
 
+#[inline(always)]
 fn at<T: Scalar>(values: &Option<ArrayView1<'_, T>>, c: usize, otherwise: f64) -> f64 {
     values.as_ref().map_or(otherwise, |v| v[c].as_f64())
 }

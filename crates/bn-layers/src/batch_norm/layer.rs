@@ -1,11 +1,15 @@
 use super::{
-    BatchNormCache, BatchNormConfig, Layout, RunningStats, batch_norm_backward, batch_norm_eval,
-    batch_norm_train, functional::check_count,
+    BatchNormCache, BatchNormConfig, Layout, RunningStats,
+    functional::{backward_then, check_count, eval_then, train_then},
 };
-use crate::{Error, Kind, Layer, Mode, Param, ParamMut, Shape, order::in_order};
-use bn_tensor::{Scalar, channel_affine};
+use crate::{
+    Activation, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Rectifier, Shape,
+    order::in_order,
+};
+use bn_tensor::{ChannelAffine, Scalar, channel_affine};
 use ndarray::{
-    Array, Array1, ArrayView, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut2, Dimension,
+    Array, Array1, ArrayView, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3,
+    Dimension,
 };
 
 /// Batch Normalization (arXiv:1502.03167; the book's `BatchNormalization`, `common/layers.py`).
@@ -49,6 +53,7 @@ pub struct BatchNormalization<T> {
     dgamma: Array1<T>, // (C), or empty
     dbeta: Array1<T>,  // (C), or empty
     running: Option<RunningStats<T>>,
+    rectifier: Option<Rectifier>, // absorbed
     cache: BatchNormCache<T>,
 }
 
@@ -71,6 +76,7 @@ impl<T: Scalar> BatchNormalization<T> {
             running: config
                 .track_running_stats
                 .then(|| RunningStats::new(channels, &config)),
+            rectifier: None,
             cache: BatchNormCache::default(),
         })
     }
@@ -177,20 +183,32 @@ impl<T: Scalar> BatchNormalization<T> {
         &mut self,
         x: ArrayView3<'_, T>,
         mode: Mode,
-        y: ndarray::ArrayViewMut3<'_, T>,
+        y: ArrayViewMut3<'_, T>,
+    ) -> Result<(), Error> {
+        match self.rectifier {
+            None => self.run_then(x, mode, &Identity, y),
+            Some(Rectifier::Relu(relu)) => self.run_then(x, mode, &relu, y),
+            Some(Rectifier::LeakyRelu(leaky_relu)) => self.run_then(x, mode, &leaky_relu, y),
+        }
+    }
+
+    fn run_then(
+        &mut self,
+        x: ArrayView3<'_, T>,
+        mode: Mode,
+        activation: &impl Activation,
+        y: ArrayViewMut3<'_, T>,
     ) -> Result<(), Error> {
         let gamma = self.config.affine.then(|| self.gamma.view());
         let beta = self.config.affine.then(|| self.beta.view());
         let (config, cache) = (&self.config, &mut self.cache);
         match (&mut self.running, mode) {
             (Some(running), Mode::Eval) => {
-                batch_norm_eval(x, gamma, beta, running, config, cache, y)
+                eval_then(x, gamma, beta, running, config, cache, activation, y)
             }
-            (Some(running), Mode::Train) => {
-                batch_norm_train(x, gamma, beta, Some(running), config, cache, y)
-            }
-            (Some(_), Mode::BatchStats) | (None, _) => {
-                batch_norm_train(x, gamma, beta, None, config, cache, y)
+            (running, _) => {
+                let running = running.as_mut().filter(|_| mode == Mode::Train);
+                train_then(x, gamma, beta, running, config, cache, activation, y)
             }
         }
     }
@@ -199,14 +217,29 @@ impl<T: Scalar> BatchNormalization<T> {
         &mut self,
         x: ArrayView3<'_, T>,
         dout: ArrayView3<'_, T>,
-        dx: Option<ndarray::ArrayViewMut3<'_, T>>,
+        dx: Option<ArrayViewMut3<'_, T>>,
+    ) -> Result<(), Error> {
+        match self.rectifier {
+            None => self.gradients_then(x, dout, &Identity, dx),
+            Some(Rectifier::Relu(relu)) => self.gradients_then(x, dout, &relu, dx),
+            Some(Rectifier::LeakyRelu(leaky_relu)) => self.gradients_then(x, dout, &leaky_relu, dx),
+        }
+    }
+
+    fn gradients_then(
+        &mut self,
+        x: ArrayView3<'_, T>,
+        dout: ArrayView3<'_, T>,
+        activation: &impl Activation,
+        dx: Option<ArrayViewMut3<'_, T>>,
     ) -> Result<(), Error> {
         let affine = self.config.affine;
-        batch_norm_backward(
+        backward_then(
             x,
             dout,
             affine.then(|| self.gamma.view()),
             &mut self.cache,
+            activation,
             affine.then(|| self.dgamma.as_slice_mut()).flatten(),
             affine.then(|| self.dbeta.as_slice_mut()).flatten(),
             dx,
@@ -297,7 +330,19 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         let y = y
             .into_shape_with_order(view)
             .map_err(|_| not_contiguous())?;
-        channel_affine(reshaped(x, view)?, mean, scale, shift, y)?;
+        let affine = ChannelAffine {
+            center: mean,
+            scale,
+            shift,
+        };
+        let x = reshaped(x, view)?;
+        match self.rectifier {
+            None => channel_affine(x, affine, |y| y, y)?,
+            Some(Rectifier::Relu(relu)) => channel_affine(x, affine, |y| relu.value(y), y)?,
+            Some(Rectifier::LeakyRelu(leaky_relu)) => {
+                channel_affine(x, affine, |y| leaky_relu.value(y), y)?;
+            }
+        }
         Ok(())
     }
 
@@ -369,6 +414,12 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
             hand_out("running_mean", Kind::RunningMean, &mut running.mean, &[]);
             hand_out("running_var", Kind::RunningVar, &mut running.var, &[]);
         }
+    }
+
+    fn absorb(&mut self, rectifier: Rectifier) -> bool {
+        let absorbs = self.rectifier.is_none();
+        self.rectifier.get_or_insert(rectifier);
+        absorbs
     }
 
     fn update_running(&mut self) {
