@@ -1,12 +1,11 @@
 use crate::Error;
 use ndarray::{ArrayView3, ArrayViewMut3};
 
-/// Values of a block of rows at most: 512 KiB of f32, half of a second-level cache.
-const BLOCK: usize = 1 << 17;
-/// Values are cut into so many blocks where they are enough: work for as many threads.
-const BLOCKS: usize = 8;
+/// Rows are cut into so many blocks, where they are enough: work for as many threads. Each costs
+/// about as much as eight rows to begin and to end.
+const BLOCKS: usize = 16;
 /// Values of a block at least, a few microseconds of work.
-const MIN_BLOCK: usize = 1 << 14;
+const MIN_BLOCK: usize = 1 << 15;
 
 /// The shape `(outer, channels, inner)` of an array whose channels are reduced or scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +62,8 @@ impl Dims {
 
     /// Rows of a block, by the size of the whole alone.
     pub(crate) fn block_rows(&self) -> usize {
-        let values = (self.len() / BLOCKS).clamp(MIN_BLOCK, BLOCK);
-        (values / self.row().max(1)).max(1)
+        let enough = MIN_BLOCK.div_ceil(self.row().max(1));
+        self.outer.div_ceil(BLOCKS).max(enough)
     }
 
     /// One channel is one run of memory however it is seen; see it as the kernels like it.

@@ -4,11 +4,11 @@ use crate::{
     elementwise::PIECE,
     error::same_len,
     par,
-    reduce::{Figures, LANES, RUN, Reduction, SWEEP, Scratch, fold, for_each_tile, reduce},
-    simd::vectorize,
+    reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
+    simd::{NullaryFnOnce, vectorize},
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
-use std::{array, ops::Range};
+use std::ops::Range;
 
 /// The reduction to `(Σ d, Σ d·(x − center))` per channel, where `d` has passed the gate.
 struct SumAndDot<'a, T, G> {
@@ -30,69 +30,36 @@ fn gated<T: Scalar>(
     [xc, gate(xc * scale + shift, d)]
 }
 
-impl<T: Scalar, G: Fn(T, T) -> T> SumAndDot<'_, T, G> {
-    #[inline(always)]
-    fn add_rows<const R: usize>(
-        &self,
-        [x, d]: [[&[T]; R]; 2],
-        affine: ChannelAffine<'_, T>,
-        [sum, dot]: &mut [&mut [T]; 2],
-    ) {
-        let n = affine.center.len();
-        let (scale, shift) = (&affine.scale[..n], &affine.shift[..n]);
-        let (sum, dot) = (&mut sum[..n], &mut dot[..n]);
-        let (x, d) = (x.map(|row| &row[..n]), d.map(|row| &row[..n]));
-        for j in 0..n {
-            let coefficients = [affine.center[j], scale[j], shift[j]];
-            let mut sums = [T::zero(); 2];
-            for i in 0..R {
-                let [xc, d] = gated([x[i][j], d[i][j]], coefficients, self.gate);
-                sums[0] += d;
-                sums[1] += d * xc;
-            }
-            sum[j] += sums[0];
-            dot[j] += sums[1];
-        }
-    }
-}
-
 impl<T: Scalar, G: Fn(T, T) -> T + Sync> Reduction for SumAndDot<'_, T, G> {
+    type T = T;
+
     #[inline(always)]
-    fn columns<const MAX: usize>(
+    fn strip<const R: usize, const W: usize>(
         &self,
-        rows: Range<usize>,
-        first: usize,
-        Figures { a, b }: Figures<'_>,
+        row: usize,
+        column: usize,
+        _: &[T; W],
+        [sums, dots]: [&mut [T; W]; 2],
     ) {
-        let width = a.len();
-        let affine = self.affine.panel(first, width);
-        let rows_of = |r: usize| {
-            let at = r * self.dims.channels + first;
-            [&self.x[at..at + width], &self.d[at..at + width]]
-        };
-        a.fill(0.0);
-        b.fill(0.0);
-        for_each_tile(rows, |tile| {
-            let (mut sum, mut dot) = ([T::zero(); MAX], [T::zero(); MAX]);
-            let mut sums = [&mut sum[..width], &mut dot[..width]];
-            let mut r = tile.start;
-            while r + SWEEP <= tile.end {
-                let pairs: [_; SWEEP] = array::from_fn(|i| rows_of(r + i));
-                let rows = [pairs.map(|p| p[0]), pairs.map(|p| p[1])];
-                self.add_rows(rows, affine, &mut sums);
-                r += SWEEP;
+        let of = |values: &[T]| *lanes::<T, W>(&values[column..]);
+        let (center, scale) = (of(self.affine.center), of(self.affine.scale));
+        let shift = of(self.affine.shift);
+        let (mut sum, mut dot) = (*sums, *dots);
+        for r in row..row + R {
+            let at = r * self.dims.channels + column;
+            let (x, d) = (lanes::<T, W>(&self.x[at..]), lanes::<T, W>(&self.d[at..]));
+            for k in 0..W {
+                let [xc, d] = gated([x[k], d[k]], [center[k], scale[k], shift[k]], self.gate);
+                sum[k] += d;
+                dot[k] += d * xc;
             }
-            for r in r..tile.end {
-                let [x, d] = rows_of(r);
-                self.add_rows([[x], [d]], affine, &mut sums);
-            }
-            a.iter_mut()
-                .zip(&*sums[0])
-                .for_each(|(a, s)| *a += s.as_f64());
-            b.iter_mut()
-                .zip(&*sums[1])
-                .for_each(|(b, s)| *b += s.as_f64());
-        });
+        }
+        (*sums, *dots) = (sum, dot);
+    }
+
+    #[inline(always)]
+    fn flush(&self, seen: (u64, f64, f64), _: u64, _: &mut T, sums: [T; 2]) -> (f64, f64) {
+        (seen.1 + sums[0].as_f64(), seen.2 + sums[1].as_f64())
     }
 
     #[inline(always)]
@@ -199,19 +166,45 @@ pub fn channel_combine<T: Scalar>(
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
     par::for_each_piece(dx, piece, dims.len(), &|start, dx: &mut [T]| {
-        let (x, d) = (&x[start..start + dx.len()], &d[start..start + dx.len()]);
-        vectorize(|| {
-            if dims.channels == 1 {
-                // One run, wherever it is cut.
-                return combine_row([x, d], affine, pqr, dx.len(), &gate, dx);
-            }
-            let rows = x.chunks_exact(row).zip(d.chunks_exact(row));
-            for (dx, (x, d)) in dx.chunks_exact_mut(row).zip(rows) {
-                combine_row([x, d], affine, pqr, dims.inner, &gate, dx);
-            }
+        vectorize(Rows {
+            x: &x[start..start + dx.len()],
+            d: &d[start..start + dx.len()],
+            affine,
+            pqr,
+            inner: if dims.channels == 1 {
+                dx.len()
+            } else {
+                dims.inner
+            },
+            gate: &gate,
+            dx,
         });
     });
     Ok(())
+}
+
+/// Writes whole rows, or a run of the only channel, wherever it is cut.
+struct Rows<'a, T, G> {
+    x: &'a [T],
+    d: &'a [T],
+    affine: ChannelAffine<'a, T>,
+    pqr: [&'a [T]; 3],
+    inner: usize,
+    gate: &'a G,
+    dx: &'a mut [T],
+}
+
+impl<T: Scalar, G: Fn(T, T) -> T> NullaryFnOnce for Rows<'_, T, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let row = self.inner * self.affine.center.len();
+        let rows = self.x.chunks_exact(row).zip(self.d.chunks_exact(row));
+        for (dx, (x, d)) in self.dx.chunks_exact_mut(row).zip(rows) {
+            combine_row([x, d], self.affine, self.pqr, self.inner, self.gate, dx);
+        }
+    }
 }
 
 /// Writes one row: `(C, inner)` values.

@@ -1,10 +1,10 @@
 use crate::{
     Error, Scalar,
     channels::{Dims, in_order},
-    reduce::{Figures, LANES, RUN, Reduction, SWEEP, Scratch, fold, for_each_tile, reduce},
+    reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
 };
 use ndarray::{ArrayView1, ArrayView3};
-use std::{array, ops::Range};
+use std::ops::Range;
 
 /// Count, mean and sum of squared deviations `m2 = Σ (x − mean)²` of each channel: all that a
 /// mean and a variance need, in a form that merges.
@@ -89,6 +89,9 @@ impl Moments {
             let (expected, got) = (&[self.channels], &[other.channels]);
             return Err(Error::shape("Moments::merge", expected, got));
         }
+        if other.count == 0 {
+            return Ok(());
+        }
         let (mean, m2) = self.mean_m2.split_at_mut(self.channels);
         let (other_mean, other_m2) = other.mean_m2.split_at(self.channels);
         for c in 0..self.channels {
@@ -158,12 +161,6 @@ type CountMeanM2 = (u64, f64, f64);
 fn merged(a: CountMeanM2, b: CountMeanM2) -> (f64, f64) {
     let (n_a, mean_a, m2_a) = a;
     let (n_b, mean_b, m2_b) = b;
-    if n_a == 0 {
-        return (mean_b, m2_b);
-    }
-    if n_b == 0 {
-        return (mean_a, m2_a);
-    }
     let n = (n_a + n_b) as f64;
     let delta = mean_b - mean_a;
     let share = n_b as f64 / n;
@@ -184,76 +181,64 @@ struct Deviations<'a, T> {
 }
 
 /// Values whose mean is what the first tile's deviations are taken from.
-const FIRST: usize = 16;
+const FIRST: usize = 4;
 
 /// The mean and m2 of `n` values, from the sums of the deviations `d` from `shift` and of their
 /// squares.
 #[inline(always)]
-fn corrected<T: Scalar>(n: usize, shift: T, sum_d: f64, sum_d2: f64) -> CountMeanM2 {
+fn corrected<T: Scalar>(n: u64, shift: T, sum_d: f64, sum_d2: f64) -> CountMeanM2 {
     let n_f = n as f64;
     let mean = shift.as_f64() + sum_d / n_f;
     let m2 = sum_d2 - sum_d * sum_d / n_f;
-    (n as u64, mean, if m2 < 0.0 { 0.0 } else { m2 }) // a NaN stays
-}
-
-/// Adds the deviations of some rows from `shift`, and their squares.
-#[inline(always)]
-fn add_rows<T: Scalar, const R: usize>(
-    rows: [&[T]; R],
-    shift: &[T],
-    sum_d: &mut [T],
-    sum_d2: &mut [T],
-) {
-    let n = shift.len();
-    let rows = rows.map(|row| &row[..n]);
-    let (sum_d, sum_d2) = (&mut sum_d[..n], &mut sum_d2[..n]);
-    for j in 0..n {
-        let d = rows.map(|row| row[j] - shift[j]);
-        let (mut sum, mut squares) = (d[0], d[0] * d[0]);
-        for d in &d[1..] {
-            sum += *d;
-            squares += *d * *d;
-        }
-        sum_d[j] += sum;
-        sum_d2[j] += squares;
-    }
+    (n, mean, if m2 < 0.0 { 0.0 } else { m2 }) // a NaN stays
 }
 
 impl<T: Scalar> Reduction for Deviations<'_, T> {
+    type T = T;
+
     #[inline(always)]
-    fn columns<const MAX: usize>(&self, rows: Range<usize>, first: usize, out: Figures<'_>) {
-        let (mean, m2) = (out.a, out.b);
-        let width = mean.len();
-        let row = |r: usize| &self.x[r * self.dims.channels + first..][..width];
-        let mut shift = [T::zero(); MAX];
-        let shift = &mut shift[..width];
+    fn begin(&self, rows: Range<usize>, first: usize, shift: &mut [T]) {
         let few = rows.start..(rows.start + FIRST).min(rows.end);
-        for r in few.clone() {
-            shift.iter_mut().zip(row(r)).for_each(|(s, &x)| *s += x);
-        }
         let share = T::one() / T::from_f64(few.len() as f64);
+        for r in few {
+            let row = &self.x[r * self.dims.channels + first..];
+            shift.iter_mut().zip(row).for_each(|(s, &x)| *s += x);
+        }
         shift.iter_mut().for_each(|s| *s *= share);
+    }
 
-        for_each_tile(rows.clone(), |tile| {
-            let mut sums = [[T::zero(); MAX]; 2];
-            let [sum_d, sum_d2] = &mut sums;
-            let mut r = tile.start;
-            while r + SWEEP <= tile.end {
-                let rows: [_; SWEEP] = array::from_fn(|i| row(r + i));
-                add_rows(rows, shift, sum_d, sum_d2);
-                r += SWEEP;
+    #[inline(always)]
+    fn strip<const R: usize, const W: usize>(
+        &self,
+        row: usize,
+        column: usize,
+        shift: &[T; W],
+        [sums_d, sums_d2]: [&mut [T; W]; 2],
+    ) {
+        let (mut sum_d, mut sum_d2) = (*sums_d, *sums_d2);
+        for r in row..row + R {
+            let x = lanes::<T, W>(&self.x[r * self.dims.channels + column..]);
+            for k in 0..W {
+                let d = x[k] - shift[k];
+                sum_d[k] += d;
+                sum_d2[k] += d * d;
             }
-            (r..tile.end).for_each(|r| add_rows([row(r)], shift, sum_d, sum_d2));
+        }
+        (*sums_d, *sums_d2) = (sum_d, sum_d2);
+    }
 
-            let seen = (tile.start - rows.start) as u64;
-            let sums = sum_d.iter().zip(sum_d2.iter());
-            let figures = mean.iter_mut().zip(m2.iter_mut()).zip(shift.iter_mut());
-            for (((mean, m2), shift), (d, d2)) in figures.zip(sums) {
-                let values = corrected(tile.len(), *shift, d.as_f64(), d2.as_f64());
-                (*mean, *m2) = merged((seen, *mean, *m2), values);
-                *shift = T::from_f64(*mean);
-            }
-        });
+    #[inline(always)]
+    fn flush(
+        &self,
+        seen: CountMeanM2,
+        count: u64,
+        shift: &mut T,
+        [sum_d, sum_d2]: [T; 2],
+    ) -> (f64, f64) {
+        let values = corrected(count, *shift, sum_d.as_f64(), sum_d2.as_f64());
+        let (mean, m2) = merged(seen, values);
+        *shift = T::from_f64(mean);
+        (mean, m2)
     }
 
     #[inline(always)]
@@ -285,7 +270,7 @@ impl<T: Scalar> Reduction for Deviations<'_, T> {
                 count += x.len();
                 let is_last = o + 1 == rows.end && pieces.peek().is_none();
                 if count >= RUN || is_last {
-                    let values = corrected(count, shift, fold(sum_d), fold(sum_d2));
+                    let values = corrected(count as u64, shift, fold(sum_d), fold(sum_d2));
                     (mean, m2) = merged((seen, mean, m2), values);
                     seen += count as u64;
                     shift = T::from_f64(mean);

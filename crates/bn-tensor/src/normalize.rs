@@ -4,7 +4,7 @@ use crate::{
     elementwise::PIECE,
     error::same_len,
     par,
-    simd::vectorize,
+    simd::{NullaryFnOnce, vectorize},
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
 
@@ -86,15 +86,38 @@ pub fn channel_affine<T: Scalar>(
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
     par::for_each_piece(y, piece, dims.len(), &|start, y: &mut [T]| {
-        let x = &x[start..start + y.len()];
-        vectorize(|| {
-            if dims.channels == 1 {
-                return affine_row(x, affine, y.len(), &f, y); // one run, wherever it is cut
-            }
-            for (y, x) in y.chunks_exact_mut(row).zip(x.chunks_exact(row)) {
-                affine_row(x, affine, dims.inner, &f, y);
-            }
+        vectorize(Rows {
+            x: &x[start..start + y.len()],
+            affine,
+            inner: if dims.channels == 1 {
+                y.len()
+            } else {
+                dims.inner
+            },
+            f: &f,
+            y,
         });
     });
     Ok(())
+}
+
+/// Writes whole rows, or a run of the only channel, wherever it is cut.
+struct Rows<'a, T, F> {
+    x: &'a [T],
+    affine: ChannelAffine<'a, T>,
+    inner: usize,
+    f: &'a F,
+    y: &'a mut [T],
+}
+
+impl<T: Scalar, F: Fn(T) -> T> NullaryFnOnce for Rows<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let row = self.inner * self.affine.center.len();
+        for (y, x) in self.y.chunks_exact_mut(row).zip(self.x.chunks_exact(row)) {
+            affine_row(x, self.affine, self.inner, self.f, y);
+        }
+    }
 }

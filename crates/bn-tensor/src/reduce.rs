@@ -6,7 +6,12 @@
 //! Blocks are whole rows, because memory wants to be read in order: panels of 512 columns of a
 //! (8192, 4096) matrix came at 9 GB/s, whole rows at 17, the pace of a plain read.
 
-use crate::{Scalar, channels::Dims, par, simd::vectorize};
+use crate::{
+    Scalar,
+    channels::Dims,
+    par,
+    simd::{NullaryFnOnce, vectorize},
+};
 use std::ops::Range;
 
 /// Rows whose values are summed in the element type before the sums go to double precision, which
@@ -14,7 +19,7 @@ use std::ops::Range;
 const TILE_ROWS: usize = 256;
 /// Rows that one sweep over the accumulators adds, so that those are loaded and stored less often:
 /// 1, 4 and 8 rows took a (8192, 4096) matrix at 11, 15 and 17 GB/s.
-pub(crate) const SWEEP: usize = 8;
+const SWEEP: usize = 8;
 /// Lanes that a run of one channel is summed in: four of the widest vectors, so that additions
 /// need not wait for each other.
 pub(crate) const LANES: usize = 64;
@@ -38,33 +43,185 @@ pub(crate) struct Figures<'a> {
     pub(crate) b: &'a mut [f64],
 }
 
-/// A reduction to two figures per channel.
+/// A reduction to two figures per channel. Where `inner` is 1, rows are summed in the element
+/// type, tile by tile; where it is not, each channel's runs are.
 pub(crate) trait Reduction: Sync {
-    /// Writes the figures of rows `rows` of the channels from `first` on, at most `MAX`, where
-    /// `inner` is 1.
-    fn columns<const MAX: usize>(&self, rows: Range<usize>, first: usize, out: Figures<'_>);
-    /// The figures `(a, b)` of rows `rows` of channel `c`, where it is not.
+    type T: Scalar;
+    /// What is about the mean of the first rows, from column `first` on, in `shift`.
+    fn begin(&self, rows: Range<usize>, first: usize, shift: &mut [Self::T]) {
+        let _ = (rows, first, shift);
+    }
+    /// Adds `R` rows from `row` on, of `W` columns from `column` on, to `sums`.
+    fn strip<const R: usize, const W: usize>(
+        &self,
+        row: usize,
+        column: usize,
+        shift: &[Self::T; W],
+        sums: [&mut [Self::T; W]; 2],
+    );
+    /// Adds a tile's sums of `count` rows to the figures `(a, b)` of the `seen` rows before.
+    fn flush(
+        &self,
+        seen: (u64, f64, f64),
+        count: u64,
+        shift: &mut Self::T,
+        sums: [Self::T; 2],
+    ) -> (f64, f64);
+    /// The figures `(a, b)` of rows `rows` of channel `c`.
     fn channel(&self, rows: Range<usize>, c: usize) -> (f64, f64);
     /// The figures of `seen` values and of `count` later ones, together.
     fn combine(&self, seen: (u64, f64, f64), later: (u64, f64, f64)) -> (f64, f64);
 }
 
-/// Writes the figures of rows `rows`.
-fn block(reduction: &impl Reduction, dims: Dims, rows: Range<usize>, out: Figures<'_>) {
-    let Figures { a, b } = out;
-    if dims.inner != 1 {
-        vectorize(|| {
-            for (c, (a, b)) in a.iter_mut().zip(b).enumerate() {
-                (*a, *b) = reduction.channel(rows.clone(), c);
+/// The accumulators of `M` columns.
+struct Accumulators<T, const M: usize> {
+    shift: [T; M],
+    sums: [[T; M]; 2],
+}
+
+/// Writes the figures of rows `rows` of the columns from `first` on, at most `M`.
+struct Columns<'a, R, const M: usize> {
+    reduction: &'a R,
+    rows: Range<usize>,
+    first: usize,
+    out: Figures<'a>,
+}
+
+impl<R: Reduction, const M: usize> NullaryFnOnce for Columns<'_, R, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self {
+            reduction,
+            rows,
+            first,
+            out,
+        } = self;
+        let width = out.a.len();
+        let (a, b) = (&mut out.a[..width], &mut out.b[..width]);
+        a.fill(0.0);
+        b.fill(0.0);
+        let mut acc = Accumulators {
+            shift: [R::T::default(); M],
+            sums: [[R::T::default(); M]; 2],
+        };
+        reduction.begin(rows.clone(), first, &mut acc.shift[..width]);
+        for start in rows.clone().step_by(TILE_ROWS) {
+            let tile = start..(start + TILE_ROWS).min(rows.end);
+            let mut row = tile.start;
+            while row + SWEEP <= tile.end {
+                sweep::<R, M, SWEEP>(reduction, row, first, width, &mut acc);
+                row += SWEEP;
             }
+            for row in row..tile.end {
+                sweep::<R, M, 1>(reduction, row, first, width, &mut acc);
+            }
+            let (seen, count) = ((tile.start - rows.start) as u64, tile.len() as u64);
+            let shift = &mut acc.shift[..width];
+            let [sums_a, sums_b] = &acc.sums;
+            let (sums_a, sums_b) = (&sums_a[..width], &sums_b[..width]);
+            for j in 0..width {
+                let (before, sums) = ((seen, a[j], b[j]), [sums_a[j], sums_b[j]]);
+                (a[j], b[j]) = reduction.flush(before, count, &mut shift[j], sums);
+            }
+            for sums in &mut acc.sums {
+                sums[..width].fill(R::T::default());
+            }
+        }
+    }
+}
+
+/// Adds `N` rows to the accumulators, strip by strip: a strip's stay in vector registers.
+#[inline(always)]
+fn sweep<R: Reduction, const M: usize, const N: usize>(
+    reduction: &R,
+    row: usize,
+    first: usize,
+    width: usize,
+    acc: &mut Accumulators<R::T, M>,
+) {
+    let mut j = 0;
+    while j + 32 <= width {
+        strip::<R, M, N, 32>(reduction, row, first, j, acc);
+        j += 32;
+    }
+    while j + 4 <= width {
+        strip::<R, M, N, 4>(reduction, row, first, j, acc);
+        j += 4;
+    }
+    while j < width {
+        strip::<R, M, N, 1>(reduction, row, first, j, acc);
+        j += 1;
+    }
+}
+
+#[inline(always)]
+fn strip<R: Reduction, const M: usize, const N: usize, const W: usize>(
+    reduction: &R,
+    row: usize,
+    first: usize,
+    j: usize,
+    acc: &mut Accumulators<R::T, M>,
+) {
+    let [a, b] = &mut acc.sums;
+    let sums = [lanes_mut(&mut a[j..]), lanes_mut(&mut b[j..])];
+    reduction.strip::<N, W>(row, first + j, lanes(&acc.shift[j..]), sums);
+}
+
+/// The first `W` values of `row`.
+#[inline(always)]
+pub(crate) fn lanes<T, const W: usize>(row: &[T]) -> &[T; W] {
+    row.first_chunk().expect("a strip lies inside its row")
+}
+
+#[inline(always)]
+fn lanes_mut<T, const W: usize>(row: &mut [T]) -> &mut [T; W] {
+    row.first_chunk_mut().expect("a strip lies inside its row")
+}
+
+/// Writes the figures of rows `rows`.
+fn block<R: Reduction>(reduction: &R, dims: Dims, rows: Range<usize>, out: Figures<'_>) {
+    if dims.inner != 1 {
+        vectorize(Channels {
+            reduction,
+            rows,
+            out,
         });
     } else if dims.channels <= FEW_COLUMNS {
-        vectorize(|| reduction.columns::<FEW_COLUMNS>(rows, 0, Figures { a, b }));
+        vectorize(Columns::<_, FEW_COLUMNS> {
+            reduction,
+            rows,
+            first: 0,
+            out,
+        });
     } else {
-        let chunks = a.chunks_mut(MANY_COLUMNS).zip(b.chunks_mut(MANY_COLUMNS));
-        for (i, (a, b)) in chunks.enumerate() {
-            let (first, out) = (i * MANY_COLUMNS, Figures { a, b });
-            vectorize(|| reduction.columns::<MANY_COLUMNS>(rows.clone(), first, out));
+        let chunks = out.a.chunks_mut(MANY_COLUMNS);
+        for (i, (a, b)) in chunks.zip(out.b.chunks_mut(MANY_COLUMNS)).enumerate() {
+            vectorize(Columns::<_, MANY_COLUMNS> {
+                reduction,
+                rows: rows.clone(),
+                first: i * MANY_COLUMNS,
+                out: Figures { a, b },
+            });
+        }
+    }
+}
+
+/// Writes the figures of rows `rows` of every channel, where `inner` is not 1.
+struct Channels<'a, R> {
+    reduction: &'a R,
+    rows: Range<usize>,
+    out: Figures<'a>,
+}
+
+impl<R: Reduction> NullaryFnOnce for Channels<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (c, (a, b)) in self.out.a.iter_mut().zip(self.out.b).enumerate() {
+            (*a, *b) = self.reduction.channel(self.rows.clone(), c);
         }
     }
 }
@@ -95,29 +252,47 @@ pub(crate) fn reduce(
         let (a, b) = figures.split_at_mut(channels);
         block(reduction, dims, first..last, Figures { a, b });
     });
-    vectorize(|| {
-        for (i, later) in scratch.chunks_exact(width).enumerate() {
-            let (later_a, later_b) = later.split_at(channels);
-            if i == 0 {
-                out.a.copy_from_slice(later_a);
-                out.b.copy_from_slice(later_b);
-                continue;
-            }
-            let seen = (i * rows * dims.inner) as u64;
-            let count = (rows.min(dims.outer - i * rows) * dims.inner) as u64;
-            let figures = out.a.iter_mut().zip(out.b.iter_mut());
-            for ((a, b), (&later_a, &later_b)) in figures.zip(later_a.iter().zip(later_b)) {
-                (*a, *b) = reduction.combine((seen, *a, *b), (count, later_a, later_b));
-            }
-        }
+    vectorize(Combine {
+        reduction,
+        dims,
+        rows,
+        blocks: scratch,
+        out,
     });
 }
 
-/// Calls `f` with the tiles of `rows`.
-#[inline(always)]
-pub(crate) fn for_each_tile(rows: Range<usize>, mut f: impl FnMut(Range<usize>)) {
-    for first in rows.clone().step_by(TILE_ROWS) {
-        f(first..(first + TILE_ROWS).min(rows.end));
+/// Combines the figures of blocks of `rows` rows, in order.
+struct Combine<'a, R> {
+    reduction: &'a R,
+    dims: Dims,
+    rows: usize,
+    blocks: &'a [f64], // (blocks, 2·C)
+    out: Figures<'a>,
+}
+
+impl<R: Reduction> NullaryFnOnce for Combine<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Dims {
+            outer,
+            channels,
+            inner,
+        } = self.dims;
+        let (a, b) = (&mut self.out.a[..channels], &mut self.out.b[..channels]);
+        a.fill(0.0);
+        b.fill(0.0);
+        for (i, block) in self.blocks.chunks_exact(2 * channels).enumerate() {
+            let first = i * self.rows;
+            let seen = (first * inner) as u64;
+            let count = (self.rows.min(outer - first) * inner) as u64;
+            let (later_a, later_b) = block.split_at(channels);
+            for c in 0..channels {
+                let later = (count, later_a[c], later_b[c]);
+                (a[c], b[c]) = self.reduction.combine((seen, a[c], b[c]), later);
+            }
+        }
     }
 }
 

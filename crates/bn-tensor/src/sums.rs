@@ -2,10 +2,10 @@ use crate::{
     Error, Scalar,
     channels::in_order,
     error::same_len,
-    reduce::{Figures, LANES, RUN, Reduction, SWEEP, Scratch, fold, for_each_tile, reduce},
+    reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
 };
 use ndarray::ArrayView3;
-use std::{array, ops::Range};
+use std::ops::Range;
 
 /// The sum of each channel, as the first figure; the second is 0.
 struct Sum<'a, T> {
@@ -14,41 +14,30 @@ struct Sum<'a, T> {
     inner: usize,
 }
 
-#[inline(always)]
-fn add_rows<T: Scalar, const R: usize>(rows: [&[T]; R], sum: &mut [T]) {
-    let rows = rows.map(|row| &row[..sum.len()]);
-    for (j, sum) in sum.iter_mut().enumerate() {
-        let mut rows_sum = rows[0][j];
-        for row in &rows[1..] {
-            rows_sum += row[j];
-        }
-        *sum += rows_sum;
-    }
-}
-
 impl<T: Scalar> Reduction for Sum<'_, T> {
+    type T = T;
+
     #[inline(always)]
-    fn columns<const MAX: usize>(
+    fn strip<const R: usize, const W: usize>(
         &self,
-        rows: Range<usize>,
-        first: usize,
-        Figures { a, b }: Figures<'_>,
+        row: usize,
+        column: usize,
+        _: &[T; W],
+        [sums, _]: [&mut [T; W]; 2],
     ) {
-        let width = a.len();
-        let row = |r: usize| &self.x[r * self.channels + first..][..width];
-        a.fill(0.0);
-        b.fill(0.0);
-        for_each_tile(rows, |tile| {
-            let mut sum = [T::zero(); MAX];
-            let sum = &mut sum[..width];
-            let mut r = tile.start;
-            while r + SWEEP <= tile.end {
-                add_rows::<T, SWEEP>(array::from_fn(|i| row(r + i)), sum);
-                r += SWEEP;
+        let mut sum = *sums;
+        for r in row..row + R {
+            let x = lanes::<T, W>(&self.x[r * self.channels + column..]);
+            for k in 0..W {
+                sum[k] += x[k];
             }
-            (r..tile.end).for_each(|r| add_rows([row(r)], sum));
-            a.iter_mut().zip(sum).for_each(|(a, s)| *a += s.as_f64());
-        });
+        }
+        *sums = sum;
+    }
+
+    #[inline(always)]
+    fn flush(&self, seen: (u64, f64, f64), _: u64, _: &mut T, [sum, _]: [T; 2]) -> (f64, f64) {
+        (seen.1 + sum.as_f64(), 0.0)
     }
 
     #[inline(always)]
