@@ -4,7 +4,7 @@ use crate::{
     layer::{expect_rows, expect_shape},
     order::{in_order, in_order_mut},
 };
-use bn_tensor::{Scalar, Scratch, broadcast_row, channel_sum, matmul, matmul_nt, matmul_tn};
+use bn_tensor::{Scalar, Scratch, broadcast_row, channel_sum, join, matmul, matmul_nt, matmul_tn};
 use ndarray::{Array, Array1, Array2, ArrayView, ArrayView2, ArrayViewMut2, Axis, Dimension, Ix2};
 use rand::Rng;
 
@@ -215,10 +215,14 @@ impl<T: Scalar> Affine<T> {
         if decay != T::zero() {
             self.dw.assign(&self.w);
         }
-        matmul_tn(x, dout, decay, self.dw.view_mut())?; // dW = xᵀ·dout + λ·W
-        if let Some(dx) = dx {
-            matmul_nt(dout, self.w.view(), T::zero(), dx)?;
-        }
+        let (w, dw) = (self.w.view(), self.dw.view_mut());
+        let (by_weights, by_inputs) = join(
+            n * w.len(),
+            || matmul_tn(x, dout, decay, dw), // dW = xᵀ·dout + λ·W
+            || dx.map_or(Ok(()), |dx| matmul_nt(dout, w, T::zero(), dx)),
+        );
+        by_weights?;
+        by_inputs?;
         Ok(())
     }
 }

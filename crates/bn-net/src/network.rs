@@ -2,7 +2,7 @@ mod as_layer;
 
 use crate::{Error, Loss, NetworkBuilder, Optimizer, Targets};
 use bn_layers::{Error as LayerError, Layer, Mode, Shape};
-use bn_tensor::{Scalar, enter_pool};
+use bn_tensor::{Scalar, enter_pool, keep_awake};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 /// A chain of layers that owns its activations: one buffer for each layer's output, reused from
@@ -204,10 +204,12 @@ impl<T: Scalar> Network<T> {
         optimizer: &mut dyn Optimizer<T>,
     ) -> Result<f64, Error> {
         enter_pool(|| {
-            let value = self.gradient(x, t, loss)?;
-            optimizer.step(self)?;
-            self.update_running();
-            Ok(value)
+            keep_awake(|| {
+                let value = self.gradient(x, t, loss)?;
+                optimizer.step(self)?;
+                self.update_running();
+                Ok(value)
+            })
         })
     }
 

@@ -32,6 +32,7 @@ fn gated<T: Scalar>(
 
 impl<T: Scalar, G: Fn(T, T) -> T + Sync> Reduction for SumAndDot<'_, T, G> {
     type T = T;
+    const TWO_INPUTS: bool = true;
 
     #[inline(always)]
     fn strip<const R: usize, const W: usize>(

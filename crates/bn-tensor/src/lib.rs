@@ -54,7 +54,7 @@ pub use gradient::{channel_combine, channel_sum_and_dot};
 pub use matmul::{matmul, matmul_nt, matmul_tn};
 pub use moments::Moments;
 pub use normalize::{ChannelAffine, channel_affine};
-pub use par::{Pool, enter_pool, threads};
+pub use par::{Pool, enter_pool, join, keep_awake, threads};
 pub use reduce::Scratch;
 pub use scalar::Scalar;
 pub use sums::channel_sum;

@@ -89,8 +89,87 @@ pub fn enter_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     f()
 }
 
+/// Runs `f` while the pool's other threads stay awake, for a computation of many short loops: a
+/// thread that went to sleep between two loops takes longer to wake than many of them take.
+///
+/// The other threads wait for work in a loop of their own, and sleep again after a fifth of a
+/// millisecond without any. Nothing is allocated.
+///
+/// ```
+/// assert_eq!(bn_tensor::keep_awake(|| 2 + 2), 4);
+/// ```
+pub fn keep_awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "parallel")]
+    if let Some(owner) = rayon::current_thread_index() {
+        let others = rayon::current_num_threads().min(processors()) - 1;
+        return awake::keep(others, owner, &awake::Done::default(), f);
+    }
+    f()
+}
+
+#[cfg(feature = "parallel")]
+fn processors() -> usize {
+    static COUNT: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+#[cfg(feature = "parallel")]
+mod awake {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        time::{Duration, Instant},
+    };
+
+    /// A thread without work for so long goes to sleep. It is also what ends a wait that would
+    /// not end otherwise: that of a helper on the stack above work that the computation needs.
+    const IDLE: Duration = Duration::from_micros(200);
+
+    #[derive(Default)]
+    pub(super) struct Done(AtomicBool);
+
+    /// Tells the helpers, also when the computation panics.
+    struct Tell<'a>(&'a Done);
+    impl Drop for Tell<'_> {
+        fn drop(&mut self) {
+            self.0.0.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn keep<R: Send>(
+        others: usize,
+        owner: usize,
+        done: &Done,
+        f: impl FnOnce() -> R + Send,
+    ) -> R {
+        if others == 0 {
+            let _tell = Tell(done);
+            return f();
+        }
+        rayon::join(|| keep(others - 1, owner, done, f), || help(owner, done)).0
+    }
+
+    /// Does what work there is until all is done.
+    fn help(owner: usize, done: &Done) {
+        if rayon::current_thread_index() == Some(owner) {
+            return; // no other thread took this up
+        }
+        let mut idle_since: Option<Instant> = None;
+        while !done.0.load(Ordering::Acquire) {
+            match rayon::yield_now() {
+                Some(rayon::Yield::Executed) => idle_since = None,
+                _ if idle_since.get_or_insert_with(Instant::now).elapsed() > IDLE => return,
+                _ => std::hint::spin_loop(),
+            }
+        }
+    }
+}
+
 /// Runs both, at the same time where threads are free and `work` (elements touched) is worth it.
-pub(crate) fn join<A: Send, B: Send>(
+///
+/// ```
+/// assert_eq!(bn_tensor::join(1_000_000, || 1, || 2), (1, 2));
+/// ```
+pub fn join<A: Send, B: Send>(
     work: usize,
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,

@@ -1,7 +1,7 @@
 use super::{Loss, Targets, check_backward};
 use crate::{Error, error::check_setting};
 use bn_tensor::Scalar;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Zip};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 
 /// Softmax and the cross-entropy error in one, for classification. The book's `SoftmaxWithLoss`
 /// (`common/layers.py`).
@@ -83,6 +83,11 @@ impl<T: Scalar> SoftmaxWithLoss<T> {
         Ok(self)
     }
 
+    /// Whether a label's row of targets is one-hot, unweighted.
+    fn is_plain(&self) -> bool {
+        self.label_smoothing == 0.0 && self.class_weights.is_none()
+    }
+
     fn weight(&self, class: usize) -> f64 {
         self.class_weights.as_ref().map_or(1.0, |w| w[class])
     }
@@ -156,6 +161,14 @@ impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
         }
         self.rows = n;
 
+        if let (Targets::Labels(labels), true) = (t, self.is_plain()) {
+            let mut loss = 0.0;
+            for (row, (x, &label)) in x.rows().into_iter().zip(labels).enumerate() {
+                loss += softmax_row(x, self.y.row_mut(row)) - x[label].as_f64();
+            }
+            self.weight_sum = n as f64;
+            return Ok(loss / self.weight_sum);
+        }
         let (mut loss, mut weight_sum) = (0.0, 0.0);
         for (row, x) in x.rows().into_iter().enumerate() {
             let log_sum = softmax_row(x, self.y.row_mut(row));
@@ -181,6 +194,16 @@ impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
         self.check(n, classes, t)?;
         let last = (self.rows, self.y.ncols());
         check_backward("SoftmaxWithLoss", x.dim(), last, &dx)?;
+        if let (Targets::Labels(labels), true) = (t, self.is_plain()) {
+            let share = T::from_f64(self.weight_sum.recip());
+            Zip::from(&mut dx)
+                .and(self.y.slice_axis(Axis(0), (..n).into()))
+                .for_each(|dx, &y| *dx = y * share);
+            for (mut dx, &label) in dx.rows_mut().into_iter().zip(labels) {
+                dx[label] -= share;
+            }
+            return Ok(());
+        }
         for (row, (mut dx, y)) in dx.rows_mut().into_iter().zip(self.y.rows()).enumerate() {
             let sum: f64 = (0..classes)
                 .map(|k| self.weighted(t, row, k, classes))
