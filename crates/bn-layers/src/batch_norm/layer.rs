@@ -21,8 +21,10 @@ use ndarray::{
 ///
 /// [`Mode::Train`] also moves the running statistics, as [`BatchNormConfig`] says;
 /// [`Mode::BatchStats`] leaves them alone. Takes 2-D and 4-D arrays and returns the shape that it
-/// was given; [`Layout`] says where the channels are. It is built on [`batch_norm_train`],
-/// [`batch_norm_eval`] and [`batch_norm_backward`], for callers who own gamma and beta themselves.
+/// was given; [`Layout`] says where the channels are. For callers who own gamma and beta themselves
+/// there are [`batch_norm_train`](crate::batch_norm_train),
+/// [`batch_norm_eval`](crate::batch_norm_eval) and
+/// [`batch_norm_backward`](crate::batch_norm_backward).
 ///
 /// A NaN or an infinity in the input makes its channel NaN, running statistics included; a
 /// network refuses the batch instead.
