@@ -60,7 +60,8 @@ def ours(build):
 def python(engine):
     venv = home() / "venv"
     interpreter = venv / "bin/python"
-    if not interpreter.exists():
+    # Where venv failed for want of pip, it left an interpreter: pip is what counts.
+    if not interpreter.exists() or not installed(interpreter, "pip"):
         say(f"making a Python environment in {venv}")
         subprocess.run([sys.executable, "-m", "venv", venv], stdout=sys.stderr, check=True)
     missing = [p for p in PACKAGES[engine] if not installed(interpreter, p)]

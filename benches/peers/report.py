@@ -114,7 +114,8 @@ def as_markdown(rows):
 def facts(result):
     """What a reader must know beside the figures, one line each."""
     lines = [f"{result['date']}, {result['cpu']}, {result['os']}"]
-    lines.append(f"medians of {result['rounds']} rounds; bn's build: {result['build']}")
+    rounds = f"medians of {result['rounds']} rounds" if result["rounds"] > 1 else "one round"
+    lines.append(f"{rounds}; bn's build: {result['build']}")
     for said in result["versions"].values():
         lines.append(f"{said['engine']}; matrix products: {said['blas']}")
     return lines

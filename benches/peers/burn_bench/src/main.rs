@@ -115,10 +115,10 @@ fn inference() {
 }
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    let threads = args.next().unwrap_or_default();
-    let case = args.next().unwrap_or_default();
-    println!(r#"{{"engine": "burn 0.22.1", "blas": "flex", "threads": "{threads}"}}"#);
+    let case = std::env::args().nth(2).unwrap_or_default();
+    // burn does not tell how many threads it uses: this is what it goes by.
+    let threads = std::env::var("RAYON_NUM_THREADS").unwrap_or_else(|_| "null".into());
+    println!(r#"{{"engine": "burn 0.22.1", "blas": "flex", "threads": {threads}}}"#);
     match case.as_str() {
         "book" => step("book", &BOOK, 100, 200, 10),
         "mid" => step("mid", &MID, 256, 40, 10),
