@@ -1,7 +1,7 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
 # cannot be had. Everything here is a plain cargo line; see README.md to do without make.
 
-.PHONY: help demo test bench lint doc
+.PHONY: help demo test bench peers lint doc
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ test: ## Run all tests
 bench: ## Measure kernels, layers, whole steps and inference
 	@features=$$(sh scripts/features.sh) && \
 	cargo bench $$features
+
+peers: ## Compare with PyTorch, Keras, NumPy, candle and burn (ARGS=--help says what it takes)
+	@sh scripts/features.sh >/dev/null && \
+	benches/peers/run $(ARGS)
 
 lint: ## Check the format, and clippy with warnings as errors
 	cargo fmt --all --check

@@ -1,0 +1,109 @@
+"""Keras on TensorFlow, as one compiled graph, on the work of work.py.
+
+Usage: keras_bench.py THREADS CASE.
+"""
+
+import os
+
+from work import BOOK, INFERENCE, NORMALIZATIONS, STEPS, arguments, bn_case, describe, report
+
+threads, case = arguments()
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras  # noqa: E402 (reads the environment)
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+
+def network(sizes):
+    model = keras.Sequential([keras.Input((sizes[0],))])
+    for outputs in sizes[1:-1]:
+        model.add(keras.layers.Dense(outputs))
+        model.add(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-6))
+        model.add(keras.layers.ReLU())
+    model.add(keras.layers.Dense(sizes[-1]))
+    return model
+
+
+def images(batch):
+    return tf.constant(np.random.rand(batch, BOOK[0]).astype("float32"))
+
+
+def wait(result):
+    result.numpy()
+
+
+def step():
+    work = STEPS[case]
+    model = network(work.sizes)
+    sgd = keras.optimizers.SGD(0.01)
+    sgd.build(model.trainable_variables)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    x = images(work.batch)
+    t = tf.constant(np.random.randint(0, work.sizes[-1], work.batch))
+
+    @tf.function
+    def train(x, t):
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(t, model(x, training=True))
+        sgd.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    train(x, t).numpy()
+    report(case, work.warm_up, work.repetitions, lambda: train(x, t), wait)
+
+
+def batch_normalization():
+    for shape, repetitions in NORMALIZATIONS:
+        if len(shape) == 4:  # channels last is TensorFlow's native layout on a CPU
+            n, c, h, w = shape
+            shape = (n, h, w, c)
+        bn = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+        bn.build((None, *shape[1:]))
+        x = tf.random.normal(shape)
+        dout = tf.random.normal(shape)
+
+        @tf.function
+        def forward_backward(x, dout):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = bn(x, training=True)
+            dx, dgamma, dbeta = tape.gradient(
+                y, [x] + bn.trainable_variables, output_gradients=dout
+            )
+            return dx, dgamma, dbeta
+
+        report(bn_case(shape), 5, repetitions, lambda: forward_backward(x, dout)[1], wait)
+
+
+def inference():
+    model = network(BOOK)
+
+    @tf.function
+    def predict(x):
+        return model(x, training=False)
+
+    for batch, repetitions in INFERENCE:
+        x = images(batch)
+        report(f"infer {batch}", 10, repetitions, lambda: predict(x), wait)
+
+
+def main():
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    describe(
+        f"Keras {keras.__version__}, TensorFlow {tf.__version__}",
+        f"oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'by default')}",
+        tf.config.threading.get_intra_op_parallelism_threads(),
+    )
+    if case == "bn":
+        batch_normalization()
+    elif case == "infer":
+        inference()
+    else:
+        step()
+
+
+main()

@@ -1,0 +1,136 @@
+"""The medians of all rounds, as tables for a terminal or in Markdown, and as JSON."""
+
+import statistics
+
+from engines import OURS
+
+NAMES = {
+    "bn": "bn",
+    "torch": "PyTorch",
+    "keras": "Keras",
+    "numpy": "NumPy",
+    "candle": "candle",
+    "burn": "burn",
+}
+
+# Rows in order: figure, name, and the figures that a peer may answer it with. Keras normalises
+# images channels last, the others channels first; each of our layouts faces the fastest of all.
+IMAGES = ["bn 64x64x28x28", "bn 64x28x28x64"]
+ROWS = [
+    ("book", "step, 784-5×100-10, batch 100", ["book"]),
+    ("mid", "step, 784-3×512-10, batch 256", ["mid"]),
+    ("big", "step, 784-3×2048-10, batch 1024", ["big"]),
+    ("bn 100x100", "BN (100, 100)", ["bn 100x100"]),
+    ("bn 1024x1024", "BN (1024, 1024)", ["bn 1024x1024"]),
+    ("bn 8192x4096", "BN (8192, 4096)", ["bn 8192x4096"]),
+    ("bn 64x64x28x28", "BN (64, 64, 28, 28), channels first", IMAGES),
+    ("bn 64x28x28x64", "BN (64, 28, 28, 64), channels last", IMAGES),
+    ("infer 1", "inference, batch 1", ["infer 1"]),
+    ("infer 100", "inference, batch 100", ["infer 100"]),
+    ("infer 10000", "inference, batch 10,000", ["infer 10000"]),
+]
+
+
+def summary(runs):
+    """The medians over the rounds, as `{threads: {figure: {engine: ms}}}` and of the memory."""
+    milliseconds, memory = {}, {}
+    for run in runs:
+        for figure, ms in run["ms"].items():
+            of_figure = milliseconds.setdefault(run["threads"], {}).setdefault(figure, {})
+            of_figure.setdefault(run["engine"], []).append(ms)
+        if run["case"] == "big":
+            of_threads = memory.setdefault(run["threads"], {})
+            of_threads.setdefault(run["engine"], []).append(run["peak_mib"])
+    medians = {
+        threads: {
+            figure: {engine: statistics.median(times) for engine, times in engines.items()}
+            for figure, engines in figures.items()
+        }
+        for threads, figures in milliseconds.items()
+    }
+    peaks = {
+        threads: {engine: statistics.median(mib) for engine, mib in engines.items()}
+        for threads, engines in memory.items()
+    }
+    return medians, peaks
+
+
+def fastest(figures, answers):
+    """`(ms, engine, figure)` of the fastest peer, or None."""
+    times = [
+        (ms, engine, figure)
+        for figure in answers
+        for engine, ms in figures.get(figure, {}).items()
+        if engine != OURS
+    ]
+    return min(times, default=None)
+
+
+def three_digits(ms):
+    if ms >= 100:
+        return f"{ms:.0f}"
+    return f"{ms:.{2 if ms < 10 else 1}f}" if ms >= 1 else f"{ms:#.3g}"
+
+
+def table(figures, peaks, engines):
+    """Rows of cells, the heading first. The fastest peer of a row is starred."""
+    rows = [["ms", *(NAMES[e] for e in engines), "fastest peer", "bn / fastest"]]
+    for figure, name, answers in ROWS:
+        if figure not in figures:
+            continue
+        best = fastest(figures, answers)
+        row = [name]
+        for engine in engines:
+            ms = figures[figure].get(engine)
+            mark = "*" if best and (engine, figure) == best[1:] else ""
+            row.append("–" if ms is None else three_digits(ms) + mark)
+        ours = figures[figure].get(OURS)
+        row.append(f"{NAMES[best[1]]} {three_digits(best[0])}" if best else "–")
+        row.append(f"{ours / best[0]:.2f}" if best and ours else "–")
+        rows.append(row)
+    if peaks:
+        cells = [f"{peaks[e]:.0f}" if e in peaks else "–" for e in engines]
+        rows.append(["peak memory, 784-3×2048-10, MiB", *cells, "", ""])
+    return rows
+
+
+def as_text(rows):
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])])
+        for row in rows
+    ]
+    lines.insert(1, "-" * len(lines[0]))
+    return "\n".join(lines)
+
+
+def as_markdown(rows):
+    bold = [[f"**{c[:-1]}**" if c.endswith("*") else c for c in row] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in bold]
+    lines.insert(1, "|---" + "|---:" * (len(rows[0]) - 1) + "|")
+    return "\n".join(lines)
+
+
+def facts(result):
+    """What a reader must know beside the figures, one line each."""
+    lines = [f"{result['date']}, {result['cpu']}, {result['os']}"]
+    rounds = f"medians of {result['rounds']} rounds" if result["rounds"] > 1 else "one round"
+    lines.append(f"{rounds}; bn's build: {result['build']}")
+    for said in result["versions"].values():
+        lines.append(f"{said['engine']}; matrix products: {said['blas']}")
+    return lines
+
+
+def render(result, markdown):
+    """The whole report."""
+    medians, peaks = summary(result["runs"])
+    item, heading, form = ("- ", "### ", as_markdown) if markdown else ("", "", as_text)
+    parts = ["\n".join(item + line for line in facts(result))]
+    for threads, figures in medians.items():
+        measured = {e for of_figure in figures.values() for e in of_figure}
+        engines = [e for e in NAMES if e in measured]
+        parts.append(f"{heading}{threads} thread{'s' if threads > 1 else ''}")
+        parts.append(form(table(figures, peaks.get(threads), engines)))
+    star = "Bold is" if markdown else "* is"
+    parts.append(f"{star} the fastest peer; bn / fastest below 1: bn is faster.")
+    return "\n\n".join(parts) + "\n"
