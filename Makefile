@@ -1,10 +1,10 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
 # cannot be had. Everything here is a plain cargo line; see README.md to do without make.
 
-.PHONY: help demo test bench peers lint doc
+.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline lint doc
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Train a network with and without Batch Normalization, and draw both curves
 	@features=$$(sh scripts/features.sh) && \
@@ -14,9 +14,23 @@ test: ## Run all tests
 	@features=$$(sh scripts/features.sh) && \
 	cargo test --workspace $$features
 
-bench: ## Measure kernels, layers, whole steps and inference
+bench: ## Measure kernels, layers, whole steps, inference and scaling, to target/bench
 	@features=$$(sh scripts/features.sh) && \
-	cargo bench $$features
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE cargo bench --bench "*" $$features
+
+bench-builds: ## Compare the default, the single-threaded and the pure-Rust build
+	@sh scripts/bench-builds.sh
+
+roofline: ## Measure what this machine can do at most, and the share that each kernel reaches
+	@features=$$(sh scripts/features.sh) && \
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
+	cargo run --release $$features --example roofline -- $(ARGS)
+
+perf-check: ## Count instructions with valgrind, and fail where they have become more
+	@sh scripts/perf-check.sh
+
+perf-baseline: ## Make the counts of now those that perf-check compares with
+	@sh scripts/perf-check.sh write
 
 peers: ## Compare with PyTorch, Keras, NumPy, candle and burn (ARGS=--help says what it takes)
 	@sh scripts/features.sh >/dev/null && \

@@ -12,9 +12,6 @@ pub(crate) struct CommonArgs {
     /// Seed of every random choice: the same seed gives the same figures at any number of threads
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
-    /// Threads to compute with [default: one for each processor]
-    #[arg(long)]
-    threads: Option<usize>,
     /// Images to use: the digits are part of the library, the others are files
     #[arg(long, value_enum)]
     pub(crate) data: DataKind,
@@ -22,12 +19,30 @@ pub(crate) struct CommonArgs {
     /// BN_DATA_DIR names, else the cache folder, into which they are downloaded]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Those of them that need no data.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Threads to compute with [default: one for each processor]
+    #[arg(long)]
+    threads: Option<usize>,
     /// Where to draw the picture, a .png or an .svg
     #[arg(long, value_name = "FILE")]
     pub(crate) picture: Option<PathBuf>,
     /// Where to write every figure of the run
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+impl std::ops::Deref for CommonArgs {
+    type Target = RunArgs;
+
+    fn deref(&self) -> &RunArgs {
+        &self.run
+    }
 }
 
 /// The defaults that differ from example to example.
@@ -48,6 +63,21 @@ impl Defaults {
 }
 
 impl CommonArgs {
+    /// The images to train and to test on.
+    pub(crate) fn load(&self) -> Result<(Dataset, Dataset)> {
+        data::load(self.data, self.data_dir.as_deref())
+    }
+
+    /// What every `--json` begins with.
+    pub(crate) fn figures(&self, start: Instant) -> Value {
+        let mut figures = self.run.figures(start);
+        figures["data"] = json!(self.data.to_string());
+        figures["seed"] = json!(self.seed);
+        figures
+    }
+}
+
+impl RunArgs {
     /// Refuses at the start what would fail at the end; the pool to compute in.
     pub(crate) fn prepare(&self) -> Result<Pool> {
         if let Some(path) = &self.picture {
@@ -60,16 +90,9 @@ impl CommonArgs {
         Ok(Pool::new(self.threads.unwrap_or_else(processors))?)
     }
 
-    /// The images to train and to test on.
-    pub(crate) fn load(&self) -> Result<(Dataset, Dataset)> {
-        data::load(self.data, self.data_dir.as_deref())
-    }
-
     /// What every `--json` begins with.
     pub(crate) fn figures(&self, start: Instant) -> Value {
         json!({
-            "data": self.data.to_string(),
-            "seed": self.seed,
             "threads": bn::tensor::threads(),
             "seconds": start.elapsed().as_secs_f64(),
             "peak_rss_bytes": memory::peak_rss_bytes(),

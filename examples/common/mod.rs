@@ -26,10 +26,12 @@ where
 {
     let matches = defaults.apply(A::command()).get_matches();
     let args = A::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
-    let result = args
-        .as_ref()
-        .prepare()
-        .and_then(|pool| pool.install(|| example(&args)));
+    let pool = args.as_ref().prepare();
+    finish(pool.and_then(|pool| pool.install(|| example(&args))))
+}
+
+/// The exit code of an example that ended so, and what went wrong on standard error.
+pub(crate) fn finish(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has read enough.

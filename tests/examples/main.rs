@@ -7,6 +7,7 @@ mod refused;
 mod run;
 
 use run::{fail, files, is_png, is_svg, json, numbers, place, succeed};
+use serde_json::Value;
 use std::fs;
 
 #[test]
@@ -278,5 +279,61 @@ fn functional_undoes_the_normalisation() {
                 "{c}: {learned} {target}"
             );
         }
+    }
+}
+
+#[test]
+fn roofline_holds_each_kernel_against_its_limit() {
+    let place = place();
+    let args = ["--quick", "--threads", "2", "--json", "run.json"];
+    let printed = succeed(
+        "roofline",
+        &place,
+        &[&args[..], &["--picture", "r.png"]].concat(),
+    );
+    assert_eq!(files(&place), ["r.png", "run.json"]);
+    assert!(is_png(&place, "r.png"));
+    assert!(printed.contains("best square product"), "{printed}");
+
+    let figures = json(&place, "run.json");
+    let measured = figures["measured"].as_array().unwrap();
+    let threads: Vec<_> = measured.iter().map(|on| on["threads"].clone()).collect();
+    let expected: &[u64] = if cfg!(feature = "parallel") {
+        &[1, 2]
+    } else {
+        &[1]
+    };
+    assert_eq!(threads, expected);
+    for on in measured {
+        let peak = on["peak_flops_per_second"].as_f64().unwrap();
+        assert!(on["memory_bytes_per_second"].as_f64().unwrap() > 0.0);
+        let number = |kernel: &Value, name: &str| kernel[name].as_f64().unwrap();
+        let sizes = |kernel: &Value| -> f64 {
+            let name = kernel["name"].as_str().unwrap();
+            let sizes = name.rsplit_once(' ').unwrap().1.split('×');
+            sizes.map(|size| size.parse::<f64>().unwrap()).product()
+        };
+        let products = on["products"].as_array().unwrap();
+        // Of the first layer two, of a hidden and of the last one three.
+        assert_eq!(products.len(), 8);
+        for product in products {
+            assert_eq!(number(product, "flops"), 2.0 * sizes(product), "{product}");
+            let rate = number(product, "flops") / number(product, "seconds");
+            let share = number(product, "share");
+            assert!(share > 0.0 && (rate / peak / share - 1.0).abs() < 1e-9);
+        }
+        for (i, kernel) in on["batch_norms"].as_array().unwrap().iter().enumerate() {
+            let arrays = [3.0, 5.0][i % 2];
+            assert_eq!(number(kernel, "bytes"), 4.0 * arrays * sizes(kernel));
+            let copy = on["copies"][i / 2]["bytes_per_second"].as_f64().unwrap();
+            let rate = number(kernel, "bytes") / number(kernel, "seconds");
+            assert!((rate / copy / number(kernel, "share") - 1.0).abs() < 1e-9);
+        }
+        let step = &on["steps"][0];
+        let terms = 2.0 * 784.0 * 100.0 + 3.0 * (4.0 * 100.0 * 100.0 + 100.0 * 10.0);
+        assert_eq!(number(step, "products_flops"), 2.0 * 100.0 * terms);
+        // The products alone are a part of the step; on a busy machine they may seem more.
+        let share = number(step, "share");
+        assert!(share > 0.05 && share < 3.0, "{share}");
     }
 }

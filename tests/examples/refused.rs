@@ -94,6 +94,8 @@ fn bad_input_is_told_in_one_line_before_anything_is_written() {
         ("gradient_check", &["--batch", "0"], "empty"),
         ("functional", &["--batch-size", "0"], "at least 1"),
         ("functional", &["--batch-size", "1"], "at least 2 values"),
+        ("roofline", &["--threads", "0"], "at least one"),
+        ("roofline", &["--picture", "a.jpg"], ".png or .svg"),
     ] {
         let error = fail(example, &place, args);
         assert!(error.contains(told), "{example} {args:?}: {error}");

@@ -1,0 +1,68 @@
+//! What the benches and the example `roofline` measure, and how: three networks, their products,
+//! Batch Normalization, a clock and a table.
+
+// Each program uses its part of this.
+#![allow(dead_code)]
+
+pub(crate) mod machine;
+pub(crate) mod network;
+pub(crate) mod product;
+pub(crate) mod table;
+pub(crate) mod timing;
+
+use bn::{BatchNormConfig, BatchNormalization, Layer, Mode};
+use ndarray::Array2;
+
+/// Numbers around zero that differ along rows and columns.
+pub(crate) fn matrix(rows: usize, columns: usize) -> Array2<f32> {
+    let value = |(i, j)| ((i * 37 + j * 11) % 101) as f32 / 101.0 - 0.5;
+    Array2::from_shape_fn((rows, columns), value)
+}
+
+/// BatchNormalization of an `(N, D)` batch, with the arrays that it reads and writes.
+pub(crate) struct BatchNorm {
+    layer: BatchNormalization<f32>,
+    x: Array2<f32>,    // (N, D)
+    y: Array2<f32>,    // (N, D)
+    dout: Array2<f32>, // (N, D)
+    dx: Array2<f32>,   // (N, D)
+}
+
+impl BatchNorm {
+    pub(crate) fn new(rows: usize, channels: usize) -> Self {
+        let layer = BatchNormalization::new(channels, BatchNormConfig::book());
+        let mut batch_norm = Self {
+            layer: layer.expect("the book's settings"),
+            x: matrix(rows, channels),
+            y: Array2::zeros((rows, channels)),
+            dout: matrix(rows, channels),
+            dx: Array2::zeros((rows, channels)),
+        };
+        batch_norm.forward(); // what backward needs
+        batch_norm
+    }
+
+    pub(crate) fn forward(&mut self) {
+        let (x, y) = (self.x.view(), self.y.view_mut());
+        let result = self.layer.forward_into(x, Mode::Train, y);
+        result.expect("the shapes fit");
+    }
+
+    pub(crate) fn backward(&mut self) {
+        let (x, y, dout) = (self.x.view(), self.y.view(), self.dout.view());
+        let result = self
+            .layer
+            .backward_into(x, y, dout, Some(self.dx.view_mut()));
+        result.expect("the shapes fit");
+    }
+
+    /// Forward reads x for the statistics and again for y, which it writes.
+    pub(crate) fn forward_bytes(rows: usize, channels: usize) -> usize {
+        3 * size_of::<f32>() * rows * channels
+    }
+
+    /// Backward reads x and dout for its two sums and again for dx, which it writes.
+    pub(crate) fn backward_bytes(rows: usize, channels: usize) -> usize {
+        5 * size_of::<f32>() * rows * channels
+    }
+}
