@@ -2,9 +2,11 @@ use crate::{
     Error, Init, Kind, Layer, Mode, Param, ParamMut, Shape,
     error::check_setting,
     layer::{expect_rows, expect_shape},
-    order::{in_order, in_order_mut},
+    order::in_order,
 };
-use bn_tensor::{Scalar, Scratch, broadcast_row, channel_sum, join, matmul, matmul_nt, matmul_tn};
+use bn_tensor::{
+    Scalar, Scratch, channel_sum, join, matmul, matmul_nt, matmul_plus_row, matmul_tn,
+};
 use ndarray::{Array, Array1, Array2, ArrayView, ArrayView2, ArrayViewMut2, Axis, Dimension, Ix2};
 use rand::Rng;
 
@@ -174,20 +176,14 @@ impl<T: Scalar> Affine<T> {
         expect_shape(op, (x.nrows(), self.w.nrows()), x)
     }
 
-    fn outputs(&self, x: ArrayView2<'_, T>, mut y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
+    fn outputs(&self, x: ArrayView2<'_, T>, y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
         self.expect_input("Affine", &x)?;
         expect_shape("Affine output", (x.nrows(), self.w.ncols()), &y.view())?;
-        // The bias goes into the destination first and the product is added to it: one pass
-        // over y fewer than adding the bias afterwards.
-        let beta = match &self.b {
-            Some(b) if !b.is_empty() => {
-                let b = b.as_slice().unwrap_or_default();
-                broadcast_row(b, in_order_mut("Affine output", &mut y)?)?;
-                T::one()
-            }
-            _ => T::zero(),
-        };
-        matmul(x, self.w.view(), beta, y)?;
+        let w = self.w.view();
+        match self.b.as_ref().and_then(|b| b.as_slice()) {
+            Some(b) => matmul_plus_row(x, w, b, y)?,
+            None => matmul(x, w, T::zero(), y)?,
+        }
         Ok(())
     }
 

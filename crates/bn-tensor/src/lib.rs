@@ -34,6 +34,7 @@ mod blas;
 mod channels;
 mod elementwise;
 mod error;
+mod gemm;
 mod gradient;
 mod matmul;
 mod moments;
@@ -51,7 +52,7 @@ pub use elementwise::{
 };
 pub use error::Error;
 pub use gradient::{channel_combine, channel_sum_and_dot};
-pub use matmul::{matmul, matmul_nt, matmul_tn};
+pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn};
 pub use moments::Moments;
 pub use normalize::{ChannelAffine, channel_affine};
 pub use par::{Pool, enter_pool, join, keep_awake, threads};

@@ -1,20 +1,15 @@
+use crate::gemm::Vectors;
 use ndarray::NdFloat;
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
 
 /// A floating-point type that every crate here computes with: `f32` or `f64`.
 ///
-/// Sealed, so that a kernel may rely on what these two do (a BLAS, vector registers, IEEE 754).
+/// Sealed (by a private trait, the vector registers of a type), so that a kernel may rely on what these two do (a BLAS, vector registers, IEEE 754).
 ///
 /// ```
 /// use bn_tensor::Scalar;
 /// assert_eq!(f32::from_f64(0.5).as_f64(), 0.5);
 /// ```
-pub trait Scalar: NdFloat + Default + std::iter::Sum + sealed::Sealed {
+pub trait Scalar: NdFloat + Default + std::iter::Sum + Vectors {
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
 

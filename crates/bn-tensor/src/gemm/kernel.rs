@@ -1,0 +1,107 @@
+//! The innermost loops: a tile of `c` in registers.
+
+use super::{Start, Vectors};
+use ndarray::ArrayViewMut2;
+use pulp::Simd;
+use std::ops::Range;
+
+/// A packed panel of `a` against a packed block of `b`.
+pub(super) struct Strip<'a, T> {
+    pub(super) a: &'a [T],            // (depth, rows)
+    pub(super) b: &'a [T],            // panels (depth, two vectors)
+    pub(super) columns: Range<usize>, // of c, those of the block of b
+    pub(super) depth: usize,
+    pub(super) start: Start<'a, T>,
+}
+
+impl<T: Vectors> Strip<'_, T> {
+    /// Adds the products to rows of `c`, of which the panel has `rows`, some of them padding.
+    #[inline(always)]
+    pub(super) fn add_to<S: Simd>(&self, simd: S, rows: usize, c: ArrayViewMut2<'_, T>) {
+        match rows {
+            12 => self.tiles::<S, 12>(simd, c),
+            8 => self.tiles::<S, 8>(simd, c),
+            6 => self.tiles::<S, 6>(simd, c),
+            4 => self.tiles::<S, 4>(simd, c),
+            _ => self.tiles::<S, 2>(simd, c),
+        }
+    }
+
+    #[inline(always)]
+    fn tiles<S: Simd, const ROWS: usize>(&self, simd: S, c: ArrayViewMut2<'_, T>) {
+        let mut lines = c.into_outer_iter_mut().filter_map(|row| row.into_slice());
+        // Those of the padding are empty: nothing is written to them.
+        let mut c: [&mut [T]; ROWS] = std::array::from_fn(|_| lines.next().unwrap_or_default());
+        let (lanes, width) = (T::lanes::<S>(), 2 * T::lanes::<S>());
+        let panels = self.b.chunks_exact(width * self.depth);
+        for (b, j) in panels.zip(self.columns.clone().step_by(width)) {
+            let end = self.columns.end.min(j + width);
+            if end - j > lanes {
+                self.tile::<S, ROWS, 2>(simd, b, j..end, &mut c);
+            } else {
+                self.tile::<S, ROWS, 1>(simd, b, j..end, &mut c);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        b: &[T],
+        columns: Range<usize>,
+        c: &mut [&mut [T]; ROWS],
+    ) {
+        let lanes = T::lanes::<S>();
+        let sums = product::<T, S, ROWS, VECTORS>(simd, self.a, b);
+        for (c, sums) in c.iter_mut().zip(sums) {
+            let Some(c) = c.get_mut(columns.clone()) else {
+                return;
+            };
+            let pieces = c.chunks_mut(lanes);
+            match self.start {
+                Start::Row(row) => {
+                    let row = row[columns.clone()].chunks(lanes);
+                    for ((c, sum), row) in pieces.zip(sums).zip(row) {
+                        T::store(simd, c, T::plus(simd, sum, T::load(simd, row)));
+                    }
+                }
+                Start::Scaled(beta) if beta == T::zero() => {
+                    for (c, sum) in pieces.zip(sums) {
+                        T::store(simd, c, sum);
+                    }
+                }
+                Start::Scaled(beta) => {
+                    let beta = T::splat(simd, beta);
+                    for (c, sum) in pieces.zip(sums) {
+                        let old = T::load(simd, c);
+                        T::store(simd, c, T::multiply_add(simd, beta, old, sum));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `Σₖ a[k, i]·b[k, j]` for `a: (depth, ROWS)` and the first vectors of `b: (depth, two vectors)`.
+#[inline(always)]
+fn product<T: Vectors, S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    a: &[T],
+    b: &[T],
+) -> [[T::Vector<S>; VECTORS]; ROWS] {
+    let mut sums = [[T::splat(simd, T::zero()); VECTORS]; ROWS];
+    let (a, b) = (
+        a.as_chunks::<ROWS>().0,
+        T::vectors::<S>(b).as_chunks::<2>().0,
+    );
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..ROWS {
+            let a = T::splat(simd, a[i]);
+            for j in 0..VECTORS {
+                sums[i][j] = T::multiply_add(simd, a, b[j], sums[i][j]);
+            }
+        }
+    }
+    sums
+}

@@ -1,0 +1,118 @@
+//! The product of matrices, for those that are large enough that the packing pays.
+//!
+//! `c = a·b` runs over blocks of `K`; a block of `b` is packed so that it stays in the second-level
+//! cache, a panel of `a` so that it stays in the first, and a micro-kernel keeps a tile of `c` in
+//! registers while it runs through both. This is the scheme of Goto and van de Geijn ("Anatomy of
+//! High-Performance Matrix Multiplication", 2008).
+//!
+//! An element's sum runs over `k` in order, whatever tile the element falls into: so the bits do
+//! not depend on how `c` is cut between threads.
+
+mod kernel;
+mod pack;
+#[cfg(test)]
+mod tests;
+mod transpose;
+mod vectors;
+
+use crate::Scalar;
+use kernel::Strip;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
+use pack::{pack_columns, pack_rows};
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+pub(crate) use vectors::Vectors;
+
+/// Bytes of a row of `a` in a block: the panel of 12 of them is 24 KiB, of the 32 KiB or more of a
+/// first-level cache.
+const BLOCK_K: usize = 2048;
+/// Rows of a block of `a`.
+const BLOCK_M: usize = 1024;
+/// Bytes of a row of `b` in a block: with `BLOCK_K` half a MiB of f32, of the second-level cache.
+const BLOCK_N: usize = 1024;
+
+/// What the product is added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a, T> {
+    /// To this many times the old values of `c`, which are not read where it is 0.
+    Scaled(T),
+    /// To this row, for each row of `c`.
+    Row(&'a [T]),
+}
+
+/// The packed blocks, to be reused.
+#[derive(Debug, Default)]
+pub struct Packed<T> {
+    a: Vec<T>,
+    b: Vec<T>,
+}
+
+/// `c = a·b + start`; the rows of `c` are contiguous.
+pub(crate) struct Gemm<'a, T> {
+    pub(crate) a: ArrayView2<'a, T>, // (M, K)
+    pub(crate) b: ArrayView2<'a, T>, // (K, N)
+    pub(crate) start: Start<'a, T>,
+    pub(crate) c: ArrayViewMut2<'a, T>, // (M, N)
+    pub(crate) packed: &'a mut Packed<T>,
+}
+
+impl<T: Scalar> WithSimd for Gemm<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            a,
+            b,
+            start,
+            mut c,
+            packed,
+        } = self;
+        let ((m, k), n) = (a.dim(), b.ncols());
+        let width = 2 * T::lanes::<S>();
+        // Twelve rows of two vectors fill 24 of 32 registers, six 12 of 16.
+        let unit = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let (depth, columns) = (BLOCK_K / size_of::<T>(), BLOCK_N / size_of::<T>());
+        for ks in blocks(k, depth, 8) {
+            let start = if ks.start == 0 {
+                start
+            } else {
+                Start::Scaled(T::one())
+            };
+            for js in blocks(n, columns, width) {
+                let packed_b = pack_columns(b, ks.clone(), js.clone(), width, &mut packed.b);
+                for is in blocks(m, BLOCK_M, 3 * unit) {
+                    // A single block of rows serves all blocks of columns.
+                    if js.start == 0 || m > BLOCK_M {
+                        pack_rows(a, is.clone(), ks.clone(), unit, &mut packed.a);
+                    }
+                    let (mut i, mut at) = (is.start, 0);
+                    let packed_a = pack::aligned(&packed.a);
+                    while i < is.end {
+                        let rows = pack::panel_rows(is.end - i, unit);
+                        let strip = Strip {
+                            a: &packed_a[at..at + rows * ks.len()],
+                            b: packed_b,
+                            columns: js.clone(),
+                            depth: ks.len(),
+                            start,
+                        };
+                        let lines = Slice::from(i..(i + rows).min(is.end));
+                        strip.add_to(simd, rows, c.slice_axis_mut(Axis(0), lines));
+                        at += rows * ks.len();
+                        i += rows;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Cuts `0..len` into blocks of nearly the same length, of at most `most`, a multiple of `unit`.
+fn blocks(len: usize, most: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = len.div_ceil(most).max(1);
+    let block = len.div_ceil(count).next_multiple_of(unit);
+    (0..len)
+        .step_by(block.max(1))
+        .map(move |start| start..(start + block).min(len))
+}

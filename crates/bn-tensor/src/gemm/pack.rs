@@ -1,0 +1,167 @@
+//! Copies blocks of the factors to where the micro-kernel reads them in order.
+
+use crate::Scalar;
+use ndarray::{ArrayView2, Axis, Slice};
+use std::{array::from_fn, ops::Range};
+
+/// Bytes of a cache line: a vector that crosses two takes two loads.
+const LINE: usize = 64;
+
+/// The rows of the next panel, where `left` rows are in none yet: three units as long as they last,
+/// then one or two panels of fewer. (A panel of a single unit keeps the processor half busy.)
+#[inline(always)]
+pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
+    match left.div_ceil(unit) {
+        4 => 2 * unit,
+        units => units.min(3) * unit,
+    }
+}
+
+/// The packed values, from the buffer's first cache line on.
+#[inline(always)]
+pub(super) fn aligned<T>(buffer: &[T]) -> &[T] {
+    &buffer[buffer.as_ptr().align_offset(LINE).min(buffer.len())..]
+}
+
+fn aligned_mut<T: Scalar>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    let needed = len + LINE / size_of::<T>();
+    if buffer.len() < needed {
+        buffer.resize(needed, T::zero());
+    }
+    let start = buffer.as_ptr().align_offset(LINE).min(buffer.len() - len);
+    &mut buffer[start..start + len]
+}
+
+/// Panels of rows of `a`, one after the other; in each, for each `k` the values of its rows. Where
+/// the last rows do not fill a panel they are padded with zeros.
+#[inline(always)]
+pub(super) fn pack_rows<T: Scalar>(
+    a: ArrayView2<'_, T>,
+    is: Range<usize>,
+    ks: Range<usize>,
+    unit: usize,
+    buffer: &mut Vec<T>,
+) {
+    let block = a
+        .slice_axis_move(Axis(0), Slice::from(is))
+        .slice_axis_move(Axis(1), Slice::from(ks));
+    let (m, depth) = block.dim();
+    let packed = aligned_mut(buffer, m.next_multiple_of(unit) * depth);
+    // Those in panels of three units, and those after them, in panels of the same number of rows.
+    let (panels, left) = (m / (3 * unit), m % (3 * unit));
+    let whole_panels = panels - usize::from(panels > 0 && (1..=unit).contains(&left));
+    let full = whole_panels * 3 * unit;
+    let (whole, rest) = packed.split_at_mut(full * depth);
+    let (lines, last) = block.split_at(Axis(0), full);
+    for (lines, packed, width) in [
+        (lines, whole, 3 * unit),
+        (last, rest, panel_rows(m - full, unit)),
+    ] {
+        match width {
+            0 => {}
+            12 => pack::<T, 12>(lines, packed),
+            8 => pack::<T, 8>(lines, packed),
+            6 => pack::<T, 6>(lines, packed),
+            4 => pack::<T, 4>(lines, packed),
+            _ => pack::<T, 2>(lines, packed),
+        }
+    }
+}
+
+/// Panels of `width` columns of `b`, as [`pack_rows`].
+#[inline(always)]
+pub(super) fn pack_columns<'a, T: Scalar>(
+    b: ArrayView2<'_, T>,
+    ks: Range<usize>,
+    js: Range<usize>,
+    width: usize,
+    buffer: &'a mut Vec<T>,
+) -> &'a [T] {
+    let block = b
+        .slice_axis_move(Axis(0), Slice::from(ks))
+        .slice_axis_move(Axis(1), Slice::from(js));
+    let (depth, n) = block.dim();
+    let packed = aligned_mut(buffer, n.next_multiple_of(width) * depth);
+    let columns = block.reversed_axes();
+    match width {
+        32 => pack::<T, 32>(columns, packed),
+        16 => pack::<T, 16>(columns, packed),
+        8 => pack::<T, 8>(columns, packed),
+        4 => pack::<T, 4>(columns, packed),
+        _ => pack::<T, 2>(columns, packed),
+    }
+    packed
+}
+
+/// Panels of `WIDTH` lines: `panel[k, i] = lines[i, k]`, and 0 for the `i` that `lines` has not.
+#[inline(always)]
+fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, packed: &mut [T]) {
+    let (count, depth) = lines.dim();
+    if count % WIDTH != 0 {
+        let last = packed.len() - WIDTH * depth;
+        packed[last..].fill(T::zero());
+    }
+    // Some panels at a time: enough to read whole cache lines, few enough to write to.
+    const PANELS: usize = 4;
+    let lines = lines.axis_chunks_iter(Axis(0), PANELS * WIDTH);
+    for (lines, panels) in lines.zip(packed.chunks_mut(PANELS * WIDTH * depth)) {
+        if lines.stride_of(Axis(1)) == 1 {
+            let panels = panels.chunks_mut(WIDTH * depth);
+            for (lines, panel) in lines.axis_chunks_iter(Axis(0), WIDTH).zip(panels) {
+                // So many `k` at a time that what is written to, again and again, stays in cache.
+                const DEPTH: usize = 64;
+                let blocks = panel.chunks_mut(DEPTH * WIDTH);
+                for (lines, block) in lines.axis_chunks_iter(Axis(1), DEPTH).zip(blocks) {
+                    transpose::<T, WIDTH>(lines, block);
+                }
+            }
+        } else if lines.stride_of(Axis(0)) == 1 {
+            // For each `k` the values of all lines are contiguous.
+            for (k, values) in lines.axis_iter(Axis(1)).enumerate() {
+                let (whole, rest) = values.to_slice().unwrap_or_default().as_chunks::<WIDTH>();
+                let mut at = k * WIDTH;
+                for values in whole {
+                    panels[at..at + WIDTH].copy_from_slice(values);
+                    at += WIDTH * depth;
+                }
+                if !rest.is_empty() {
+                    panels[at..at + rest.len()].copy_from_slice(rest);
+                }
+            }
+        } else {
+            for ((i, k), &v) in lines.indexed_iter() {
+                panels[(i / WIDTH * depth + k) * WIDTH + i % WIDTH] = v;
+            }
+        }
+    }
+}
+
+/// `panel[k, i] = lines[i, k]`, in blocks of four by four.
+#[inline(always)]
+fn transpose<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, panel: &mut [T]) {
+    let panel = panel.as_chunks_mut::<WIDTH>().0;
+    let mut lines = lines.outer_iter().filter_map(|line| line.to_slice());
+    for i in (0..WIDTH).step_by(4) {
+        let group: [&[T]; 4] = from_fn(|_| lines.next().unwrap_or_default());
+        let [(a, rest), (b, _), (c, _), (d, _)] = group.map(|line| line.as_chunks::<4>());
+        let (blocks, last) = panel.as_chunks_mut::<4>();
+        if group[3].len() == group[0].len() {
+            for ((((a, b), c), d), p) in a.iter().zip(b).zip(c).zip(d).zip(blocks) {
+                for (p, values) in p.iter_mut().zip(T::transpose([*a, *b, *c, *d])) {
+                    p[i..i + 4].copy_from_slice(&values);
+                }
+            }
+            let done = a.len() * 4;
+            for k in 0..rest.len() {
+                last[k][i..i + 4].copy_from_slice(&group.map(|line| line[done + k]));
+            }
+        } else {
+            // The last lines, fewer than four.
+            for (i, line) in (i..).zip(group) {
+                for (p, &v) in panel.iter_mut().zip(line) {
+                    p[i] = v;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use super::{Packed, transpose::Transpose};
+use ndarray::NdFloat;
+use pulp::Simd;
+use std::cell::RefCell;
+
+/// The vector registers of a scalar type.
+pub trait Vectors: NdFloat + Transpose {
+    /// A register of this type.
+    type Vector<S: Simd>: Copy;
+
+    fn lanes<S: Simd>() -> usize {
+        size_of::<Self::Vector<S>>() / size_of::<Self>()
+    }
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    /// `a·b + c`, rounded once.
+    fn multiply_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// The registers that the slice fills.
+    fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
+    /// The slice's elements, then zeros; it is no longer than a register.
+    fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
+    /// Calls `f` with this thread's buffers.
+    fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R;
+    /// As many of the register's elements as the slice has.
+    fn store<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
+}
+
+impl Vectors for f32 {
+    type Vector<S: Simd> = S::f32s;
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: f32) -> S::f32s {
+        simd.splat_f32s(value)
+    }
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+        simd.mul_add_f32s(a, b, c)
+    }
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
+    #[inline(always)]
+    fn vectors<S: Simd>(slice: &[f32]) -> &[S::f32s] {
+        S::as_simd_f32s(slice).0
+    }
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, slice: &[f32]) -> S::f32s {
+        match S::as_simd_f32s(slice).0 {
+            [vector] => *vector,
+            _ => simd.partial_load_f32s(slice),
+        }
+    }
+    #[inline(always)]
+    fn store<S: Simd>(simd: S, slice: &mut [f32], vector: S::f32s) {
+        match S::as_mut_simd_f32s(slice).0 {
+            [whole] => *whole = vector,
+            _ => simd.partial_store_f32s(slice, vector),
+        }
+    }
+    fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R {
+        thread_local!(static PACKED: RefCell<Packed<f32>> = RefCell::default());
+        PACKED.with_borrow_mut(f)
+    }
+}
+
+impl Vectors for f64 {
+    type Vector<S: Simd> = S::f64s;
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: f64) -> S::f64s {
+        simd.splat_f64s(value)
+    }
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
+        simd.mul_add_f64s(a, b, c)
+    }
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
+    }
+    #[inline(always)]
+    fn vectors<S: Simd>(slice: &[f64]) -> &[S::f64s] {
+        S::as_simd_f64s(slice).0
+    }
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, slice: &[f64]) -> S::f64s {
+        match S::as_simd_f64s(slice).0 {
+            [vector] => *vector,
+            _ => simd.partial_load_f64s(slice),
+        }
+    }
+    #[inline(always)]
+    fn store<S: Simd>(simd: S, slice: &mut [f64], vector: S::f64s) {
+        match S::as_mut_simd_f64s(slice).0 {
+            [whole] => *whole = vector,
+            _ => simd.partial_store_f64s(slice, vector),
+        }
+    }
+    fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R {
+        thread_local!(static PACKED: RefCell<Packed<f64>> = RefCell::default());
+        PACKED.with_borrow_mut(f)
+    }
+}
