@@ -179,6 +179,7 @@ impl<T: Scalar> Affine<T> {
     fn outputs(&self, x: ArrayView2<'_, T>, y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
         self.expect_input("Affine", &x)?;
         expect_shape("Affine output", (x.nrows(), self.w.ncols()), &y.view())?;
+        in_order("Affine output", &y.view())?;
         let w = self.w.view();
         match self.b.as_ref().and_then(|b| b.as_slice()) {
             Some(b) => matmul_plus_row(x, w, b, y)?,

@@ -17,13 +17,8 @@ pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
     }
 }
 
-/// The packed values, from the buffer's first cache line on.
-#[inline(always)]
-pub(super) fn aligned<T>(buffer: &[T]) -> &[T] {
-    &buffer[buffer.as_ptr().align_offset(LINE).min(buffer.len())..]
-}
-
-fn aligned_mut<T: Scalar>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+/// So many values of the buffer, from its first cache line on.
+fn aligned<T: Scalar>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     let needed = len + LINE / size_of::<T>();
     if buffer.len() < needed {
         buffer.resize(needed, T::zero());
@@ -35,18 +30,18 @@ fn aligned_mut<T: Scalar>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
 /// Panels of rows of `a`, one after the other; in each, for each `k` the values of its rows. Where
 /// the last rows do not fill a panel they are padded with zeros.
 #[inline(always)]
-pub(super) fn pack_rows<T: Scalar>(
+pub(super) fn pack_rows<'a, T: Scalar>(
     a: ArrayView2<'_, T>,
     is: Range<usize>,
     ks: Range<usize>,
     unit: usize,
-    buffer: &mut Vec<T>,
-) {
+    buffer: &'a mut Vec<T>,
+) -> &'a [T] {
     let block = a
         .slice_axis_move(Axis(0), Slice::from(is))
         .slice_axis_move(Axis(1), Slice::from(ks));
     let (m, depth) = block.dim();
-    let packed = aligned_mut(buffer, m.next_multiple_of(unit) * depth);
+    let packed = aligned(buffer, m.next_multiple_of(unit) * depth);
     // Those in panels of three units, and those after them, in panels of the same number of rows.
     let (panels, left) = (m / (3 * unit), m % (3 * unit));
     let whole_panels = panels - usize::from(panels > 0 && (1..=unit).contains(&left));
@@ -66,6 +61,7 @@ pub(super) fn pack_rows<T: Scalar>(
             _ => pack::<T, 2>(lines, packed),
         }
     }
+    packed
 }
 
 /// Panels of `width` columns of `b`, as [`pack_rows`].
@@ -81,7 +77,7 @@ pub(super) fn pack_columns<'a, T: Scalar>(
         .slice_axis_move(Axis(0), Slice::from(ks))
         .slice_axis_move(Axis(1), Slice::from(js));
     let (depth, n) = block.dim();
-    let packed = aligned_mut(buffer, n.next_multiple_of(width) * depth);
+    let packed = aligned(buffer, n.next_multiple_of(width) * depth);
     let columns = block.reversed_axes();
     match width {
         32 => pack::<T, 32>(columns, packed),
