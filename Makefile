@@ -1,7 +1,7 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
 # cannot be had. Everything here is a plain cargo line; see README.md to do without make.
 
-.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline lint doc
+.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits lint doc
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ perf-baseline: ## Make the counts of now those that perf-check compares with
 peers: ## Compare with PyTorch, Keras, NumPy, candle and burn (ARGS=--help says what it takes)
 	@sh scripts/features.sh >/dev/null && \
 	benches/peers/run $(ARGS)
+
+same-bits: ## Compare the bits of trained parameters with and without threads, and without a BLAS
+	@sh scripts/same-bits.sh
 
 lint: ## Check the format, and clippy with warnings as errors
 	cargo fmt --all --check

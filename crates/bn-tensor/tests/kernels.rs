@@ -176,6 +176,19 @@ fn large_products_are_tiled_and_right() {
     check_matmul::<f32>(1, 784, 100);
     check_matmul::<f64>(1000, 64, 10);
     check_matmul::<f64>(10, 64, 1000);
+    check_matmul::<f32>(500, 700, 300); // our own product, with a BLAS too
+    check_matmul::<f64>(2100, 600, 70);
+}
+
+#[test]
+fn channels_in_many_blocks_and_many_columns_agree_with_the_naive_form() {
+    for mean in [0.0, 100.0] {
+        check_channels::<f32>((200_000, 3, 1), mean);
+        check_channels::<f64>((70_000, 1, 1), mean);
+        check_channels::<f32>((700, 600, 1), mean);
+        check_channels::<f32>((40, 5000, 1), mean);
+        check_channels::<f32>((300, 5, 700), mean);
+    }
 }
 
 #[test]
