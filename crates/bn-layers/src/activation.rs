@@ -52,6 +52,16 @@ pub enum Rectifier {
     LeakyRelu(LeakyRelu),
 }
 
+impl Rectifier {
+    /// The rectifier as a layer of its own.
+    pub fn into_layer<T: Scalar>(self) -> Box<dyn Layer<T>> {
+        match self {
+            Self::Relu(relu) => Box::new(relu),
+            Self::LeakyRelu(leaky_relu) => Box::new(leaky_relu),
+        }
+    }
+}
+
 impl<T: Scalar, A: Activation> Layer<T> for A {
     fn rectifier(&self) -> Option<Rectifier> {
         Activation::rectifier(self)

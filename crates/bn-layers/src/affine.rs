@@ -1,5 +1,5 @@
 use crate::{
-    Error, Init, Kind, Layer, Mode, Param, ParamMut, Shape,
+    ChannelMap, Error, Init, Kind, Layer, Mode, Param, ParamMut, Shape,
     error::check_setting,
     layer::{expect_rows, expect_shape},
     order::in_order,
@@ -280,6 +280,24 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         }
         let squares: f64 = self.w.iter().map(|w| w.as_f64().powi(2)).sum();
         0.5 * self.weight_decay * squares
+    }
+
+    fn fold(&mut self, map: &ChannelMap) -> bool {
+        let outputs = self.w.ncols();
+        if map.scale.len() != outputs || map.shift.len() != outputs {
+            return false;
+        }
+        for mut w in self.w.rows_mut() {
+            for (w, scale) in w.iter_mut().zip(&map.scale) {
+                *w = T::from_f64(w.as_f64() * scale);
+            }
+        }
+        let bias = self.b.get_or_insert_with(|| Array1::zeros(outputs));
+        for ((b, scale), shift) in bias.iter_mut().zip(&map.scale).zip(&map.shift) {
+            *b = T::from_f64(b.as_f64() * scale + shift);
+        }
+        self.db = Array1::zeros(outputs);
+        true
     }
 
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {

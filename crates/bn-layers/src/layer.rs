@@ -129,6 +129,18 @@ pub struct ParamMut<'a, T> {
     pub grad: &'a [T],
 }
 
+/// `y = scale·x + shift` for each channel, then the rectifier, if there is one: a
+/// [`BatchNormalization`](crate::BatchNormalization) in evaluation.
+#[derive(Debug, Clone)]
+pub struct ChannelMap {
+    /// Of each channel.
+    pub scale: Vec<f64>,
+    /// Of each channel.
+    pub shift: Vec<f64>,
+    /// The rectifier that the layer had absorbed.
+    pub rectifier: Option<Rectifier>,
+}
+
 /// A step of a network: a function of a batch `x: (N, D)` to `y: (N, E)`, with its gradient.
 ///
 /// The caller owns every activation. [`forward_into`](Self::forward_into) writes `y`, and
@@ -231,6 +243,24 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// then take one pass over memory each way instead of two.
     fn absorb(&mut self, rectifier: Rectifier) -> bool {
         let _ = rectifier;
+        false
+    }
+
+    /// Whether in evaluation a row's output depends on that row alone. A network then evaluates a
+    /// large batch in chunks of rows.
+    fn is_row_by_row(&self) -> bool {
+        true
+    }
+
+    /// What this layer is in evaluation, if it is a map of each channel by itself.
+    fn channel_map(&self) -> Option<ChannelMap> {
+        None
+    }
+
+    /// Takes over, for inference, the map of each of its output's channels that follows it, if it
+    /// can: its own weights and bias then do the work of both. The map's rectifier is left out.
+    fn fold(&mut self, map: &ChannelMap) -> bool {
+        let _ = map;
         false
     }
 

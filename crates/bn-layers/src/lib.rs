@@ -65,7 +65,7 @@ pub use error::Error;
 pub use gradient_check::{Entry, GradientCheck, Objective, ParamReport, Report};
 pub use identity::Identity;
 pub use init::Init;
-pub use layer::{Kind, Layer, Mode, Param, ParamMut, Shape};
+pub use layer::{ChannelMap, Kind, Layer, Mode, Param, ParamMut, Shape};
 pub use leaky_relu::LeakyRelu;
 pub use relu::Relu;
 pub use sigmoid::Sigmoid;

@@ -1,4 +1,8 @@
 mod as_layer;
+mod eval;
+mod fold;
+
+pub use eval::Workspace;
 
 use crate::{Error, Loss, NetworkBuilder, Optimizer, Targets};
 use bn_layers::{Error as LayerError, Layer, Mode, Shape};
@@ -54,14 +58,6 @@ struct NamedLayer<T> {
     param_names: Vec<String>, // `layers.0.weight`, in the order of `visit`
 }
 
-/// Buffers for evaluations of a network by `&self`, to be reused so that they allocate nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Workspace<T> {
-    a: Vec<T>,
-    b: Vec<T>,
-    scratch: Vec<T>,
-}
-
 impl<T: Scalar> Network<T> {
     /// Begins a network whose rows hold `input` values, or an image.
     pub fn builder(input: impl Into<Shape>) -> NetworkBuilder<T> {
@@ -90,14 +86,12 @@ impl<T: Scalar> Network<T> {
                 before.last = index;
                 continue;
             }
-            let mut param_names = Vec::new();
-            layer.visit(&mut |p| param_names.push(format!("layers.{index}.{}", p.name)));
             named.push(NamedLayer {
+                param_names: param_names(&*layer, index),
                 layer,
                 index,
                 last: index,
                 width: shape.size(),
-                param_names,
             });
         }
         Ok(Self {
@@ -242,58 +236,6 @@ impl<T: Scalar> Network<T> {
         Ok(value)
     }
 
-    /// The loss of `x` in evaluation, any weight decay's penalty included; changes nothing.
-    ///
-    /// # Errors
-    /// The network's and the loss's.
-    pub fn evaluate_loss(
-        &self,
-        x: ArrayView2<'_, T>,
-        t: Targets<'_, T>,
-        loss: &mut dyn Loss<T>,
-        workspace: &mut Workspace<T>,
-    ) -> Result<f64, Error> {
-        loss.check(x.nrows(), self.output.size(), t)?;
-        Ok(loss.forward(self.predict_with(x, workspace)?, t)? + self.penalty())
-    }
-
-    /// The output `(N, E)` for `x: (N, D)` in evaluation: the logits of a classifier.
-    ///
-    /// # Errors
-    /// The network's.
-    pub fn predict(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
-        Ok(self.predict_with(x, &mut Workspace::default())?.to_owned())
-    }
-
-    /// [`predict`](Self::predict) in the caller's buffers; once they are warm, without allocating.
-    ///
-    /// # Errors
-    /// The network's.
-    pub fn predict_with<'w>(
-        &self,
-        x: ArrayView2<'_, T>,
-        workspace: &'w mut Workspace<T>,
-    ) -> Result<ArrayView2<'w, T>, Error> {
-        let n = x.nrows();
-        self.check_batch(n, x.ncols(), Mode::Eval)?;
-        let Workspace { a, b, scratch } = workspace;
-        let (mut from, mut to) = (a, b);
-        for (i, l) in self.layers.iter().enumerate() {
-            let width = if i == 0 {
-                x.ncols()
-            } else {
-                self.layers[i - 1].width
-            };
-            let input = if i == 0 { x } else { matrix(from, n, width)? };
-            to.resize(n * l.width, T::zero());
-            let y = matrix_mut(to, n, l.width)?;
-            let result = l.layer.eval_into(input, y, scratch);
-            result.map_err(|source| self.refused(i, source))?;
-            std::mem::swap(&mut from, &mut to);
-        }
-        matrix(from, n, self.output.size())
-    }
-
     /// Runs all layers, into `outputs`.
     fn pass(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<(), Error> {
         self.check_batch(x.nrows(), x.ncols(), mode)?;
@@ -405,6 +347,12 @@ impl<T: Scalar> Network<T> {
         }
         Ok(())
     }
+}
+
+fn param_names<T: Scalar>(layer: &dyn Layer<T>, index: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    layer.visit(&mut |p| names.push(format!("layers.{index}.{}", p.name)));
+    names
 }
 
 fn buffer_mismatch((n, width): (usize, usize), len: usize) -> Error {

@@ -3,7 +3,7 @@ use super::{
     functional::{backward_then, check_count, eval_then, train_then},
 };
 use crate::{
-    Activation, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Rectifier, Shape,
+    Activation, ChannelMap, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Rectifier, Shape,
     order::in_order,
 };
 use bn_tensor::{ChannelAffine, Scalar, channel_affine};
@@ -422,6 +422,30 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         let absorbs = self.rectifier.is_none();
         self.rectifier.get_or_insert(rectifier);
         absorbs
+    }
+
+    fn is_row_by_row(&self) -> bool {
+        self.running.is_some()
+    }
+
+    fn channel_map(&self) -> Option<ChannelMap> {
+        let running = self.running.as_ref()?;
+        if self.layout == Layout::ChannelsFirst {
+            return None; // its channels are not the columns of what comes before it
+        }
+        let at = |values: &Array1<T>, c: usize, or: f64| values.get(c).map_or(or, |v| v.as_f64());
+        let scale: Vec<f64> = (0..self.channels)
+            .map(|c| at(&self.gamma, c, 1.0) / (running.var[c].as_f64() + self.config.eps).sqrt())
+            .collect();
+        let shift = (0..self.channels)
+            .map(|c| at(&self.beta, c, 0.0) - running.mean[c].as_f64() * scale[c])
+            .collect();
+        let rectifier = self.rectifier;
+        Some(ChannelMap {
+            scale,
+            shift,
+            rectifier,
+        })
     }
 
     fn update_running(&mut self) {

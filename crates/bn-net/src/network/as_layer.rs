@@ -72,6 +72,10 @@ impl<T: Scalar> Layer<T> for Network<T> {
             .map_err(as_layer_error)
     }
 
+    fn is_row_by_row(&self) -> bool {
+        self.layers.iter().all(|l| l.layer.is_row_by_row())
+    }
+
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
         for l in &self.layers {
             let mut names = l.param_names.iter();
