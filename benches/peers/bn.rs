@@ -140,13 +140,18 @@ fn layer(
 }
 
 fn inference() -> Result<()> {
-    let network = network(&[100; 5])?;
-    for (batch, repetitions) in [(1, 2000), (100, 300), (10_000, 5)] {
-        let (x, mut workspace) = (images(batch), Workspace::default());
-        report(&format!("infer {batch}"), 10, repetitions, || {
-            black_box(network.predict_with(x.view(), &mut workspace)?);
-            Ok(())
-        })?;
+    let mut network = network(&[100; 5])?;
+    for folded in ["", " folded"] {
+        if !folded.is_empty() {
+            network.fold(images(100).view())?;
+        }
+        for (batch, repetitions) in [(1, 2000), (100, 300), (10_000, 5)] {
+            let (x, mut workspace) = (images(batch), Workspace::default());
+            report(&format!("infer {batch}{folded}"), 10, repetitions, || {
+                black_box(network.predict_with(x.view(), &mut workspace)?);
+                Ok(())
+            })?;
+        }
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub mod naive;
 mod normalize;
 mod par;
 mod reduce;
+mod row_product;
 mod scalar;
 mod simd;
 mod sums;

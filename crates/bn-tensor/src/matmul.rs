@@ -2,6 +2,7 @@ use crate::{
     Error, Scalar, blas,
     gemm::{Gemm, Start},
     par,
+    row_product::add_row_product,
     simd::{has_registers, with_registers},
 };
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
@@ -237,10 +238,21 @@ impl<T: Scalar> Product<'_, T> {
                 T::one()
             }
         };
-        if a.ncols() == 0 {
-            c.mapv_inplace(|v| if beta == T::zero() { beta } else { beta * v });
+        let is_row = a.nrows() == 1 && b.stride_of(Axis(1)) == 1;
+        if is_row && let (Some(a), Some(c)) = (a.as_slice(), c.as_slice_mut()) {
+            scale(&mut *c, beta);
+            add_row_product(a, b, c);
+        } else if a.ncols() == 0 {
+            scale(c, beta);
         } else {
             general_mat_mul(T::one(), &a, &b, beta, &mut c);
         }
+    }
+}
+
+/// `c = beta·c`; with `beta = 0` the old values are not read.
+fn scale<'a, T: Scalar>(c: impl IntoIterator<Item = &'a mut T>, beta: T) {
+    for c in c {
+        *c = if beta == T::zero() { beta } else { beta * *c };
     }
 }
