@@ -52,33 +52,62 @@ impl<T: Vectors> Strip<'_, T> {
         columns: Range<usize>,
         c: &mut [&mut [T]; ROWS],
     ) {
-        let lanes = T::lanes::<S>();
         let sums = product::<T, S, ROWS, VECTORS>(simd, self.a, b);
-        for (c, sums) in c.iter_mut().zip(sums) {
-            let Some(c) = c.get_mut(columns.clone()) else {
-                return;
-            };
-            let pieces = c.chunks_mut(lanes);
-            match self.start {
-                Start::Row(row) => {
-                    let row = row[columns.clone()].chunks(lanes);
-                    for ((c, sum), row) in pieces.zip(sums).zip(row) {
-                        T::store(simd, c, T::plus(simd, sum, T::load(simd, row)));
-                    }
-                }
-                Start::Scaled(beta) if beta == T::zero() => {
-                    for (c, sum) in pieces.zip(sums) {
-                        T::store(simd, c, sum);
-                    }
-                }
-                Start::Scaled(beta) => {
-                    let beta = T::splat(simd, beta);
-                    for (c, sum) in pieces.zip(sums) {
-                        let old = T::load(simd, c);
-                        T::store(simd, c, T::multiply_add(simd, beta, old, sum));
-                    }
+        match self.start {
+            Start::Row(row) => {
+                let row = row[columns.clone()].chunks(T::lanes::<S>());
+                let mut vectors = [T::splat(simd, T::zero()); VECTORS];
+                vectors
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(v, row)| *v = T::load(simd, row));
+                write::<T, S, ROWS, VECTORS>(simd, sums, columns, c, |j, sum, _| {
+                    T::plus(simd, sum, vectors[j])
+                });
+            }
+            Start::Scaled(beta) if beta == T::zero() => {
+                write::<T, S, ROWS, VECTORS>(simd, sums, columns, c, |_, sum, _| sum);
+            }
+            Start::Scaled(beta) => {
+                let beta = T::splat(simd, beta);
+                write::<T, S, ROWS, VECTORS>(simd, sums, columns, c, |_, sum, old| {
+                    T::multiply_add(simd, beta, old, sum)
+                });
+            }
+        }
+    }
+}
+
+/// `c = f(vector of the row, sum, c)` for the columns of a tile, of which the last vector may be
+/// filled in part; rows that are empty are padding.
+#[inline(always)]
+fn write<T: Vectors, S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    sums: [[T::Vector<S>; VECTORS]; ROWS],
+    columns: Range<usize>,
+    c: &mut [&mut [T]; ROWS],
+    f: impl Fn(usize, T::Vector<S>, T::Vector<S>) -> T::Vector<S>,
+) {
+    let lanes = T::lanes::<S>();
+    // A whole tile goes from registers to `c`: loops of known length keep it out of the stack.
+    if columns.len() == VECTORS * lanes && !c[ROWS - 1].is_empty() {
+        for i in 0..ROWS {
+            let c = T::vectors_mut::<S>(&mut c[i][columns.clone()]);
+            if let Ok(c) = <&mut [T::Vector<S>; VECTORS]>::try_from(c) {
+                for j in 0..VECTORS {
+                    c[j] = f(j, sums[i][j], c[j]);
                 }
             }
+        }
+        return;
+    }
+    for (c, sums) in c.iter_mut().zip(sums) {
+        let Some(c) = c.get_mut(columns.clone()) else {
+            return;
+        };
+        for (j, (c, sum)) in c.chunks_mut(lanes).zip(sums).enumerate() {
+            let old = T::load(simd, c);
+            T::store(simd, c, f(j, sum, old));
         }
     }
 }

@@ -22,6 +22,8 @@ pub trait Vectors: NdFloat + Transpose {
     fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// The registers that the slice fills.
     fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
+    /// The registers that the slice fills, to write to.
+    fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
     /// The slice's elements, then zeros; it is no longer than a register.
     fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
     /// Calls `f` with this thread's buffers.
@@ -48,6 +50,10 @@ impl Vectors for f32 {
     #[inline(always)]
     fn vectors<S: Simd>(slice: &[f32]) -> &[S::f32s] {
         S::as_simd_f32s(slice).0
+    }
+    #[inline(always)]
+    fn vectors_mut<S: Simd>(slice: &mut [f32]) -> &mut [S::f32s] {
+        S::as_mut_simd_f32s(slice).0
     }
     #[inline(always)]
     fn load<S: Simd>(simd: S, slice: &[f32]) -> S::f32s {
@@ -87,6 +93,10 @@ impl Vectors for f64 {
     #[inline(always)]
     fn vectors<S: Simd>(slice: &[f64]) -> &[S::f64s] {
         S::as_simd_f64s(slice).0
+    }
+    #[inline(always)]
+    fn vectors_mut<S: Simd>(slice: &mut [f64]) -> &mut [S::f64s] {
+        S::as_mut_simd_f64s(slice).0
     }
     #[inline(always)]
     fn load<S: Simd>(simd: S, slice: &[f64]) -> S::f64s {
