@@ -9,7 +9,10 @@ use bn::net::Workspace;
 use bn::tensor::{Moments, Scratch, channel_sum, threads};
 use bn::{Dropout, Layer, Mode, Pool};
 use ndarray::Axis;
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 use workload::machine::header;
 use workload::network::{NETWORKS, images};
 use workload::{BatchNorm, matrix};
@@ -34,9 +37,11 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The first call, which fills buffers, does not count.
+/// The first call, which fills buffers, does not count. Then a rest: for a tenth of a second after
+/// OpenBLAS was loaded its own threads, which are not used, spin and take processors.
 fn time(mut work: Box<dyn FnMut() + Send>, calls: u32) -> f64 {
     work();
+    std::thread::sleep(Duration::from_millis(300));
     let start = Instant::now();
     for _ in 0..calls {
         work();
