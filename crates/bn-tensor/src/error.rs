@@ -28,6 +28,14 @@ pub enum Error {
         /// How many there are.
         got: u64,
     },
+    /// A window that cannot move over such images.
+    #[error("{window}: {reason}")]
+    Window {
+        /// The window, its stride, the image and the padding.
+        window: String,
+        /// Why it cannot.
+        reason: &'static str,
+    },
     /// A pool of this size cannot be made.
     #[error("a pool of {threads} threads cannot be made: {reason}")]
     Pool {

@@ -32,6 +32,7 @@
 
 mod blas;
 mod channels;
+mod convolution;
 mod elementwise;
 mod error;
 mod gemm;
@@ -46,8 +47,10 @@ mod row_product;
 mod scalar;
 mod simd;
 mod sums;
+mod window;
 
 pub use blas::matmul_backend;
+pub use convolution::{convolve, convolve_transposed, convolve_weights};
 pub use elementwise::{
     broadcast_row, fill_pieces, map, update, update_with_state, update_with_two_states, zip_map,
 };
@@ -60,6 +63,7 @@ pub use par::{Pool, enter_pool, join, keep_awake, threads};
 pub use reduce::Scratch;
 pub use scalar::Scalar;
 pub use sums::channel_sum;
+pub use window::{Padding, Window};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

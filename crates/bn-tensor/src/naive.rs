@@ -4,7 +4,7 @@
 //! those of the kernels; where they do not fit, these panic as ndarray's indexing does.
 
 use crate::Scalar;
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4};
 
 /// `a·b` for `a: (M, K)`, `b: (K, N)`: the definition. Transposed forms: pass `a.t()` or `b.t()`.
 pub fn matmul<T: Scalar>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
@@ -77,5 +77,34 @@ pub fn channel_combine<T: Scalar>(
 ) -> Array3<T> {
     Array3::from_shape_fn(x.dim(), |(o, c, i)| {
         p[c] * d[[o, c, i]] + q[c] * (x[[o, c, i]] - center[c]) + r[c]
+    })
+}
+
+/// A convolution of `x: (N, H, W, C)` with `w: (kernel rows, kernel columns, C, out)`, zeros
+/// around the image: `(top, left)` and as many below and to the right as `output = (rows, columns)`
+/// takes. `y[n, i, j, o] = Σ x[n, i·stride + a − top, j·stride + b − left, c]·w[a, b, c, o]`.
+pub fn convolve<T: Scalar>(
+    x: ArrayView4<'_, T>,
+    w: ArrayView4<'_, T>,
+    stride: (usize, usize),
+    (top, left): (usize, usize),
+    (rows, columns): (usize, usize),
+) -> Array4<T> {
+    let (n, height, width, _) = x.dim();
+    let (lines, across, channels, out) = w.dim();
+    Array4::from_shape_fn((n, rows, columns, out), |(n, i, j, o)| {
+        let mut sum = 0.0;
+        for a in 0..lines {
+            for b in 0..across {
+                let (y, x_) = (i * stride.0 + a, j * stride.1 + b); // in the padded image
+                if y < top || x_ < left || y - top >= height || x_ - left >= width {
+                    continue;
+                }
+                for c in 0..channels {
+                    sum += x[[n, y - top, x_ - left, c]].as_f64() * w[[a, b, c, o]].as_f64();
+                }
+            }
+        }
+        T::from_f64(sum)
     })
 }

@@ -1,0 +1,211 @@
+use crate::Error;
+use std::ops::Range;
+
+/// What surrounds an image, as zeros, before a window moves over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Padding {
+    /// Nothing.
+    #[default]
+    Valid,
+    /// As much as makes the output `⌈size / stride⌉`; an odd rest goes to the bottom and the right,
+    /// as in Keras and TensorFlow.
+    Same,
+    /// So many rows and columns.
+    Explicit {
+        /// Rows above.
+        top: usize,
+        /// Rows below.
+        bottom: usize,
+        /// Columns to the left.
+        left: usize,
+        /// Columns to the right.
+        right: usize,
+    },
+}
+
+impl Padding {
+    /// The same on all four sides: PyTorch's `padding=n`.
+    pub fn all(n: usize) -> Self {
+        Self::Explicit {
+            top: n,
+            bottom: n,
+            left: n,
+            right: n,
+        }
+    }
+}
+
+/// A window that moves over channels-last images `(H, W, C)`: what convolutions and pools share.
+///
+/// ```text
+/// out = ⌊(size + padding − kernel) / stride⌋ + 1        of rows, and of columns
+/// ```
+///
+/// ```
+/// use bn_tensor::{Padding, Window};
+/// let window = Window::new((28, 28, 1), (3, 3), (2, 2), Padding::Same)?;
+/// assert_eq!(window.output(), (14, 14));
+/// assert_eq!(window.patch(), 9);
+/// # Ok::<(), bn_tensor::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    channels: usize,
+    rows: Axis,
+    columns: Axis,
+}
+
+/// A window's way along one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Axis {
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    before: usize, // zeros
+    after: usize,
+    out: usize,
+}
+
+impl Window {
+    /// A window of `kernel = (rows, columns)` over images `(height, width, channels)`.
+    ///
+    /// # Errors
+    /// [`Error::Window`] for an empty image or kernel, a stride of 0, or a kernel larger than the
+    /// padded image.
+    pub fn new(
+        image: (usize, usize, usize),
+        kernel: (usize, usize),
+        stride: (usize, usize),
+        padding: Padding,
+    ) -> Result<Self, Error> {
+        let (height, width, channels) = image;
+        let refused = |reason| Error::Window {
+            window: format!(
+                "a window of {kernel:?} moved by {stride:?} over images of {image:?}, padding {padding:?}"
+            ),
+            reason,
+        };
+        if channels == 0 {
+            return Err(refused("the image is empty"));
+        }
+        let (vertical, horizontal) = match padding {
+            Padding::Valid => (Some((0, 0)), Some((0, 0))),
+            Padding::Same => (None, None),
+            Padding::Explicit {
+                top,
+                bottom,
+                left,
+                right,
+            } => (Some((top, bottom)), Some((left, right))),
+        };
+        Ok(Self {
+            channels,
+            rows: Axis::new(height, kernel.0, stride.0, vertical).map_err(refused)?,
+            columns: Axis::new(width, kernel.1, stride.1, horizontal).map_err(refused)?,
+        })
+    }
+
+    /// `(height, width, channels)` of the image.
+    pub fn image(&self) -> (usize, usize, usize) {
+        (self.rows.size, self.columns.size, self.channels)
+    }
+
+    /// `(rows, columns)` of places that the window stops at.
+    pub fn output(&self) -> (usize, usize) {
+        (self.rows.out, self.columns.out)
+    }
+
+    /// `(rows, columns)` of the window.
+    pub fn kernel(&self) -> (usize, usize) {
+        (self.rows.kernel, self.columns.kernel)
+    }
+
+    /// Values in the window: `kernel rows · kernel columns · channels`.
+    pub fn patch(&self) -> usize {
+        self.rows.kernel * self.columns.kernel * self.channels
+    }
+
+    /// Values in an image.
+    pub(crate) fn image_len(&self) -> usize {
+        self.rows.size * self.columns.size * self.channels
+    }
+
+    /// Places that the window stops at.
+    pub(crate) fn places(&self) -> usize {
+        self.rows.out * self.columns.out
+    }
+
+    /// Whether the patches of an image are the image: one pixel at a time, every pixel.
+    pub(crate) fn is_pointwise(&self) -> bool {
+        self.rows.is_pointwise() && self.columns.is_pointwise()
+    }
+
+    /// Of the place in row `row`: the window's rows within the image, and the image's row of the
+    /// first.
+    pub fn clip_rows(&self, row: usize) -> (Range<usize>, usize) {
+        self.rows.clip(row)
+    }
+
+    /// As [`clip_rows`](Self::clip_rows), of columns.
+    pub fn clip_columns(&self, column: usize) -> (Range<usize>, usize) {
+        self.columns.clip(column)
+    }
+
+    /// The row of places whose window covers image row `y` with its row `k`, if there is one.
+    pub(crate) fn place_row(&self, y: usize, k: usize) -> Option<usize> {
+        let moved = (y + self.rows.before).checked_sub(k)?;
+        let row = moved / self.rows.stride;
+        (moved.is_multiple_of(self.rows.stride) && row < self.rows.out).then_some(row)
+    }
+}
+
+impl Axis {
+    fn new(
+        size: usize,
+        kernel: usize,
+        stride: usize,
+        padding: Option<(usize, usize)>,
+    ) -> Result<Self, &'static str> {
+        if size == 0 {
+            return Err("the image is empty");
+        }
+        if kernel == 0 {
+            return Err("the kernel is empty");
+        }
+        if stride == 0 {
+            return Err("the stride must be at least 1");
+        }
+        let (before, after) = padding.unwrap_or_else(|| {
+            // In usize even for a kernel as large as usize holds.
+            let reach = ((size - 1) / stride * stride).saturating_add(kernel);
+            let all = reach.saturating_sub(size);
+            (all / 2, all - all / 2)
+        });
+        let padded = size.checked_add(before).and_then(|s| s.checked_add(after));
+        let padded = padded.ok_or("the padding is too large")?;
+        let way = padded
+            .checked_sub(kernel)
+            .ok_or("the kernel is larger than the padded image")?;
+        Ok(Self {
+            size,
+            kernel,
+            stride,
+            before,
+            after,
+            out: way / stride + 1,
+        })
+    }
+
+    fn is_pointwise(&self) -> bool {
+        (self.kernel, self.stride, self.before, self.after) == (1, 1, 0, 0)
+    }
+
+    fn clip(&self, place: usize) -> (Range<usize>, usize) {
+        let begin = place * self.stride; // in the padded image
+        let first = self.before.saturating_sub(begin).min(self.kernel);
+        let end = (self.before + self.size).saturating_sub(begin);
+        let range = first..end.min(self.kernel).max(first);
+        let start = (begin + first).saturating_sub(self.before);
+        (range, start.min(self.size)) // beyond the image the range is empty
+    }
+}
