@@ -51,8 +51,9 @@ pub use bn_tensor as tensor;
 
 pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling};
 pub use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Dropout, GradientCheck, Identity, Init, Layer,
-    LeakyRelu, Mode, Relu, Sigmoid, Tanh,
+    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d,
+    Dropout, GradientCheck, Identity, Init, Layer, LeakyRelu, MaxPool2d, Mode, Padding, Relu,
+    Sigmoid, Tanh,
 };
 pub use bn_net::{
     AdaGrad, Adam, AdamW, IdentityWithLoss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,

@@ -32,6 +32,16 @@ pub enum Error {
         /// Rows given to backward.
         got: usize,
     },
+    /// A layer of images that was given vectors.
+    #[error(
+        "{layer} takes images, and rows of {size} values have no height and width: reshape them"
+    )]
+    NotImages {
+        /// The layer that refused.
+        layer: &'static str,
+        /// Values in a row.
+        size: usize,
+    },
     /// A setting outside its range.
     #[error("{what} must be {range}, got {got}")]
     InvalidSetting {

@@ -52,6 +52,17 @@ impl Init {
     /// [`Error::NoLapack`] for `Orthogonal` in a build without it.
     pub fn sample<T: Scalar>(
         self,
+        shape: (usize, usize),
+        rng: &mut impl Rng,
+    ) -> Result<Array2<T>, Error> {
+        self.sample_for(shape, shape, rng)
+    }
+
+    /// Weights of a `shape` that is not that of the inputs and outputs of one value, as in a
+    /// convolution.
+    pub(crate) fn sample_for<T: Scalar>(
+        self,
+        shape: (usize, usize),
         (inputs, outputs): (usize, usize),
         rng: &mut impl Rng,
     ) -> Result<Array2<T>, Error> {
@@ -64,11 +75,11 @@ impl Init {
             Self::XavierUniform => ((2.0 / (d + e)).sqrt(), true),
             Self::LeCun => ((1.0 / d).sqrt(), false),
             Self::LeCunUniform => ((1.0 / d).sqrt(), true),
-            Self::Orthogonal(gain) => return orthogonal((inputs, outputs), gain, rng),
+            Self::Orthogonal(gain) => return orthogonal(shape, gain, rng),
         };
         let passes = std.is_finite() && std >= 0.0;
         check_setting("weight_init_std", "a finite number, 0 or more", std, passes)?;
-        Ok(Array2::from_shape_simple_fn((inputs, outputs), || {
+        Ok(Array2::from_shape_simple_fn(shape, || {
             T::from_f64(if uniform {
                 let u: f64 = StandardUniform.sample(rng);
                 std * 3f64.sqrt() * (2.0 * u - 1.0)

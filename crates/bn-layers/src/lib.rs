@@ -40,7 +40,9 @@
 
 mod activation;
 mod affine;
+mod avg_pool2d;
 mod batch_norm;
+mod convolution;
 mod dropout;
 mod error;
 mod gradient_check;
@@ -48,17 +50,27 @@ mod identity;
 mod init;
 mod layer;
 mod leaky_relu;
+mod max_pool2d;
 pub mod naive;
 mod order;
 mod relu;
+mod reshape;
 mod sigmoid;
 mod tanh;
+mod upsample2d;
 
 pub use activation::{Activation, Rectifier};
 pub use affine::Affine;
+pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::{
     BatchNormCache, BatchNormConfig, BatchNormalization, Layout, RunningAverage, RunningStats,
     batch_norm_backward, batch_norm_eval, batch_norm_train,
+};
+pub use bn_tensor::Padding;
+pub use convolution::{
+    Conv2d, Conv2dConfig, ConvTranspose2d, images_to_channels_first, images_to_channels_last,
+    kernel_from_pytorch, kernel_to_pytorch, transposed_kernel_from_pytorch,
+    transposed_kernel_to_pytorch,
 };
 pub use dropout::Dropout;
 pub use error::Error;
@@ -67,9 +79,12 @@ pub use identity::Identity;
 pub use init::Init;
 pub use layer::{ChannelMap, Kind, Layer, Mode, Param, ParamMut, Shape};
 pub use leaky_relu::LeakyRelu;
+pub use max_pool2d::MaxPool2d;
 pub use relu::Relu;
+pub use reshape::Reshape;
 pub use sigmoid::Sigmoid;
 pub use tanh::Tanh;
+pub use upsample2d::Upsample2d;
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

@@ -1,3 +1,5 @@
+mod images;
+
 use crate::{Error, Network};
 use bn_layers::{
     Affine, BatchNormConfig, BatchNormalization, Dropout, Error as LayerError, Identity, Init,

@@ -1,0 +1,265 @@
+use super::kernel::{Kernel, expect_image_of};
+use crate::{
+    ChannelMap, Conv2dConfig, Error, Init, Layer, Mode, Param, ParamMut, Shape,
+    error::check_setting,
+    layer::{expect_rows, expect_shape},
+};
+use bn_tensor::{Padding, Scalar, Window, convolve, convolve_transposed, convolve_weights};
+use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
+use rand::Rng;
+
+/// A transposed convolution of images, channels last (PyTorch's `ConvTranspose2d`, Keras'
+/// `Conv2DTranspose`): the gradient of a convolution from `(H', W', out)` to `(H, W, in)` with
+/// respect to its images.
+///
+/// ```text
+/// y[i·stride + a − top, j·stride + b − left, o] += x[i, j, c]·w[a, b, o, c]       and y += b[o]
+/// ```
+///
+/// | padding | size of the output | as |
+/// |---|---|---|
+/// | `Same` | `size · stride` | Keras' `same`: crops at the bottom and the right first |
+/// | `Valid`, `Explicit` | `(size − 1)·stride + kernel + output_padding − padding` | PyTorch's `padding` and `output_padding` |
+///
+/// A stride of 2 and a kernel of 3 double an image either way, one pixel apart: `same`, or padding 1
+/// and output padding 1. Weights `w: (kernel rows, kernel columns, out, in)`, as in Keras;
+/// [`transposed_kernel_from_pytorch`](crate::transposed_kernel_from_pytorch) turns PyTorch's. Train
+/// and Eval are the same; memory as for [`Conv2d`](crate::Conv2d).
+///
+/// ```
+/// use bn_layers::{Conv2dConfig, ConvTranspose2d, Init, Layer};
+/// use rand::SeedableRng;
+/// let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(1);
+/// let config = Conv2dConfig::new(64, 3).stride(2).same();
+/// let layer = ConvTranspose2d::<f32>::init((7, 7, 128), config, Init::XavierUniform, &mut rng)?;
+/// assert_eq!(layer.output_shape((7, 7, 128).into())?, (14, 14, 64).into());
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
+#[derive(Debug, Clone)]
+pub struct ConvTranspose2d<T> {
+    window: Window, // over the output
+    kernel: Kernel<T>,
+    patches: Vec<T>,
+}
+
+/// The window over the output, for images `image` and `out` channels.
+fn window_of(
+    image: (usize, usize, usize),
+    out: usize,
+    kernel: (usize, usize),
+    stride: (usize, usize),
+    padding: Padding,
+    output_padding: (usize, usize),
+) -> Result<Window, Error> {
+    let (top, bottom, left, right) = match padding {
+        Padding::Same => {
+            let size = (
+                image.0.saturating_mul(stride.0),
+                image.1.saturating_mul(stride.1),
+            );
+            return Ok(Window::new((size.0, size.1, out), kernel, stride, padding)?);
+        }
+        Padding::Valid => (0, 0, 0, 0),
+        Padding::Explicit {
+            top,
+            bottom,
+            left,
+            right,
+        } => (top, bottom, left, right),
+    };
+    let size = |size: usize, kernel: usize, stride: usize, extra: usize, padding: [usize; 2]| {
+        check_setting(
+            "the output padding",
+            "less than the stride",
+            extra as f64,
+            extra < stride.max(1),
+        )?;
+        let reach = size
+            .saturating_sub(1)
+            .saturating_mul(stride)
+            .saturating_add(kernel + extra);
+        Ok::<_, Error>(reach.saturating_sub(padding[0].saturating_add(padding[1])))
+    };
+    let height = size(image.0, kernel.0, stride.0, output_padding.0, [top, bottom])?;
+    let width = size(image.1, kernel.1, stride.1, output_padding.1, [left, right])?;
+    let window = Window::new((height, width, out), kernel, stride, padding)?;
+    match window.output() == (image.0, image.1) {
+        true => Ok(window),
+        false => Err(Error::shape(
+            "ConvTranspose2d",
+            &[image.0, image.1],
+            &[window.output().0, window.output().1],
+        )),
+    }
+}
+
+impl<T: Scalar> ConvTranspose2d<T> {
+    /// From weights `w: (kernel rows, kernel columns, out, in)` and a bias `b: (out)`, for images
+    /// `(height, width, in)`.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] for an output that would be empty, [`Error::InvalidSetting`] for
+    /// an output padding not below the stride; those of shapes.
+    pub fn new(
+        image: (usize, usize, usize),
+        w: Array4<T>,
+        b: Option<Array1<T>>,
+        stride: (usize, usize),
+        padding: Padding,
+        output_padding: (usize, usize),
+    ) -> Result<Self, Error> {
+        let (rows, columns, out, channels) = w.dim();
+        if channels != image.2 {
+            return Err(Error::shape(
+                "ConvTranspose2d::new",
+                &[rows, columns, out, image.2],
+                w.shape(),
+            ));
+        }
+        let window = window_of(image, out, (rows, columns), stride, padding, output_padding)?;
+        Ok(Self {
+            window,
+            kernel: Kernel::new("ConvTranspose2d::new", w, b, out)?,
+            patches: Vec::new(),
+        })
+    }
+
+    /// Weights drawn from `init`, a bias of zero. As in Keras and PyTorch the inputs of `init` are
+    /// `kernel · out`, the outputs `kernel · in`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`Init::sample`]; [`Error::InvalidSetting`] for no filters.
+    pub fn init(
+        image: (usize, usize, usize),
+        config: Conv2dConfig,
+        init: Init,
+        rng: &mut impl Rng,
+    ) -> Result<Self, Error> {
+        let Conv2dConfig {
+            filters,
+            kernel,
+            stride,
+            padding,
+            output_padding,
+            bias,
+        } = config;
+        check_setting(
+            "the number of filters",
+            "at least 1",
+            filters as f64,
+            filters > 0,
+        )?;
+        let window = window_of(image, filters, kernel, stride, padding, output_padding)?; // before anything is drawn
+        let places = kernel.0 * kernel.1;
+        let w = init.sample_for(
+            (window.patch(), image.2),
+            (window.patch(), places * image.2),
+            rng,
+        )?;
+        let w = w
+            .into_shape_with_order((kernel.0, kernel.1, filters, image.2))
+            .map_err(|_| bn_tensor::Error::NotContiguous {
+                op: "ConvTranspose2d::init",
+            })?;
+        let b = bias.then(|| Array1::zeros(filters));
+        Self::new(image, w, b, stride, padding, output_padding)
+    }
+
+    /// The weights `(kernel rows, kernel columns, out, in)`.
+    pub fn w(&self) -> Array4<T> {
+        self.kernel.in_four(&self.kernel.w)
+    }
+
+    /// The bias `(out)`, if there is one.
+    pub fn b(&self) -> Option<ArrayView1<'_, T>> {
+        self.kernel.b.as_ref().map(|b| b.view())
+    }
+
+    /// The gradient of the weights, as [`w`](Self::w), of the last backward pass.
+    pub fn dw(&self) -> Array4<T> {
+        self.kernel.in_four(&self.kernel.dw)
+    }
+
+    /// The gradient of the bias `(out)`, of the last backward pass; empty without a bias.
+    pub fn db(&self) -> ArrayView1<'_, T> {
+        self.kernel.db().view()
+    }
+}
+
+impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        let (rows, columns) = self.window.output();
+        expect_image_of(
+            "ConvTranspose2d",
+            (rows, columns, self.kernel.w.ncols()),
+            input,
+        )?;
+        Ok(self.window.image().into())
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: Mode,
+        y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        expect_rows("ConvTranspose2d", x.nrows())?;
+        let (w, b) = (self.kernel.w.view(), self.kernel.bias());
+        convolve_transposed(&self.window, x, w, b, y, &mut self.patches)?;
+        Ok(())
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        scratch: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        expect_rows("ConvTranspose2d", x.nrows())?;
+        let (w, b) = (self.kernel.w.view(), self.kernel.bias());
+        convolve_transposed(&self.window, x, w, b, y, scratch)?;
+        Ok(())
+    }
+
+    fn backward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        const OP: &str = "ConvTranspose2d::backward";
+        expect_rows(OP, x.nrows())?;
+        if let Some(dx) = &dx {
+            expect_shape(OP, x.dim(), &dx.view())?;
+        }
+        let Self {
+            window,
+            kernel,
+            patches,
+        } = self;
+        convolve_weights(window, dout, x, T::zero(), kernel.dw.view_mut(), patches)?;
+        kernel.sum_bias(OP, &dout)?;
+        if let Some(dx) = dx {
+            convolve(window, dout, kernel.w.view(), None, dx, patches)?;
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, map: &ChannelMap) -> bool {
+        let out = self.window.image().2;
+        self.kernel
+            .fold(map, |row_and_column| row_and_column.0 % out)
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
+        self.kernel.visit(visitor);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+        self.kernel.visit_mut(visitor);
+    }
+}

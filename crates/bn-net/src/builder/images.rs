@@ -1,0 +1,113 @@
+//! The layers of images.
+
+use super::NetworkBuilder;
+use bn_layers::{
+    AvgPool2d, Conv2d, Conv2dConfig, ConvTranspose2d, Error as LayerError, MaxPool2d, Padding,
+    Reshape, Shape, Upsample2d,
+};
+use bn_tensor::Scalar;
+
+impl<T: Scalar> NetworkBuilder<T> {
+    /// A [`Conv2d`] of the images that come in.
+    ///
+    /// ```
+    /// use bn_layers::Conv2dConfig;
+    /// use bn_net::Network;
+    /// let network = Network::<f32>::builder((28, 28, 1))
+    ///     .conv2d(Conv2dConfig::new(16, 3).same().without_bias()).batch_norm().relu()
+    ///     .max_pool2d(2)
+    ///     .conv2d(Conv2dConfig::new(32, 3).stride(2).same()).relu()
+    ///     .global_avg_pool2d()
+    ///     .affine(10)
+    ///     .build(1)?;
+    /// assert_eq!(network.output().size(), 10);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    #[must_use]
+    pub fn conv2d(self, config: Conv2dConfig) -> Self {
+        let init = self.init;
+        self.push("conv2d", move |input, rng| {
+            Ok(Box::new(Conv2d::init(
+                image("Conv2d", input)?,
+                config,
+                init,
+                rng,
+            )?))
+        })
+    }
+
+    /// A [`ConvTranspose2d`] of the images that come in.
+    #[must_use]
+    pub fn conv_transpose2d(self, config: Conv2dConfig) -> Self {
+        let init = self.init;
+        self.push("conv_transpose2d", move |input, rng| {
+            let image = image("ConvTranspose2d", input)?;
+            Ok(Box::new(ConvTranspose2d::init(image, config, init, rng)?))
+        })
+    }
+
+    /// A [`MaxPool2d`] of windows side by side, without padding: a rest at the bottom or the right
+    /// is left out. Other windows: [`layer`](Self::layer).
+    #[must_use]
+    pub fn max_pool2d(self, size: usize) -> Self {
+        self.push("max_pool2d", move |input, _| {
+            let (image, size) = (image("MaxPool2d", input)?, (size, size));
+            Ok(Box::new(MaxPool2d::new(image, size, size, Padding::Valid)?))
+        })
+    }
+
+    /// An [`AvgPool2d`], as [`max_pool2d`](Self::max_pool2d).
+    #[must_use]
+    pub fn avg_pool2d(self, size: usize) -> Self {
+        self.push("avg_pool2d", move |input, _| {
+            let (image, size) = (image("AvgPool2d", input)?, (size, size));
+            Ok(Box::new(AvgPool2d::new(image, size, size, Padding::Valid)?))
+        })
+    }
+
+    /// The mean of each channel of an image, a flat row ([`AvgPool2d::global`]).
+    #[must_use]
+    pub fn global_avg_pool2d(self) -> Self {
+        self.push("global_avg_pool2d", |input, _| {
+            Ok(Box::new(AvgPool2d::global(image("AvgPool2d", input)?)?))
+        })
+    }
+
+    /// An [`Upsample2d`] to images so many times as high and wide.
+    #[must_use]
+    pub fn upsample2d(self, factor: usize) -> Self {
+        self.push("upsample2d", move |input, _| {
+            Ok(Box::new(Upsample2d::new(
+                image("Upsample2d", input)?,
+                factor,
+            )?))
+        })
+    }
+
+    /// A [`Reshape`], from a vector to an image of as many values, say.
+    #[must_use]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        self.push("reshape", move |_, _| Ok(Box::new(Reshape::new(shape))))
+    }
+
+    /// A [`Reshape`] of an image to a vector. An Affine takes an image without it.
+    #[must_use]
+    pub fn flatten(self) -> Self {
+        self.push("flatten", |input, _| {
+            Ok(Box::new(Reshape::new(Shape::Flat(input.size()))))
+        })
+    }
+}
+
+/// What comes in, where it is images.
+fn image(layer: &'static str, input: Shape) -> Result<(usize, usize, usize), LayerError> {
+    match input {
+        Shape::Image {
+            height,
+            width,
+            channels,
+        } => Ok((height, width, channels)),
+        Shape::Flat(size) => Err(LayerError::NotImages { layer, size }),
+    }
+}

@@ -1,0 +1,166 @@
+//! Networks of images: shapes that the builder infers and refuses, training, the same bits.
+
+use bn_layers::{Conv2dConfig, GradientCheck, Init, Layer};
+use bn_net::{Network, NetworkBuilder, Sgd, SoftmaxWithLoss};
+use bn_tensor::{Pool, Scalar};
+use ndarray::Array2;
+
+fn batch<T: Scalar>(rows: usize, columns: usize) -> Array2<T> {
+    let value = |(i, j)| T::from_f64(((i * columns + j) as f64 * 0.37).sin());
+    Array2::from_shape_fn((rows, columns), value)
+}
+
+/// The generator and the discriminator of Keras' DCGAN example for digits.
+fn generator() -> NetworkBuilder<f32> {
+    let up = |filters| Conv2dConfig::new(filters, 3).stride(2).same();
+    Network::builder(100)
+        .init(Init::XavierUniform)
+        .affine(7 * 7 * 128)
+        .reshape((7, 7, 128))
+        .leaky_relu(0.2)
+        .conv_transpose2d(up(64))
+        .leaky_relu(0.2)
+        .batch_norm()
+        .conv_transpose2d(up(1))
+        .tanh()
+}
+
+fn discriminator() -> NetworkBuilder<f32> {
+    Network::builder((28, 28, 1))
+        .conv2d(Conv2dConfig::new(64, 3).same())
+        .leaky_relu(0.2)
+        .dropout(0.25)
+        .conv2d(Conv2dConfig::new(128, 3).stride(2).same())
+        .leaky_relu(0.2)
+        .dropout(0.25)
+        .flatten()
+        .affine(1)
+}
+
+#[test]
+fn the_builder_infers_shapes_and_counts() {
+    // Keras counts 708,097 in the generator, of them 128 of BatchNormalization's statistics.
+    let (generator, discriminator) = (
+        generator().build(1).unwrap(),
+        discriminator().build(1).unwrap(),
+    );
+    assert_eq!(generator.output(), (28, 28, 1).into());
+    assert_eq!(generator.param_count(), 708_097 - 128);
+    assert_eq!(discriminator.param_count(), 99_585);
+    let shapes = |network: &Network| {
+        let mut shapes = Vec::new();
+        network.visit(&mut |p| shapes.push((p.name.to_owned(), p.shape.to_vec())));
+        shapes
+    };
+    let of = |name: &str, shape: &[usize]| (name.to_owned(), shape.to_vec());
+    assert!(shapes(&generator).contains(&of("layers.3.weight", &[3, 3, 64, 128])));
+    assert!(shapes(&discriminator).contains(&of("layers.3.weight", &[3, 3, 64, 128])));
+}
+
+#[test]
+fn what_does_not_fit_names_the_layer_and_the_sizes() {
+    for (builder, told) in [
+        (
+            Network::<f32>::builder((4, 4, 1)).conv2d(Conv2dConfig::new(2, 5)),
+            &[
+                "layer 0 (conv2d)",
+                "(4, 4, 1)",
+                "(5, 5)",
+                "larger than the padded image",
+            ][..],
+        ),
+        (
+            Network::builder((4, 4, 1))
+                .relu()
+                .conv2d(Conv2dConfig::new(2, 3).stride(0)),
+            &["layer 1 (conv2d)", "stride must be at least 1"],
+        ),
+        (
+            Network::builder(16).conv2d(Conv2dConfig::new(2, 3)),
+            &["layer 0 (conv2d)", "16 values", "reshape"],
+        ),
+        (
+            Network::builder(16).reshape((4, 5, 1)),
+            &["layer 0 (reshape)", "[20]", "[16]"],
+        ),
+        (
+            Network::builder((4, 4, 1)).max_pool2d(5),
+            &["layer 0 (max_pool2d)", "larger than the padded image"],
+        ),
+        (
+            Network::builder((4, 4, 1)).upsample2d(0),
+            &["layer 0 (upsample2d)"],
+        ),
+    ] {
+        let error = builder.build(1).unwrap_err();
+        let error = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
+        assert!(told.iter().all(|told| error.contains(told)), "{error}");
+    }
+}
+
+fn small<T: Scalar>() -> Network<T> {
+    Network::builder((8, 6, 2))
+        .conv2d(Conv2dConfig::new(4, 3).same().without_bias())
+        .batch_norm()
+        .relu()
+        .max_pool2d(2)
+        .conv_transpose2d(Conv2dConfig::new(3, 3).stride(2).same())
+        .batch_norm()
+        .leaky_relu(0.1)
+        .upsample2d(2)
+        .avg_pool2d(2)
+        .conv2d(Conv2dConfig::new(5, 3).stride(2))
+        .tanh()
+        .global_avg_pool2d()
+        .affine(3)
+        .build(5)
+        .unwrap()
+}
+
+#[test]
+fn the_whole_gradient_agrees_with_central_differences() {
+    let report = GradientCheck::default()
+        .check(&mut small::<f64>(), batch(4, 96).view())
+        .unwrap();
+    assert!(report.worst().relative < 1e-6, "{report}");
+}
+
+#[test]
+fn it_trains_to_the_same_bits_on_any_number_of_threads_and_folds() {
+    let (x, labels) = (
+        batch::<f32>(96, 96),
+        (0..96).map(|i| i % 3).collect::<Vec<usize>>(),
+    );
+    let train = |threads| {
+        let mut network = small::<f32>();
+        let mut losses = Vec::new();
+        Pool::new(threads).unwrap().install(|| {
+            let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+            for _ in 0..20 {
+                let t = (&labels).into();
+                losses.push(
+                    network
+                        .train_step(x.view(), t, &mut loss, &mut sgd)
+                        .unwrap(),
+                );
+            }
+        });
+        let mut bits = Vec::new();
+        network.visit(&mut |p| bits.extend(p.value.iter().map(|v| v.to_bits())));
+        (network, bits, losses)
+    };
+    let (mut network, bits, losses) = train(1);
+    assert!(losses[19] < losses[0], "{losses:?}");
+    for threads in [2, 3, 8] {
+        assert!(train(threads).1 == bits, "{threads} threads");
+    }
+    let want = network.predict(x.view()).unwrap();
+    let largest = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    assert!(network.fold(x.view()).unwrap() < 1e-5 * f64::from(largest));
+    let mut normalisations = 0;
+    network.visit(&mut |p| normalisations += usize::from(p.name.ends_with("gamma")));
+    assert_eq!(normalisations, 0);
+}
