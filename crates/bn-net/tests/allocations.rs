@@ -4,6 +4,7 @@
 //! allocates its packing buffers: the promise is that of the OpenBLAS builds.
 #![cfg(any(feature = "openblas", feature = "openblas-static"))]
 
+use bn_layers::Conv2dConfig;
 use bn_net::{Adam, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
 use bn_tensor::Pool;
 use ndarray::{Array2, Axis};
@@ -23,10 +24,14 @@ fn allocations_of(f: impl FnOnce()) -> usize {
 #[test]
 fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
     for threads in [1, 2, 4] {
-        for adam in [false, true] {
+        for (images, adam) in [(false, false), (false, true), (true, false)] {
             let pool = Pool::new(threads).unwrap();
-            let counts = pool.install(|| count(adam));
-            assert_eq!(counts, [0, 0], "{threads} threads, Adam: {adam}");
+            let counts = pool.install(|| count(images, adam));
+            assert_eq!(
+                counts,
+                [0, 0],
+                "{threads} threads, images: {images}, Adam: {adam}"
+            );
         }
     }
     // The counter counts.
@@ -34,19 +39,31 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
 }
 
 /// Allocations of 30 steps, and of 30 evaluations.
-fn count(adam: bool) -> [usize; 2] {
+fn count(images: bool, adam: bool) -> [usize; 2] {
     // Wide enough that products, reductions and element-wise loops are shared between threads.
-    let mut network = Network::builder(784)
-        .affine(300)
-        .batch_norm()
-        .relu()
-        .dropout(0.5)
-        .affine_without_bias(100)
-        .batch_norm()
-        .sigmoid()
-        .affine(10)
-        .build(1)
-        .unwrap();
+    let builder = if images {
+        Network::builder((28, 28, 1))
+            .conv2d(Conv2dConfig::new(8, 3).same().without_bias())
+            .batch_norm()
+            .relu()
+            .max_pool2d(2)
+            .conv2d(Conv2dConfig::new(12, 3).stride(2).same())
+            .leaky_relu(0.2)
+            .conv_transpose2d(Conv2dConfig::new(6, 3).stride(2).same())
+            .avg_pool2d(2)
+            .upsample2d(2)
+            .global_avg_pool2d()
+    } else {
+        Network::builder(784)
+            .affine(300)
+            .batch_norm()
+            .relu()
+            .dropout(0.5)
+            .affine_without_bias(100)
+            .batch_norm()
+            .sigmoid()
+    };
+    let mut network = builder.affine(10).build(1).unwrap();
     let x = Array2::from_shape_fn((256, 784), |(n, d)| ((n * 784 + d) as f32).sin());
     let labels: Vec<usize> = (0..256).map(|n| n % 10).collect();
     let mut loss = SoftmaxWithLoss::new();

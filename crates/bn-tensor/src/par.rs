@@ -2,6 +2,8 @@
 //! depend on how many there are. Everything here is one divide-and-conquer over fixed pieces.
 
 use crate::Error;
+#[cfg(feature = "parallel")]
+use crate::gemm::prepare_thread;
 
 /// Below this many elements a loop takes a few microseconds, less than it costs to wake a thread.
 #[cfg(feature = "parallel")]
@@ -45,6 +47,7 @@ impl Pool {
                     threads,
                     reason: e.to_string(),
                 })?;
+            pool.broadcast(|_| prepare_thread());
             Ok(Self { pool })
         }
         #[cfg(not(feature = "parallel"))]
@@ -84,6 +87,10 @@ pub fn threads() -> usize {
 pub fn enter_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "parallel")]
     if rayon::current_thread_index().is_none() && rayon::current_num_threads() > 1 {
+        static GLOBAL_POOL: std::sync::Once = std::sync::Once::new();
+        GLOBAL_POOL.call_once(|| {
+            rayon::broadcast(|_| prepare_thread());
+        });
         return rayon::scope(|_| f());
     }
     f()

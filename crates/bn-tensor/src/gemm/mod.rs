@@ -42,11 +42,30 @@ pub(crate) enum Start<'a, T> {
     Row(&'a [T]),
 }
 
-/// The packed blocks, to be reused.
-#[derive(Debug, Default)]
+/// The packed blocks, to be reused. Large enough for every product from the start: the system
+/// gives memory for what is touched, and no later product allocates.
+#[derive(Debug)]
 pub struct Packed<T> {
     a: Vec<T>,
     b: Vec<T>,
+}
+
+impl<T: Vectors> Packed<T> {
+    fn new() -> Self {
+        let (depth, columns) = (BLOCK_K / size_of::<T>(), BLOCK_N / size_of::<T>());
+        let rows = BLOCK_M + 12; // the last panel's
+        Self {
+            a: vec![T::zero(); pack::with_alignment::<T>(rows * depth)],
+            b: vec![T::zero(); pack::with_alignment::<T>(columns * depth)],
+        }
+    }
+}
+
+/// Allocates this thread's buffers, so that no product does.
+#[cfg(feature = "parallel")]
+pub(crate) fn prepare_thread() {
+    f32::with_packed(|_| ());
+    f64::with_packed(|_| ());
 }
 
 /// `c = a·b + start`; the rows of `c` are contiguous.

@@ -17,12 +17,13 @@ pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
     }
 }
 
+/// The length of a buffer in which so many values can begin with a cache line.
+pub(super) const fn with_alignment<T>(len: usize) -> usize {
+    len + LINE / size_of::<T>()
+}
+
 /// So many values of the buffer, from its first cache line on.
-fn aligned<T: Scalar>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
-    let needed = len + LINE / size_of::<T>();
-    if buffer.len() < needed {
-        buffer.resize(needed, T::zero());
-    }
+fn aligned<T>(buffer: &mut [T], len: usize) -> &mut [T] {
     let start = buffer.as_ptr().align_offset(LINE).min(buffer.len() - len);
     &mut buffer[start..start + len]
 }
@@ -35,7 +36,7 @@ pub(super) fn pack_rows<'a, T: Scalar>(
     is: Range<usize>,
     ks: Range<usize>,
     unit: usize,
-    buffer: &'a mut Vec<T>,
+    buffer: &'a mut [T],
 ) -> &'a [T] {
     let block = a
         .slice_axis_move(Axis(0), Slice::from(is))
@@ -71,7 +72,7 @@ pub(super) fn pack_columns<'a, T: Scalar>(
     ks: Range<usize>,
     js: Range<usize>,
     width: usize,
-    buffer: &'a mut Vec<T>,
+    buffer: &'a mut [T],
 ) -> &'a [T] {
     let block = b
         .slice_axis_move(Axis(0), Slice::from(ks))

@@ -15,7 +15,7 @@ fn gemm<T: Scalar, S: Simd>(
     start: Start<'_, T>,
     c: ArrayViewMut2<'_, T>,
 ) {
-    let packed = &mut Packed::default();
+    let packed = &mut Packed::new();
     simd.vectorize(Gemm {
         a,
         b,

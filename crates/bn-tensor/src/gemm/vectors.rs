@@ -70,7 +70,7 @@ impl Vectors for f32 {
         }
     }
     fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R {
-        thread_local!(static PACKED: RefCell<Packed<f32>> = RefCell::default());
+        thread_local!(static PACKED: RefCell<Packed<f32>> = RefCell::new(Packed::new()));
         PACKED.with_borrow_mut(f)
     }
 }
@@ -113,7 +113,7 @@ impl Vectors for f64 {
         }
     }
     fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R {
-        thread_local!(static PACKED: RefCell<Packed<f64>> = RefCell::default());
+        thread_local!(static PACKED: RefCell<Packed<f64>> = RefCell::new(Packed::new()));
         PACKED.with_borrow_mut(f)
     }
 }
