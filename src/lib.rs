@@ -56,8 +56,9 @@ pub use bn_layers::{
     Sigmoid, Tanh,
 };
 pub use bn_net::{
-    AdaGrad, Adam, AdamW, IdentityWithLoss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
-    Network, Optimizer, RmsProp, Schedule, Sgd, SoftmaxWithLoss, Targets, Trainer,
+    AdaGrad, Adam, AdamW, BinaryCrossEntropy, IdentityWithLoss, Momentum, MultiLayerNet,
+    MultiLayerNetConfig, Nesterov, Network, Optimizer, RmsProp, Schedule, Sgd, SoftmaxWithLoss,
+    Targets, Trainer,
 };
 pub use bn_tensor::{Moments, Pool};
 

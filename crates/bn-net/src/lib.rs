@@ -34,7 +34,7 @@ mod trainer;
 pub use builder::NetworkBuilder;
 pub use error::Error;
 pub use history::{History, Record};
-pub use loss::{IdentityWithLoss, Loss, SoftmaxWithLoss, Targets};
+pub use loss::{BinaryCrossEntropy, IdentityWithLoss, Loss, SoftmaxWithLoss, Targets};
 pub use metrics::ConfusionMatrix;
 pub use multi_layer_net::{HiddenActivation, MultiLayerNet, MultiLayerNetConfig, WeightInitStd};
 pub use network::{Network, Workspace};

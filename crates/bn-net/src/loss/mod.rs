@@ -1,8 +1,10 @@
 //! What a network is trained to make small: one loss a file.
 
+mod binary_cross_entropy;
 mod identity;
 mod softmax;
 
+pub use binary_cross_entropy::BinaryCrossEntropy;
 pub use identity::IdentityWithLoss;
 pub use softmax::SoftmaxWithLoss;
 pub(crate) use softmax::softmax_row;
