@@ -1,9 +1,5 @@
 use crate::{
-    Error, Scalar, blas,
-    gemm::{Gemm, Start},
-    par,
-    row_product::add_row_product,
-    simd::{has_registers, with_registers},
+    Error, Scalar, blas, gemm::Start, par, row_product::add_row_product, simd::has_registers,
 };
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 
@@ -221,15 +217,7 @@ impl<T: Scalar> Product<'_, T> {
             ours,
         } = self;
         if ours {
-            return T::with_packed(|packed| {
-                with_registers(Gemm {
-                    a,
-                    b,
-                    start,
-                    c,
-                    packed,
-                })
-            });
+            return T::gemm(a, b, start, c);
         }
         let beta = match start {
             Start::Scaled(beta) => beta,

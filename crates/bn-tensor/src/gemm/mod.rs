@@ -35,7 +35,7 @@ const BLOCK_N: usize = 1024;
 
 /// What the product is added to.
 #[derive(Clone, Copy)]
-pub(crate) enum Start<'a, T> {
+pub enum Start<'a, T> {
     /// To this many times the old values of `c`, which are not read where it is 0.
     Scaled(T),
     /// To this row, for each row of `c`.
@@ -45,7 +45,7 @@ pub(crate) enum Start<'a, T> {
 /// The packed blocks, to be reused. Large enough for every product from the start: the system
 /// gives memory for what is touched, and no later product allocates.
 #[derive(Debug)]
-pub struct Packed<T> {
+pub(crate) struct Packed<T> {
     a: Vec<T>,
     b: Vec<T>,
 }
@@ -64,8 +64,8 @@ impl<T: Vectors> Packed<T> {
 /// Allocates this thread's buffers, so that no product does.
 #[cfg(feature = "parallel")]
 pub(crate) fn prepare_thread() {
-    f32::with_packed(|_| ());
-    f64::with_packed(|_| ());
+    f32::prepare_thread();
+    f64::prepare_thread();
 }
 
 /// `c = a·b + start`; the rows of `c` are contiguous.

@@ -1,7 +1,13 @@
-use super::{Packed, transpose::Transpose};
-use ndarray::NdFloat;
+use super::{Gemm, Packed, Start, transpose::Transpose};
+use crate::simd::with_registers;
+use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 use pulp::Simd;
 use std::cell::RefCell;
+
+thread_local! {
+    static PACKED_F32: RefCell<Packed<f32>> = RefCell::new(Packed::new());
+    static PACKED_F64: RefCell<Packed<f64>> = RefCell::new(Packed::new());
+}
 
 /// The vector registers of a scalar type.
 pub trait Vectors: NdFloat + Transpose {
@@ -26,8 +32,16 @@ pub trait Vectors: NdFloat + Transpose {
     fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
     /// The slice's elements, then zeros; it is no longer than a register.
     fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
-    /// Calls `f` with this thread's buffers.
-    fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R;
+    /// [`Gemm`] with this processor's registers and this thread's buffers. A method of the type, so
+    /// that the kernel is compiled once, here, and not in every crate that multiplies.
+    fn gemm(
+        a: ArrayView2<'_, Self>,
+        b: ArrayView2<'_, Self>,
+        start: Start<'_, Self>,
+        c: ArrayViewMut2<'_, Self>,
+    );
+    /// Allocates this thread's buffers.
+    fn prepare_thread();
     /// As many of the register's elements as the slice has.
     fn store<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
 }
@@ -69,9 +83,24 @@ impl Vectors for f32 {
             _ => simd.partial_store_f32s(slice, vector),
         }
     }
-    fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R {
-        thread_local!(static PACKED: RefCell<Packed<f32>> = RefCell::new(Packed::new()));
-        PACKED.with_borrow_mut(f)
+    fn gemm(
+        a: ArrayView2<'_, f32>,
+        b: ArrayView2<'_, f32>,
+        start: Start<'_, f32>,
+        c: ArrayViewMut2<'_, f32>,
+    ) {
+        PACKED_F32.with_borrow_mut(|packed| {
+            with_registers(Gemm {
+                a,
+                b,
+                start,
+                c,
+                packed,
+            })
+        });
+    }
+    fn prepare_thread() {
+        PACKED_F32.with_borrow(|_| ());
     }
 }
 
@@ -112,8 +141,23 @@ impl Vectors for f64 {
             _ => simd.partial_store_f64s(slice, vector),
         }
     }
-    fn with_packed<R>(f: impl FnOnce(&mut Packed<Self>) -> R) -> R {
-        thread_local!(static PACKED: RefCell<Packed<f64>> = RefCell::new(Packed::new()));
-        PACKED.with_borrow_mut(f)
+    fn gemm(
+        a: ArrayView2<'_, f64>,
+        b: ArrayView2<'_, f64>,
+        start: Start<'_, f64>,
+        c: ArrayViewMut2<'_, f64>,
+    ) {
+        PACKED_F64.with_borrow_mut(|packed| {
+            with_registers(Gemm {
+                a,
+                b,
+                start,
+                c,
+                packed,
+            })
+        });
+    }
+    fn prepare_thread() {
+        PACKED_F64.with_borrow(|_| ());
     }
 }
