@@ -29,7 +29,7 @@ use bn_tensor::{Moments, matmul_backend};
 fn main() {
     let x = ndarray::Array3::from_shape_fn((1000, 2, 1), |(i, c, _)| (i % 5 * (c + 1)) as f32);
     let variance: Vec<f64> = Moments::of(x.view()).unwrap().variance().unwrap().collect();
-    assert!(variance.iter().zip([2.0, 8.0]).all(|(got, want)| (got - want).abs() < 1e-12));
+    assert!(variance.iter().zip([2.0, 8.0]).all(|(got, want)| (got - want).abs() < 1e-6));
     println!("variances {variance:?}, {}", matmul_backend());
 }
 RUST

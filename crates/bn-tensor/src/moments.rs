@@ -1,7 +1,7 @@
 use crate::{
     Error, Scalar,
     channels::{Dims, in_order},
-    reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
+    reduce::{Figures, LANES, RUN, Reduction, Scratch, add, fold, lanes, reduce},
 };
 use ndarray::{ArrayView1, ArrayView3};
 use std::ops::Range;
@@ -215,7 +215,7 @@ impl<T: Scalar> Reduction for Deviations<'_, T> {
         shift: &[T; W],
         [sums_d, sums_d2]: [&mut [T; W]; 2],
     ) {
-        let (mut sum_d, mut sum_d2) = (*sums_d, *sums_d2);
+        let (mut sum_d, mut sum_d2) = ([T::zero(); W], [T::zero(); W]);
         for r in row..row + R {
             let x = lanes::<T, W>(&self.x[r * self.dims.channels + column..]);
             for k in 0..W {
@@ -224,7 +224,8 @@ impl<T: Scalar> Reduction for Deviations<'_, T> {
                 sum_d2[k] += d * d;
             }
         }
-        (*sums_d, *sums_d2) = (sum_d, sum_d2);
+        add(sums_d, sum_d);
+        add(sums_d2, sum_d2);
     }
 
     #[inline(always)]

@@ -56,7 +56,8 @@ pub(crate) trait Reduction: Sync {
     fn begin(&self, rows: Range<usize>, first: usize, shift: &mut [Self::T]) {
         let _ = (rows, first, shift);
     }
-    /// Adds `R` rows from `row` on, of `W` columns from `column` on, to `sums`.
+    /// Adds `R` rows from `row` on, of `W` columns from `column` on, to `sums`: first to each
+    /// other, because a sum of few values rounds less than one that hundreds were added to.
     fn strip<const R: usize, const W: usize>(
         &self,
         row: usize,
@@ -176,6 +177,12 @@ fn strip<R: Reduction, const M: usize, const N: usize, const W: usize>(
     let [a, b] = &mut acc.sums;
     let sums = [lanes_mut(&mut a[j..]), lanes_mut(&mut b[j..])];
     reduction.strip::<N, W>(row, first + j, lanes(&acc.shift[j..]), sums);
+}
+
+/// `sums += of_strip`
+#[inline(always)]
+pub(crate) fn add<T: Scalar, const W: usize>(sums: &mut [T; W], of_strip: [T; W]) {
+    sums.iter_mut().zip(of_strip).for_each(|(s, v)| *s += v);
 }
 
 /// The first `W` values of `row`.

@@ -2,7 +2,7 @@ use crate::{
     Error, Scalar,
     channels::in_order,
     error::same_len,
-    reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
+    reduce::{Figures, LANES, RUN, Reduction, Scratch, add, fold, lanes, reduce},
 };
 use ndarray::ArrayView3;
 use std::ops::Range;
@@ -25,14 +25,14 @@ impl<T: Scalar> Reduction for Sum<'_, T> {
         _: &[T; W],
         [sums, _]: [&mut [T; W]; 2],
     ) {
-        let mut sum = *sums;
+        let mut sum = [T::zero(); W];
         for r in row..row + R {
             let x = lanes::<T, W>(&self.x[r * self.channels + column..]);
             for k in 0..W {
                 sum[k] += x[k];
             }
         }
-        *sums = sum;
+        add(sums, sum);
     }
 
     #[inline(always)]
