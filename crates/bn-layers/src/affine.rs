@@ -188,18 +188,26 @@ impl<T: Scalar> Affine<T> {
         Ok(())
     }
 
+    /// `Ok` when `dout` and `dx` fit `x`.
+    fn expect_backward(
+        &self,
+        x: &ArrayView2<'_, T>,
+        dout: &ArrayView2<'_, T>,
+        dx: Option<&ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        const OP: &str = "Affine::backward";
+        self.expect_input(OP, x)?;
+        expect_shape(OP, (x.nrows(), self.w.ncols()), dout)?;
+        dx.map_or(Ok(()), |dx| expect_shape(OP, x.dim(), &dx.view()))
+    }
+
     fn gradients(
         &mut self,
         x: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
-        self.expect_input("Affine::backward", &x)?;
-        let (n, e) = (x.nrows(), self.w.ncols());
-        expect_shape("Affine::backward", (n, e), &dout)?;
-        if let Some(dx) = &dx {
-            expect_shape("Affine::backward", x.dim(), &dx.view())?;
-        }
+        self.expect_backward(&x, &dout, dx.as_ref())?;
         if self.b.is_some() {
             in_order("Affine::backward", &dout)?;
             let dout = dout.insert_axis(Axis(2)); // (N, E, 1)
@@ -214,7 +222,7 @@ impl<T: Scalar> Affine<T> {
         }
         let (w, dw) = (self.w.view(), self.dw.view_mut());
         let (by_weights, by_inputs) = join(
-            n * w.len(),
+            x.nrows() * w.len(),
             || matmul_tn(x, dout, decay, dw), // dW = xᵀ·dout + λ·W
             || dx.map_or(Ok(()), |dx| matmul_nt(dout, w, T::zero(), dx)),
         );
@@ -272,6 +280,18 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
         self.gradients(x, dout, dx)
+    }
+
+    fn input_gradient_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        self.expect_backward(&x, &dout, Some(&dx))?;
+        matmul_nt(dout, self.w.view(), T::zero(), dx)?;
+        Ok(())
     }
 
     fn penalty(&self) -> f64 {

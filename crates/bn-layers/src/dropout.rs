@@ -4,13 +4,8 @@ use crate::{
     layer::{expect_rows, expect_shape},
     order::{in_order, in_order_mut},
 };
-use bn_tensor::{Scalar, fill_pieces, map, zip_map};
+use bn_tensor::{Scalar, map, random_mask};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use rand::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
-
-/// Values of the mask that one generator draws: the mask does not depend on the threads.
-const PIECE: usize = 1 << 14;
 
 /// Sets each value to zero with probability `ratio` (arXiv:1207.0580; the book's `Dropout`,
 /// `common/layers.py`).
@@ -20,8 +15,9 @@ const PIECE: usize = 1 << 14;
 /// | inverted ([`Dropout::new`], as PyTorch and Keras) | `y = x·mask/(1 − ratio)` | `y = x` |
 /// | the book's ([`Dropout::book`]) | `y = x·mask` | `y = x·(1 − ratio)` |
 ///
-/// Shapes: any `(N, D)`. The k-th mask follows from the seed and k alone. While
-/// [`hold_draws`](Layer::hold_draws) is on, forward passes repeat one mask.
+/// Shapes: any `(N, D)`. The k-th mask follows from the seed and k alone, value by value, and is
+/// never stored: the backward pass works it out again, in less time than reading it would take.
+/// While [`hold_draws`](Layer::hold_draws) is on, forward passes repeat one mask.
 ///
 /// ```
 /// use bn_layers::{Dropout, Layer, Mode};
@@ -38,20 +34,19 @@ const PIECE: usize = 1 << 14;
 /// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`]; [`Error::NoForward`] for a
 /// backward pass of other rows than the forward pass before it.
 #[derive(Debug, Clone)]
-pub struct Dropout<T> {
+pub struct Dropout {
     ratio: f64,
     kept: f64,       // what a kept value is multiplied by in training
     evaluation: f64, // what every value is multiplied by in evaluation
     seed: u64,
     draws: u64,
-    mask: Vec<T>,          // (N·D): what the last forward pass multiplied by
-    drawn: Option<u64>,    // which draw the mask is; none is evaluation's constant
+    drawn: Option<u64>, // which mask the last forward pass had; none in evaluation
     shape: (usize, usize), // (N, D) of the last forward pass
     hold: bool,
     drew: bool, // whether the last forward pass drew a mask of its own
 }
 
-impl<T: Scalar> Dropout<T> {
+impl Dropout {
     /// Inverted dropout: scales in training, so that evaluation is the identity.
     ///
     /// # Errors
@@ -77,7 +72,6 @@ impl<T: Scalar> Dropout<T> {
             evaluation,
             seed,
             draws: 0,
-            mask: Vec::new(),
             drawn: None,
             shape: (0, 0),
             hold: false,
@@ -91,26 +85,20 @@ impl<T: Scalar> Dropout<T> {
     }
 
     /// The next mask or, while held, the last one again.
-    fn draw(&mut self, len: usize) {
+    fn draw(&mut self) -> u64 {
         self.drew = !(self.hold && self.draws > 0);
         self.draws += u64::from(self.drew);
-        let (seed, draw) = (self.seed, self.draws - 1);
-        if self.drawn == Some(draw) && self.mask.len() == len {
-            return;
-        }
-        self.drawn = Some(draw);
+        self.draws - 1
+    }
+
+    /// Multiplies `x` by the mask of the last forward pass.
+    fn apply<T: Scalar>(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
+        let Some(draw) = self.drawn else {
+            let scale = T::from_f64(self.evaluation);
+            return Ok(map(x, y, |x| x * scale)?);
+        };
         let kept = T::from_f64(self.kept);
-        let threshold = (self.ratio * 2f64.powi(32)) as u32; // of 2³² equally likely draws
-        self.mask.resize(len, T::zero());
-        fill_pieces(&mut self.mask, PIECE, |i, piece| {
-            let mut rng = Xoshiro256PlusPlus::seed_from_u64(mixed(mixed(seed, draw), i as u64));
-            for pair in piece.chunks_mut(2) {
-                let bits = rng.next_u64();
-                for (m, bits) in pair.iter_mut().zip([bits as u32, (bits >> 32) as u32]) {
-                    *m = if bits < threshold { T::zero() } else { kept };
-                }
-            }
-        });
+        Ok(random_mask(x, y, mixed(self.seed, draw), self.ratio, kept)?)
     }
 }
 
@@ -128,7 +116,7 @@ fn mixed(a: u64, b: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-impl<T: Scalar> Layer<T> for Dropout<T> {
+impl<T: Scalar> Layer<T> for Dropout {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
         Ok(input)
     }
@@ -141,18 +129,14 @@ impl<T: Scalar> Layer<T> for Dropout<T> {
     ) -> Result<(), Error> {
         expect_rows("Dropout", x.nrows())?;
         expect_shape("Dropout", x.dim(), &y.view())?;
-        let shape = x.dim();
-        let (x, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
-        if mode == Mode::Eval {
-            self.mask.clear();
-            self.mask.resize(x.len(), T::from_f64(self.evaluation));
-            (self.drew, self.drawn) = (false, None);
-        } else {
-            self.draw(x.len());
-        }
-        self.shape = shape;
-        zip_map(x, &self.mask, y, |x, m| x * m)?;
-        Ok(())
+        let (x_values, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
+        self.drew = false;
+        self.drawn = match mode {
+            Mode::Eval => None,
+            Mode::Train | Mode::BatchStats => Some(self.draw()),
+        };
+        self.shape = x.dim();
+        self.apply(x_values, y)
     }
 
     fn eval_into(
@@ -189,9 +173,18 @@ impl<T: Scalar> Layer<T> for Dropout<T> {
         expect_shape(OP, self.shape, &x)?;
         let Some(mut dx) = dx else { return Ok(()) };
         expect_shape(OP, x.dim(), &dx.view())?;
-        let dx = in_order_mut(OP, &mut dx)?;
-        zip_map(in_order(OP, &dout)?, &self.mask, dx, |dout, m| dout * m)?;
-        Ok(())
+        self.apply(in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?)
+    }
+
+    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
+        visitor("seed", self.seed);
+        visitor("draws", self.draws);
+    }
+
+    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
+        visitor("seed", &mut self.seed);
+        visitor("draws", &mut self.draws);
+        self.drew = false; // whatever comes next, it has not been drawn yet
     }
 
     fn hold_draws(&mut self, hold: bool) {
@@ -246,7 +239,7 @@ mod tests {
         assert_ne!(first, second);
         Layer::<f64>::forget_forward(&mut a);
         assert_eq!(a.forward(ones().view(), Mode::Train).unwrap(), second);
-        a.hold_draws(true);
+        Layer::<f64>::hold_draws(&mut a, true);
         assert_eq!(a.forward(ones().view(), Mode::BatchStats).unwrap(), second);
         let dx = a.backward(ones().view(), second.view(), ones().view());
         assert_eq!(dx.unwrap(), second);
@@ -260,7 +253,7 @@ mod tests {
     #[test]
     fn bad_input_is_refused() {
         for ratio in [-0.1, 1.0, f64::NAN] {
-            assert!(Dropout::<f32>::new(ratio, 0).is_err());
+            assert!(Dropout::new(ratio, 0).is_err());
         }
         let mut dropout = Dropout::new(0.5, 3).unwrap();
         let error = dropout.backward(ones().view(), ones().view(), ones().view());

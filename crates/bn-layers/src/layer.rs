@@ -209,6 +209,23 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error>;
 
+    /// Writes `dx: (N, D)` as [`backward_into`](Self::backward_into) does, and leaves the gradients
+    /// of the parameters as they are: the way back through a network that only passes the gradient
+    /// on, such as a GAN's discriminator while the generator learns. A layer with parameters says
+    /// how; of the others `backward_into` is that already.
+    ///
+    /// # Errors
+    /// As [`backward_into`](Self::backward_into).
+    fn input_gradient_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        y: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        self.backward_into(x, y, dout, Some(dx))
+    }
+
     /// Shows each array of the layer's state, in a fixed order.
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
         let _ = visitor;
@@ -216,6 +233,17 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
 
     /// Hands out each array of the layer's state, in the order of [`visit`](Self::visit).
     fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+        let _ = visitor;
+    }
+
+    /// Shows each counter of the layer's state by its name in the layer, in a fixed order: with the
+    /// arrays of [`visit`](Self::visit) all that a checkpoint needs.
+    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
+        let _ = visitor;
+    }
+
+    /// Hands out each counter, in the order of [`visit_counters`](Self::visit_counters).
+    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
         let _ = visitor;
     }
 

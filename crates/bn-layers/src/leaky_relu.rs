@@ -33,19 +33,14 @@ impl LeakyRelu {
 impl Activation for LeakyRelu {
     #[inline(always)]
     fn value<T: Scalar>(&self, x: T) -> T {
-        if x > T::zero() {
-            x
-        } else {
-            T::from_f64(self.slope) * x
-        }
+        // Both, and then one of them: a branch on values without a pattern took five times as long.
+        let leak = T::from_f64(self.slope) * x;
+        if x > T::zero() { x } else { leak }
     }
     #[inline(always)]
     fn derivative<T: Scalar>(&self, y: T) -> T {
-        if y > T::zero() {
-            T::one()
-        } else {
-            T::from_f64(self.slope)
-        }
+        let slope = T::from_f64(self.slope);
+        if y > T::zero() { T::one() } else { slope }
     }
     fn rectifier(&self) -> Option<Rectifier> {
         Some(Rectifier::LeakyRelu(*self))

@@ -212,7 +212,7 @@ fn memory_that_is_not_in_row_major_order() {
 
 #[test]
 fn a_dropout_backward_without_its_forward() {
-    let mut fresh = Dropout::<f64>::new(0.5, 3).unwrap();
+    let mut fresh = Dropout::new(0.5, 3).unwrap();
     let mut warm = fresh.clone();
     warm.forward(x().view(), Mode::Train).unwrap();
     let drawn = warm.state();
@@ -239,7 +239,7 @@ fn a_dropout_backward_without_its_forward() {
 /// As many rows, but wider.
 #[test]
 fn a_dropout_backward_of_another_width() {
-    let mut dropout = Dropout::<f64>::new(0.5, 3).unwrap();
+    let mut dropout = Dropout::new(0.5, 3).unwrap();
     dropout.forward(x().view(), Mode::Train).unwrap();
     let wide = random::<f64>((6, 4), 8);
     let error = dropout.backward(wide.view(), wide.view(), wide.view());
@@ -250,7 +250,7 @@ fn a_dropout_backward_of_another_width() {
 
 #[test]
 fn a_refused_forward_draws_no_mask() {
-    let mut dropout = Dropout::<f64>::new(0.5, 3).unwrap();
+    let mut dropout = Dropout::new(0.5, 3).unwrap();
     for _ in 0..3 {
         let mut y = random((5, 3), 7);
         let refused = dropout.forward_into(x().view(), Mode::Train, y.view_mut());
@@ -263,8 +263,8 @@ fn a_refused_forward_draws_no_mask() {
 fn settings_out_of_range() {
     for bad in [-0.1, f64::NAN, f64::INFINITY] {
         for (error, word) in [
-            (Dropout::<f32>::new(bad, 0).unwrap_err(), "dropout"),
-            (Dropout::<f32>::book(bad, 0).unwrap_err(), "dropout"),
+            (Dropout::new(bad, 0).unwrap_err(), "dropout"),
+            (Dropout::book(bad, 0).unwrap_err(), "dropout"),
             (LeakyRelu::new(bad).unwrap_err(), "LeakyRelu"),
             (affine().with_weight_decay(bad).unwrap_err(), "decay"),
         ] {
@@ -272,7 +272,7 @@ fn settings_out_of_range() {
             assert!(error.to_string().contains(word), "{error}");
         }
     }
-    assert!(Dropout::<f32>::new(1.0, 0).is_err() && LeakyRelu::new(1.1).is_err());
+    assert!(Dropout::new(1.0, 0).is_err() && LeakyRelu::new(1.1).is_err());
 }
 
 #[test]

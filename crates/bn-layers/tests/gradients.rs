@@ -88,7 +88,7 @@ fn dropout_with_its_mask_held() {
         for d in WIDTHS {
             let x = random((n, d), 5);
             for mut dropout in [
-                Dropout::<f64>::new(0.4, 6).unwrap(),
+                Dropout::new(0.4, 6).unwrap(),
                 Dropout::book(0.4, 6).unwrap(),
             ] {
                 let at = format!("Dropout {n}×{d}");
@@ -109,11 +109,11 @@ fn dropout_with_its_mask_held() {
 #[test]
 fn dropout_is_checked_with_a_mask_that_drops_after_an_evaluation_too() {
     let x = random((20, 7), 5);
-    let mut dropout = Dropout::<f64>::new(0.4, 6).unwrap();
+    let mut dropout = Dropout::new(0.4, 6).unwrap();
     let trained = dropout.forward(x.view(), Mode::Train).unwrap();
     dropout.forward(x.view(), Mode::Eval).unwrap();
     passes(GradientCheck::default(), &mut dropout, &x, "Dropout");
-    dropout.hold_draws(true);
+    Layer::<f64>::hold_draws(&mut dropout, true);
     let held = dropout.forward(x.view(), Mode::BatchStats).unwrap();
     assert_eq!(held, trained);
     dropout.forward(x.view(), Mode::Eval).unwrap();

@@ -37,6 +37,7 @@ mod elementwise;
 mod error;
 mod gemm;
 mod gradient;
+mod mask;
 mod matmul;
 mod moments;
 pub mod naive;
@@ -56,6 +57,7 @@ pub use elementwise::{
 };
 pub use error::Error;
 pub use gradient::{channel_combine, channel_sum_and_dot};
+pub use mask::random_mask;
 pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn};
 pub use moments::Moments;
 pub use normalize::{ChannelAffine, channel_affine};

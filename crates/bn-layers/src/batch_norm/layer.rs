@@ -172,7 +172,7 @@ impl<T: Scalar> BatchNormalization<T> {
         let dx_view = dx.view_mut().into_shape_with_order(view);
         let dx_view = dx_view.map_err(|_| not_contiguous())?;
         let (x, dout) = (reshaped(x, view)?, reshaped(dout, view)?);
-        self.gradients(x, dout, Some(dx_view))?;
+        self.gradients(x, dout, Some(dx_view), true)?;
         Ok(dx)
     }
 
@@ -220,11 +220,14 @@ impl<T: Scalar> BatchNormalization<T> {
         x: ArrayView3<'_, T>,
         dout: ArrayView3<'_, T>,
         dx: Option<ArrayViewMut3<'_, T>>,
+        of_params: bool,
     ) -> Result<(), Error> {
         match self.rectifier {
-            None => self.gradients_then(x, dout, &Identity, dx),
-            Some(Rectifier::Relu(relu)) => self.gradients_then(x, dout, &relu, dx),
-            Some(Rectifier::LeakyRelu(leaky_relu)) => self.gradients_then(x, dout, &leaky_relu, dx),
+            None => self.gradients_then(x, dout, &Identity, dx, of_params),
+            Some(Rectifier::Relu(relu)) => self.gradients_then(x, dout, &relu, dx, of_params),
+            Some(Rectifier::LeakyRelu(leaky_relu)) => {
+                self.gradients_then(x, dout, &leaky_relu, dx, of_params)
+            }
         }
     }
 
@@ -234,18 +237,46 @@ impl<T: Scalar> BatchNormalization<T> {
         dout: ArrayView3<'_, T>,
         activation: &impl Activation,
         dx: Option<ArrayViewMut3<'_, T>>,
+        of_params: bool,
     ) -> Result<(), Error> {
         let affine = self.config.affine;
+        let wanted = affine && of_params;
         backward_then(
             x,
             dout,
             affine.then(|| self.gamma.view()),
             &mut self.cache,
             activation,
-            affine.then(|| self.dgamma.as_slice_mut()).flatten(),
-            affine.then(|| self.dbeta.as_slice_mut()).flatten(),
+            wanted.then(|| self.dgamma.as_slice_mut()).flatten(),
+            wanted.then(|| self.dbeta.as_slice_mut()).flatten(),
             dx,
         )
+    }
+
+    /// [`gradients`](Self::gradients) of a batch of rows.
+    fn rows_backward(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: Option<ArrayViewMut2<'_, T>>,
+        of_params: bool,
+    ) -> Result<(), Error> {
+        let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
+        let op = "BatchNormalization::backward";
+        if x.dim() != dout.dim() {
+            return Err(Error::shape(op, x.shape(), dout.shape()));
+        }
+        let dx = match dx {
+            Some(dx) if dx.dim() != x.dim() => {
+                return Err(Error::shape(op, x.shape(), dx.shape()));
+            }
+            Some(dx) => Some(
+                dx.into_shape_with_order(view)
+                    .map_err(|_| not_contiguous())?,
+            ),
+            None => None,
+        };
+        self.gradients(reshaped(x, view)?, reshaped(dout, view)?, dx, of_params)
     }
 }
 
@@ -355,22 +386,17 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         dout: ArrayView2<'_, T>,
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
-        let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
-        let op = "BatchNormalization::backward";
-        if x.dim() != dout.dim() {
-            return Err(Error::shape(op, x.shape(), dout.shape()));
-        }
-        let dx = match dx {
-            Some(dx) if dx.dim() != x.dim() => {
-                return Err(Error::shape(op, x.shape(), dx.shape()));
-            }
-            Some(dx) => Some(
-                dx.into_shape_with_order(view)
-                    .map_err(|_| not_contiguous())?,
-            ),
-            None => None,
-        };
-        self.gradients(reshaped(x, view)?, reshaped(dout, view)?, dx)
+        self.rows_backward(x, dout, dx, true)
+    }
+
+    fn input_gradient_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        self.rows_backward(x, dout, Some(dx), false)
     }
 
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
@@ -446,6 +472,18 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
             shift,
             rectifier,
         })
+    }
+
+    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
+        if let Some(running) = &self.running {
+            visitor("updates", running.updates);
+        }
+    }
+
+    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
+        if let Some(running) = &mut self.running {
+            visitor("updates", &mut running.updates);
+        }
     }
 
     fn update_running(&mut self) {

@@ -1,7 +1,8 @@
 use super::kernel::{Kernel, expect_image};
 use crate::{
     ChannelMap, Conv2dConfig, Error, Init, Layer, Mode, Param, ParamMut, Shape,
-    error::check_setting, layer::expect_rows,
+    error::check_setting,
+    layer::{expect_rows, expect_shape},
 };
 use bn_tensor::{Padding, Scalar, Window, convolve, convolve_transposed, convolve_weights};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
@@ -174,10 +175,8 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
     ) -> Result<(), Error> {
         const OP: &str = "Conv2d::backward";
         expect_rows(OP, x.nrows())?;
-        if let Some(dx) = &dx
-            && dx.dim() != x.dim()
-        {
-            return Err(Error::shape(OP, x.shape(), dx.shape()));
+        if let Some(dx) = &dx {
+            expect_shape(OP, x.dim(), &dx.view())?;
         }
         let Self {
             window,
@@ -189,6 +188,21 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
         if let Some(dx) = dx {
             convolve_transposed(window, dout, kernel.w.view(), None, dx, patches)?;
         }
+        Ok(())
+    }
+
+    fn input_gradient_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        const OP: &str = "Conv2d::backward";
+        expect_rows(OP, x.nrows())?;
+        expect_shape(OP, x.dim(), &dx.view())?;
+        let (w, patches) = (self.kernel.w.view(), &mut self.patches);
+        convolve_transposed(&self.window, dout, w, None, dx, patches)?;
         Ok(())
     }
 

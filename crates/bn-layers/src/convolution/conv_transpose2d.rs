@@ -249,6 +249,21 @@ impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
         Ok(())
     }
 
+    fn input_gradient_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        const OP: &str = "ConvTranspose2d::backward";
+        expect_rows(OP, x.nrows())?;
+        expect_shape(OP, x.dim(), &dx.view())?;
+        let (w, patches) = (self.kernel.w.view(), &mut self.patches);
+        convolve(&self.window, dout, w, None, dx, patches)?;
+        Ok(())
+    }
+
     fn fold(&mut self, map: &ChannelMap) -> bool {
         let out = self.window.image().2;
         self.kernel
