@@ -56,9 +56,9 @@ pub use bn_layers::{
     Sigmoid, Tanh,
 };
 pub use bn_net::{
-    AdaGrad, Adam, AdamW, BinaryCrossEntropy, IdentityWithLoss, Momentum, MultiLayerNet,
-    MultiLayerNetConfig, Nesterov, Network, Optimizer, RmsProp, Schedule, Sgd, SoftmaxWithLoss,
-    Targets, Trainer,
+    AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, Gan, IdentityWithLoss,
+    Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov, Network, Optimizer, RmsProp, Schedule,
+    Sgd, SimpleConvNet, SoftmaxWithLoss, Targets, Trainer,
 };
 pub use bn_tensor::{Moments, Pool};
 

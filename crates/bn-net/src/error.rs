@@ -80,6 +80,30 @@ pub enum Error {
     /// Mini-batches could not be made.
     #[error(transparent)]
     Data(#[from] bn_data::Error),
+    /// What went wrong in a step of two networks that train each other, and in which of them.
+    #[error("step {step}, {network}: {source}")]
+    Step {
+        /// The number of the iteration, from 1 on.
+        step: u64,
+        /// `generator` or `discriminator`.
+        network: &'static str,
+        /// What went wrong.
+        source: Box<Error>,
+    },
+    /// A checkpoint that lacks something, or that was made of something else.
+    #[error("the checkpoint does not fit: {reason}")]
+    Checkpoint {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {

@@ -20,8 +20,12 @@
 //! # Ok::<(), bn_net::Error>(())
 //! ```
 
+mod batch_norm_conv_net;
 mod builder;
+mod checkpoint;
 mod error;
+mod file;
+mod gan;
 mod history;
 mod loss;
 mod metrics;
@@ -29,17 +33,24 @@ mod multi_layer_net;
 mod network;
 mod optimizer;
 mod schedule;
+mod simple_conv_net;
 mod trainer;
 
+pub use batch_norm_conv_net::BatchNormConvNet;
 pub use builder::NetworkBuilder;
+pub use checkpoint::Checkpoint;
 pub use error::Error;
+pub use gan::{DiscriminatorStep, Gan, GanCallback, GanRecord};
 pub use history::{History, Record};
 pub use loss::{BinaryCrossEntropy, IdentityWithLoss, Loss, SoftmaxWithLoss, Targets};
 pub use metrics::ConfusionMatrix;
 pub use multi_layer_net::{HiddenActivation, MultiLayerNet, MultiLayerNetConfig, WeightInitStd};
 pub use network::{Network, Workspace};
-pub use optimizer::{AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RmsProp, Sgd};
+pub use optimizer::{
+    AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,
+};
 pub use schedule::Schedule;
+pub use simple_conv_net::SimpleConvNet;
 pub use trainer::{Callback, EarlyStop, Length, Trainer};
 
 /// Runs the README's program as a test.

@@ -49,13 +49,22 @@ pub struct Network<T = f32> {
     dx: Vec<T>,           // and to its input; the two change places from layer to layer
 }
 
+/// Which gradients a backward pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Params,
+    Input,
+    Both,
+}
+
 #[derive(Debug)]
 struct NamedLayer<T> {
     layer: Box<dyn Layer<T>>,
-    index: usize,             // its place among all layers
-    last: usize,              // that of the layer that it absorbed, or its own
-    width: usize,             // of its output
-    param_names: Vec<String>, // `layers.0.weight`, in the order of `visit`
+    index: usize,               // its place among all layers
+    last: usize,                // that of the layer that it absorbed, or its own
+    width: usize,               // of its output
+    param_names: Vec<String>,   // `layers.0.weight`, in the order of `visit`
+    counter_names: Vec<String>, // `layers.1.updates`, in the order of `visit_counters`
 }
 
 impl<T: Scalar> Network<T> {
@@ -88,6 +97,7 @@ impl<T: Scalar> Network<T> {
             }
             named.push(NamedLayer {
                 param_names: param_names(&*layer, index),
+                counter_names: counter_names(&*layer, index),
                 layer,
                 index,
                 last: index,
@@ -176,10 +186,38 @@ impl<T: Scalar> Network<T> {
         x: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
     ) -> Result<Array2<T>, Error> {
-        let mut dx = Array2::zeros(x.dim());
         self.set_dout(dout)?;
-        self.pass_back(x, Some(dx.view_mut()))?;
-        Ok(dx)
+        self.pass_back(x, Wanted::Both)?;
+        Ok(self.gradient_of_input()?.to_owned())
+    }
+
+    /// As [`backward`](Self::backward), but the parameters' gradients stay as they are, and `dx`
+    /// lies in a buffer of the network's: what a loss further on says about what came in, while
+    /// this network is not trained. Once warm, it allocates nothing.
+    ///
+    /// ```
+    /// use bn_layers::{Layer, Mode};
+    /// use bn_net::Network;
+    /// use ndarray::Array2;
+    /// let mut network = Network::<f32>::builder(3).affine(4).batch_norm().relu().affine(1).build(1)?;
+    /// let x = Array2::from_shape_fn((8, 3), |(n, d)| ((n * 3 + d) as f32).sin());
+    /// network.forward(x.view(), Mode::BatchStats)?;
+    /// let dx = network.input_gradient(x.view(), Array2::ones((8, 1)).view())?;
+    /// assert_eq!(dx.dim(), (8, 3));
+    /// network.visit(&mut |p| assert!(p.grad.iter().all(|&g| g == 0.0)));
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn input_gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+    ) -> Result<ArrayView2<'_, T>, Error> {
+        self.set_dout(dout)?;
+        self.pass_back(x, Wanted::Input)?;
+        self.gradient_of_input()
     }
 
     /// One step of training on the batch `x: (N, D)` with targets `t`: forward, loss, backward,
@@ -218,6 +256,18 @@ impl<T: Scalar> Network<T> {
         t: Targets<'_, T>,
         loss: &mut dyn Loss<T>,
     ) -> Result<f64, Error> {
+        let value = self.loss(x, t, loss)?;
+        self.pass_back(x, Wanted::Params)?;
+        Ok(value)
+    }
+
+    /// The loss of the batch, and its gradient with respect to the output in `dout`.
+    pub(crate) fn loss(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+    ) -> Result<f64, Error> {
         loss.check(x.nrows(), self.output.size(), t)?;
         self.pass(x, Mode::BatchStats)?;
         let value = loss.forward(self.last_output()?, t)? + self.penalty();
@@ -232,12 +282,11 @@ impl<T: Scalar> Network<T> {
             .and_then(|dout| loss.backward_into(self.last_output()?, t, dout));
         self.dout = dout;
         result?;
-        self.pass_back(x, None)?;
         Ok(value)
     }
 
     /// Runs all layers, into `outputs`.
-    fn pass(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<(), Error> {
+    pub(crate) fn pass(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<(), Error> {
         self.check_batch(x.nrows(), x.ncols(), mode)?;
         self.rows = x.nrows();
         for i in 0..self.layers.len() {
@@ -255,12 +304,9 @@ impl<T: Scalar> Network<T> {
         Ok(())
     }
 
-    /// Runs all layers backward, from `dout`; the gradient with respect to `x` only if wanted.
-    fn pass_back(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        mut dx_wanted: Option<ArrayViewMut2<'_, T>>,
-    ) -> Result<(), Error> {
+    /// Runs all layers backward, from `dout`, in which the gradient with respect to `x` is then, if
+    /// it is wanted.
+    pub(crate) fn pass_back(&mut self, x: ArrayView2<'_, T>, wanted: Wanted) -> Result<(), Error> {
         if x.dim() != (self.rows, self.input.size()) {
             let expected = [self.rows, self.input.size()];
             return Err(bn_tensor::Error::shape("Network::backward", &expected, x.shape()).into());
@@ -269,22 +315,30 @@ impl<T: Scalar> Network<T> {
             let width = self.layers[i].width;
             let y = matrix(&self.outputs[i], self.rows, width)?;
             let dout = matrix(&self.dout, self.rows, width)?;
-            let (input, dx) = if i == 0 {
-                (x, dx_wanted.as_mut().map(|dx| dx.view_mut()))
-            } else {
-                let width = self.layers[i - 1].width;
-                self.dx.resize(self.rows * width, T::zero());
-                let input = matrix(&self.outputs[i - 1], self.rows, width)?;
-                (input, Some(matrix_mut(&mut self.dx, self.rows, width)?))
+            let input = match i {
+                0 => x,
+                _ => matrix(&self.outputs[i - 1], self.rows, self.layers[i - 1].width)?,
             };
-            let result = self.layers[i].layer.backward_into(input, y, dout, dx);
+            self.dx.resize(input.len(), T::zero());
+            let dx = matrix_mut(&mut self.dx, self.rows, input.ncols())?;
+            let layer = &mut self.layers[i].layer;
+            let result = match wanted {
+                Wanted::Input => layer.input_gradient_into(input, y, dout, dx),
+                Wanted::Params if i == 0 => layer.backward_into(input, y, dout, None),
+                Wanted::Params | Wanted::Both => layer.backward_into(input, y, dout, Some(dx)),
+            };
             result.map_err(|source| self.refused(i, source))?;
             std::mem::swap(&mut self.dout, &mut self.dx);
         }
         Ok(())
     }
 
-    fn set_dout(&mut self, dout: ArrayView2<'_, T>) -> Result<(), Error> {
+    /// What [`pass_back`](Self::pass_back) has found out about `x`.
+    pub(crate) fn gradient_of_input(&self) -> Result<ArrayView2<'_, T>, Error> {
+        matrix(&self.dout, self.rows, self.input.size())
+    }
+
+    pub(crate) fn set_dout(&mut self, dout: ArrayView2<'_, T>) -> Result<(), Error> {
         let expected = (self.rows, self.output.size());
         if dout.dim() != expected {
             let expected = [expected.0, expected.1];
@@ -296,13 +350,13 @@ impl<T: Scalar> Network<T> {
         Ok(())
     }
 
-    fn last_output(&self) -> Result<ArrayView2<'_, T>, Error> {
+    pub(crate) fn last_output(&self) -> Result<ArrayView2<'_, T>, Error> {
         let last = self.outputs.last().map_or(&[][..], Vec::as_slice);
         matrix(last, self.rows, self.output.size())
     }
 
     /// Takes a forward pass back that came out with a NaN or an infinity, and says where it began.
-    fn abandon(&mut self, x: ArrayView2<'_, T>) -> Error {
+    pub(crate) fn abandon(&mut self, x: ArrayView2<'_, T>) -> Error {
         self.forget_forward();
         if x.iter().any(|v| !v.is_finite()) {
             return Error::NonFinite {
@@ -352,6 +406,12 @@ impl<T: Scalar> Network<T> {
 fn param_names<T: Scalar>(layer: &dyn Layer<T>, index: usize) -> Vec<String> {
     let mut names = Vec::new();
     layer.visit(&mut |p| names.push(format!("layers.{index}.{}", p.name)));
+    names
+}
+
+fn counter_names<T: Scalar>(layer: &dyn Layer<T>, index: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    layer.visit_counters(&mut |name, _| names.push(format!("layers.{index}.{name}")));
     names
 }
 

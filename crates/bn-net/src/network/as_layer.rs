@@ -1,6 +1,6 @@
 //! A network is a layer, so whatever takes a layer takes a network.
 
-use super::Network;
+use super::{Network, Wanted};
 use crate::Error;
 use bn_layers::{Error as LayerError, Layer, Mode, Param, ParamMut, Shape};
 use bn_tensor::Scalar;
@@ -15,6 +15,29 @@ fn as_layer_error(error: Error) -> LayerError {
         other => LayerError::Nested {
             reason: other.to_string(),
         },
+    }
+}
+
+impl<T: Scalar> Network<T> {
+    fn way_back(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        wanted: Wanted,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        if let Some(dx) = &dx
+            && dx.dim() != x.dim()
+        {
+            let op = "Network::backward";
+            return Err(bn_tensor::Error::shape(op, x.shape(), dx.shape()).into());
+        }
+        self.set_dout(dout)?;
+        self.pass_back(x, wanted)?;
+        if let Some(mut dx) = dx {
+            dx.assign(&self.gradient_of_input()?);
+        }
+        Ok(())
     }
 }
 
@@ -67,8 +90,22 @@ impl<T: Scalar> Layer<T> for Network<T> {
         dout: ArrayView2<'_, T>,
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), LayerError> {
-        self.set_dout(dout)
-            .and_then(|()| self.pass_back(x, dx))
+        let wanted = if dx.is_some() {
+            Wanted::Both
+        } else {
+            Wanted::Params
+        };
+        self.way_back(x, dout, wanted, dx).map_err(as_layer_error)
+    }
+
+    fn input_gradient_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        _: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        dx: ArrayViewMut2<'_, T>,
+    ) -> Result<(), LayerError> {
+        self.way_back(x, dout, Wanted::Input, Some(dx))
             .map_err(as_layer_error)
     }
 
@@ -92,6 +129,24 @@ impl<T: Scalar> Layer<T> for Network<T> {
             l.layer.visit_mut(&mut |p| {
                 let name = names.next().map_or(p.name, String::as_str);
                 visitor(ParamMut { name, ..p });
+            });
+        }
+    }
+
+    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
+        for l in &self.layers {
+            let mut names = l.counter_names.iter();
+            l.layer.visit_counters(&mut |name, value| {
+                visitor(names.next().map_or(name, String::as_str), value);
+            });
+        }
+    }
+
+    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
+        for l in &mut self.layers {
+            let mut names = l.counter_names.iter();
+            l.layer.visit_counters_mut(&mut |name, value| {
+                visitor(names.next().map_or(name, String::as_str), value);
             });
         }
     }

@@ -1,4 +1,4 @@
-use super::{Optimizer, check_lr, state::State};
+use super::{Optimizer, check_lr, state::OptimizerState};
 use crate::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
@@ -15,7 +15,7 @@ use bn_tensor::{Scalar, update_with_state};
 pub struct AdaGrad<T> {
     lr: f64,
     eps: f64,
-    h: State<T>,
+    h: OptimizerState<T>,
 }
 
 impl<T: Scalar> AdaGrad<T> {
@@ -37,19 +37,23 @@ impl<T: Scalar> AdaGrad<T> {
 
     fn with(lr: f64, eps: f64) -> Result<Self, Error> {
         check_lr(lr)?;
-        let h = State::default();
+        let h = OptimizerState::new(1);
         Ok(Self { lr, eps, h })
     }
 }
 
 impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
-    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        self.h.check(name, 1, len)
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        Some(&self.h)
+    }
+
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        Some(&mut self.h)
     }
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
         let [lr, eps] = [self.lr, self.eps].map(T::from_f64);
-        let (h, _) = self.h.get(p.name, 1, p.value.len())?;
+        let (h, _) = self.h.get(p.name, p.value.len())?;
         update_with_state(p.value, h, p.grad, |p, h, g| {
             *h += g * g;
             *p -= lr * g / (h.sqrt() + eps);

@@ -1,4 +1,4 @@
-use super::{Optimizer, check_lr, check_share, check_weight_decay, state::State};
+use super::{Optimizer, check_lr, check_share, check_weight_decay, state::OptimizerState};
 use crate::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_two_states};
@@ -30,8 +30,7 @@ pub struct Adam<T> {
     eps: f64,
     eps_after_correction: bool,
     weight_decay: f64,
-    t: u64,
-    m_v: State<T>,
+    m_v: OptimizerState<T>,
 }
 
 impl<T: Scalar> Adam<T> {
@@ -61,8 +60,7 @@ impl<T: Scalar> Adam<T> {
             eps,
             eps_after_correction,
             weight_decay: 0.0,
-            t: 0,
-            m_v: State::default(),
+            m_v: OptimizerState::new(2),
         })
     }
 
@@ -89,16 +87,16 @@ impl<T: Scalar> Adam<T> {
 }
 
 impl<T: Scalar> Optimizer<T> for Adam<T> {
-    fn begin_step(&mut self) {
-        self.t += 1;
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        Some(&self.m_v)
     }
 
-    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        self.m_v.check(name, 2, len)
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        Some(&mut self.m_v)
     }
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
-        let t = self.t.max(1) as f64;
+        let t = self.m_v.steps().max(1) as f64;
         let (c1, c2) = (1.0 - self.beta1.powf(t), 1.0 - self.beta2.powf(t));
         // PyTorch's √(v/c2) + eps, brought to the book's form, has an eps of √c2·eps.
         let eps = if self.eps_after_correction {
@@ -115,7 +113,7 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
         ]
         .map(T::from_f64);
         let [added1, added2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
-        let (m_v, _) = self.m_v.get(p.name, 2, p.value.len())?;
+        let (m_v, _) = self.m_v.get(p.name, p.value.len())?;
         let m_v = m_v.split_at_mut(p.value.len());
         update_with_two_states(p.value, m_v, p.grad, |p, m, v, g| {
             let g = g + decay * *p;

@@ -1,4 +1,4 @@
-use super::{Adam, Optimizer, check_weight_decay};
+use super::{Adam, Optimizer, OptimizerState, check_weight_decay};
 use crate::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update};
@@ -36,12 +36,12 @@ impl<T: Scalar> AdamW<T> {
 }
 
 impl<T: Scalar> Optimizer<T> for AdamW<T> {
-    fn begin_step(&mut self) {
-        self.adam.begin_step();
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        self.adam.state()
     }
 
-    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        Optimizer::check(&self.adam, name, len)
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        self.adam.state_mut()
     }
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {

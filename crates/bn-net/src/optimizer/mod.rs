@@ -17,6 +17,7 @@ pub use momentum::Momentum;
 pub use nesterov::Nesterov;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
+pub use state::OptimizerState;
 
 use crate::{Error, error::check_setting};
 use bn_layers::{Layer, ParamMut};
@@ -25,16 +26,29 @@ use bn_tensor::Scalar;
 /// Moves parameters by their gradients. Its state is keyed by the parameter's name, so one
 /// optimizer serves one network.
 pub trait Optimizer<T: Scalar>: Send {
+    /// What it remembers from step to step, for a checkpoint; `None` if it is nothing.
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        None
+    }
+
+    /// The same, to be moved on or restored.
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        None
+    }
+
     /// Begins a step, before the parameters are moved one after another.
-    fn begin_step(&mut self) {}
+    fn begin_step(&mut self) {
+        if let Some(state) = self.state_mut() {
+            state.begin_step();
+        }
+    }
 
     /// Whether a parameter of this name and length can be moved.
     ///
     /// # Errors
     /// [`Error::OptimizerState`] when this name was seen with another length.
     fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        let _ = (name, len);
-        Ok(())
+        self.state().map_or(Ok(()), |state| state.check(name, len))
     }
 
     /// Moves one parameter `p.value` by its gradient `p.grad`.

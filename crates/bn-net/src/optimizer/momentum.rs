@@ -1,4 +1,4 @@
-use super::{Optimizer, check_lr, check_share, state::State};
+use super::{Optimizer, check_lr, check_share, state::OptimizerState};
 use crate::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
@@ -16,7 +16,7 @@ use bn_tensor::{Scalar, update_with_state};
 pub struct Momentum<T> {
     lr: f64,
     momentum: f64,
-    velocity: State<T>,
+    velocity: OptimizerState<T>,
 }
 
 impl<T: Scalar> Momentum<T> {
@@ -27,7 +27,7 @@ impl<T: Scalar> Momentum<T> {
     pub fn new(lr: f64, momentum: f64) -> Result<Self, Error> {
         check_lr(lr)?;
         check_share("the momentum", momentum)?;
-        let velocity = State::default();
+        let velocity = OptimizerState::new(1);
         Ok(Self {
             lr,
             momentum,
@@ -37,13 +37,17 @@ impl<T: Scalar> Momentum<T> {
 }
 
 impl<T: Scalar> Optimizer<T> for Momentum<T> {
-    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        self.velocity.check(name, 1, len)
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        Some(&self.velocity)
+    }
+
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        Some(&mut self.velocity)
     }
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
         let [lr, momentum] = [self.lr, self.momentum].map(T::from_f64);
-        let (v, _) = self.velocity.get(p.name, 1, p.value.len())?;
+        let (v, _) = self.velocity.get(p.name, p.value.len())?;
         update_with_state(p.value, v, p.grad, |p, v, g| {
             *v = momentum * *v - lr * g;
             *p += *v;

@@ -1,4 +1,4 @@
-use super::{Optimizer, check_lr, check_share, state::State};
+use super::{Optimizer, check_lr, check_share, state::OptimizerState};
 use crate::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
@@ -16,7 +16,7 @@ pub struct RmsProp<T> {
     lr: f64,
     decay_rate: f64,
     eps: f64,
-    h: State<T>,
+    h: OptimizerState<T>,
 }
 
 impl<T: Scalar> RmsProp<T> {
@@ -43,20 +43,24 @@ impl<T: Scalar> RmsProp<T> {
             lr,
             decay_rate,
             eps,
-            h: State::default(),
+            h: OptimizerState::new(1),
         })
     }
 }
 
 impl<T: Scalar> Optimizer<T> for RmsProp<T> {
-    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        self.h.check(name, 1, len)
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        Some(&self.h)
+    }
+
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        Some(&mut self.h)
     }
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
         let [lr, kept, eps] = [self.lr, self.decay_rate, self.eps].map(T::from_f64);
         let added = T::from_f64(1.0 - self.decay_rate);
-        let (h, _) = self.h.get(p.name, 1, p.value.len())?;
+        let (h, _) = self.h.get(p.name, p.value.len())?;
         update_with_state(p.value, h, p.grad, |p, h, g| {
             *h = kept * *h + added * g * g;
             *p -= lr * g / (h.sqrt() + eps);

@@ -1,4 +1,4 @@
-use super::{Optimizer, check_lr, check_share, check_weight_decay, state::State};
+use super::{Optimizer, check_lr, check_share, check_weight_decay, state::OptimizerState};
 use crate::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update, update_with_state};
@@ -27,7 +27,7 @@ pub struct Sgd<T> {
     momentum: f64,
     nesterov: bool,
     weight_decay: f64,
-    velocity: State<T>,
+    velocity: OptimizerState<T>,
 }
 
 impl<T: Scalar> Sgd<T> {
@@ -42,7 +42,7 @@ impl<T: Scalar> Sgd<T> {
             momentum: 0.0,
             nesterov: false,
             weight_decay: 0.0,
-            velocity: State::default(),
+            velocity: OptimizerState::new(1),
         })
     }
 
@@ -76,8 +76,12 @@ impl<T: Scalar> Sgd<T> {
 }
 
 impl<T: Scalar> Optimizer<T> for Sgd<T> {
-    fn check(&self, name: &str, len: usize) -> Result<(), Error> {
-        self.velocity.check(name, 1, len)
+    fn state(&self) -> Option<&OptimizerState<T>> {
+        Some(&self.velocity)
+    }
+
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        Some(&mut self.velocity)
     }
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
@@ -86,7 +90,7 @@ impl<T: Scalar> Optimizer<T> for Sgd<T> {
             update(p.value, p.grad, |p, g| *p -= lr * (g + decay * *p))?;
             return Ok(());
         }
-        let (v, is_first) = self.velocity.get(p.name, 1, p.value.len())?;
+        let (v, is_first) = self.velocity.get(p.name, p.value.len())?;
         let kept = if is_first { T::zero() } else { momentum };
         let nesterov = self.nesterov;
         update_with_state(p.value, v, p.grad, |p, v, g| {
