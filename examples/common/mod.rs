@@ -6,7 +6,9 @@
 pub(crate) mod args;
 pub(crate) mod confusion;
 pub(crate) mod data;
+pub(crate) mod dcgan;
 pub(crate) mod histogram;
+pub(crate) mod images;
 pub(crate) mod line_chart;
 pub(crate) mod memory;
 pub(crate) mod output;
