@@ -1,10 +1,11 @@
 //! This library on the work of `work.py`, for `benches/peers/run`.
-//! Usage: `peers_bn THREADS book|mid|big|bn|infer`.
+//! Usage: `peers_bn THREADS book|mid|big|bn|infer|gan`.
 
 use bn::layers::Layout;
 use bn::net::Workspace;
 use bn::{
-    BatchNormConfig, BatchNormalization, Layer, Mode, Network, Pool, Sgd, SoftmaxWithLoss, tensor,
+    BatchNormConfig, BatchNormalization, Conv2dConfig, Gan, Init, Layer, Mode, Network, Pool, Sgd,
+    SoftmaxWithLoss, tensor,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -13,7 +14,7 @@ use std::{error::Error, hint::black_box, time::Instant};
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str =
-    "benches/peers/run runs this program, as: peers_bn THREADS book|mid|big|bn|infer";
+    "benches/peers/run runs this program, as: peers_bn THREADS book|mid|big|bn|infer|gan";
 
 fn main() -> Result<()> {
     // Cargo adds `--bench`.
@@ -41,6 +42,7 @@ fn run(case: &str) -> Result<()> {
         "big" => step(case, &[2048; 3], 1024, 3, 3),
         "bn" => batch_normalization(),
         "infer" => inference(),
+        "gan" => gan(),
         _ => Err(USAGE.into()),
     }
 }
@@ -154,4 +156,37 @@ fn inference() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An iteration of Keras' DCGAN: two updates of the discriminator, one of the generator.
+fn gan() -> Result<()> {
+    let conv = |filters| Conv2dConfig::new(filters, 3).same();
+    let generator = Network::builder(100)
+        .init(Init::XavierUniform)
+        .affine(7 * 7 * 128)
+        .leaky_relu(0.2)
+        .reshape((7, 7, 128))
+        .conv_transpose2d(conv(64).stride(2))
+        .leaky_relu(0.2)
+        .batch_norm_with(BatchNormConfig::keras())
+        .conv_transpose2d(conv(1).stride(2))
+        .tanh()
+        .build(1)?;
+    let discriminator = Network::builder((28, 28, 1))
+        .init(Init::XavierUniform)
+        .conv2d(conv(64))
+        .leaky_relu(0.2)
+        .dropout(0.25)
+        .conv2d(conv(128).stride(2))
+        .leaky_relu(0.2)
+        .dropout(0.25)
+        .flatten()
+        .affine(1)
+        .build(2)?;
+    let (mut gan, x) = (Gan::new(generator, discriminator, 3)?, values(128, 784, 0.37));
+    report("gan", 3, 2, || {
+        gan.discriminator_step(x.view())?;
+        gan.generator_step(128)?;
+        Ok(())
+    })
 }

@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = "bn"
 PEERS = ["torch", "keras", "numpy", "candle", "burn"]
+WITH_GAN = [OURS, "torch", "keras"]  # those that the DCGAN is written for
 PACKAGES = {
     "torch": ["torch"],
     "keras": ["tensorflow-cpu"],

@@ -5,7 +5,10 @@ Usage: keras_bench.py THREADS CASE.
 
 import os
 
-from work import BOOK, INFERENCE, NORMALIZATIONS, STEPS, arguments, bn_case, describe, report
+from work import (
+    BOOK, GAN_BATCH, GAN_NOISE, INFERENCE, NORMALIZATIONS, STEPS,
+    arguments, bn_case, describe, report, report_gan,
+)  # fmt: skip
 
 threads, case = arguments()
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -90,6 +93,56 @@ def inference():
         report(f"infer {batch}", 10, repetitions, lambda: predict(x), wait)
 
 
+def gan():
+    """As Keras' tutorials write it: compiled models, `train_on_batch`."""
+    layers = keras.layers
+    generator = keras.Sequential([
+        keras.Input((GAN_NOISE,)),
+        layers.Dense(128 * 7 * 7),
+        layers.LeakyReLU(negative_slope=0.2),
+        layers.Reshape((7, 7, 128)),
+        layers.Conv2DTranspose(64, 3, strides=2, padding="same"),
+        layers.LeakyReLU(negative_slope=0.2),
+        layers.BatchNormalization(),
+        layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="tanh"),
+    ])  # fmt: skip
+    discriminator = keras.Sequential([
+        keras.Input((28, 28, 1)),
+        layers.Conv2D(64, 3, padding="same"),
+        layers.LeakyReLU(negative_slope=0.2),
+        layers.Dropout(0.25),
+        layers.Conv2D(128, 3, strides=2, padding="same"),
+        layers.LeakyReLU(negative_slope=0.2),
+        layers.Dropout(0.25),
+        layers.Flatten(),
+        layers.Dense(1, activation="sigmoid"),
+    ])  # fmt: skip
+
+    def adam():
+        return keras.optimizers.Adam(2e-4, beta_1=0.5)
+
+    discriminator.compile(loss="binary_crossentropy", optimizer=adam())
+    noise = keras.Input((GAN_NOISE,))
+    discriminator.trainable = False
+    both = keras.Model(noise, discriminator(generator(noise)))
+    both.compile(loss="binary_crossentropy", optimizer=adam())
+    x = np.random.rand(GAN_BATCH, 28, 28, 1).astype("float32") * 2 - 1
+    real, fake = (np.full((GAN_BATCH, 1), t, "float32") for t in (1, 0))
+
+    def draw():
+        return np.random.normal(size=(GAN_BATCH, GAN_NOISE)).astype("float32")
+
+    def iteration():
+        fakes = generator.predict_on_batch(draw())
+        discriminator.trainable = True
+        discriminator.train_on_batch(x, real)
+        discriminator.train_on_batch(fakes, fake)
+        discriminator.trainable = False
+        both.train_on_batch(draw(), real)
+
+    report_gan(iteration)
+
+
 def main():
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -102,6 +155,8 @@ def main():
         batch_normalization()
     elif case == "infer":
         inference()
+    elif case == "gan":
+        gan()
     else:
         step()
 

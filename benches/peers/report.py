@@ -32,7 +32,11 @@ ROWS = [
     ("infer 1 folded", "inference, BN folded, batch 1", ["infer 1"]),
     ("infer 100 folded", "inference, BN folded, batch 100", ["infer 100"]),
     ("infer 10000 folded", "inference, BN folded, batch 10,000", ["infer 10000"]),
+    ("gan", "DCGAN, one iteration, batch 128", ["gan"]),
 ]
+
+# The cases whose peak memory is told.
+MEMORY = {"big": "784-3×2048-10", "gan": "DCGAN"}
 
 
 def summary(runs):
@@ -42,8 +46,8 @@ def summary(runs):
         for figure, ms in run["ms"].items():
             of_figure = milliseconds.setdefault(run["threads"], {}).setdefault(figure, {})
             of_figure.setdefault(run["engine"], []).append(ms)
-        if run["case"] == "big":
-            of_threads = memory.setdefault(run["threads"], {})
+        if run["case"] in MEMORY:
+            of_threads = memory.setdefault(run["threads"], {}).setdefault(run["case"], {})
             of_threads.setdefault(run["engine"], []).append(run["peak_mib"])
     medians = {
         threads: {
@@ -53,8 +57,11 @@ def summary(runs):
         for threads, figures in milliseconds.items()
     }
     peaks = {
-        threads: {engine: statistics.median(mib) for engine, mib in engines.items()}
-        for threads, engines in memory.items()
+        threads: {
+            case: {engine: statistics.median(mib) for engine, mib in engines.items()}
+            for case, engines in cases.items()
+        }
+        for threads, cases in memory.items()
     }
     return medians, peaks
 
@@ -92,9 +99,9 @@ def table(figures, peaks, engines):
         row.append(f"{NAMES[best[1]]} {three_digits(best[0])}" if best else "–")
         row.append(f"{best[0] / ours:.2f}×" if best and ours else "–")
         rows.append(row)
-    if peaks:
-        cells = [f"{peaks[e]:.0f}" if e in peaks else "–" for e in engines]
-        rows.append(["peak memory, 784-3×2048-10, MiB", *cells, "", ""])
+    for case, mib in peaks.items():
+        cells = [f"{mib[e]:.0f}" if e in mib else "–" for e in engines]
+        rows.append([f"peak memory, {MEMORY[case]}, MiB", *cells, "", ""])
     return rows
 
 
@@ -134,7 +141,7 @@ def render(result, markdown):
         measured = {e for of_figure in figures.values() for e in of_figure}
         engines = [e for e in NAMES if e in measured]
         parts.append(f"{heading}{threads} thread{'s' if threads > 1 else ''}")
-        parts.append(form(table(figures, peaks.get(threads), engines)))
+        parts.append(form(table(figures, peaks.get(threads, {}), engines)))
     star = "Bold is" if markdown else "* is"
     parts.append(f"{star} the fastest peer; the last column is its time over that of bn.")
     return "\n\n".join(parts) + "\n"

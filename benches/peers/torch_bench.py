@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
-from work import BOOK, INFERENCE, NORMALIZATIONS, STEPS, arguments, bn_case, describe, report
+from work import (
+    BOOK, GAN_BATCH, GAN_NOISE, INFERENCE, NORMALIZATIONS, STEPS,
+    arguments, bn_case, describe, report, report_gan,
+)  # fmt: skip
 
 
 def network(sizes):
@@ -56,6 +59,51 @@ def inference():
             report(f"infer {batch}", 10, repetitions, lambda: model(x))
 
 
+def gan():
+    # PyTorch's convolutions are faster channels last, here as elsewhere.
+    last = torch.channels_last
+    generator = nn.Sequential(
+        nn.Linear(GAN_NOISE, 128 * 7 * 7),
+        nn.LeakyReLU(0.2),
+        nn.Unflatten(1, (128, 7, 7)),
+        nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1, output_padding=1),
+        nn.LeakyReLU(0.2),
+        nn.BatchNorm2d(64, eps=1e-3, momentum=0.01),
+        nn.ConvTranspose2d(64, 1, 3, stride=2, padding=1, output_padding=1),
+        nn.Tanh(),
+    ).to(memory_format=last)
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, 64, 3, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(0.25),
+        nn.Conv2d(64, 128, 3, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(128 * 14 * 14, 1),
+    ).to(memory_format=last)
+    adam_g, adam_d = (
+        torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        for network in (generator, discriminator)
+    )
+    loss = nn.BCEWithLogitsLoss()
+    real, fake = torch.ones(GAN_BATCH, 1), torch.zeros(GAN_BATCH, 1)
+    x = torch.rand(GAN_BATCH, 1, 28, 28) * 2 - 1
+
+    def iteration():
+        with torch.no_grad():
+            fakes = generator(torch.randn(GAN_BATCH, GAN_NOISE))
+        for images, t in ((x, real), (fakes, fake)):
+            adam_d.zero_grad()
+            loss(discriminator(images), t).backward()
+            adam_d.step()
+        adam_g.zero_grad()
+        loss(discriminator(generator(torch.randn(GAN_BATCH, GAN_NOISE))), real).backward()
+        adam_g.step()
+
+    report_gan(iteration)
+
+
 def main():
     threads, case = arguments()
     torch.manual_seed(0)
@@ -67,6 +115,8 @@ def main():
         batch_normalization()
     elif case == "infer":
         inference()
+    elif case == "gan":
+        gan()
     else:
         step(case)
 

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-CASES = ["book", "mid", "big", "bn", "infer"]
+CASES = ["book", "mid", "big", "bn", "infer", "gan"]
 
 
 @dataclass
@@ -43,6 +43,11 @@ NORMALIZATIONS = [
 # The book's network in evaluation: batch and repetitions. Each is warmed up 10 times.
 INFERENCE = [(1, 2000), (100, 300), (10_000, 5)]
 
+# An iteration of Keras' DCGAN on MNIST: fakes, an update of the discriminator by real images and one
+# by the fakes, an update of the generator. Adam with a rate of 2e-4 and beta1 0.5.
+GAN_BATCH = 128
+GAN_NOISE = 100
+
 
 def arguments():
     """`THREADS CASE` of the command line."""
@@ -71,6 +76,11 @@ def report(case, warm_up, repetitions, f, wait=lambda result: None):
         wait(result)
         times.append((time.perf_counter() - start) / repetitions)
     print(json.dumps({"case": case, "ms": sorted(times)[3] * 1e3}), flush=True)
+
+
+def report_gan(iteration):
+    """Times an iteration of the DCGAN."""
+    report("gan", 3, 2, iteration)
 
 
 def bn_case(shape):
