@@ -183,7 +183,10 @@ fn gan() -> Result<()> {
         .flatten()
         .affine(1)
         .build(2)?;
-    let (mut gan, x) = (Gan::new(generator, discriminator, 3)?, values(128, 784, 0.37));
+    let (mut gan, x) = (
+        Gan::new(generator, discriminator, 3)?,
+        values(128, 784, 0.37),
+    );
     report("gan", 3, 2, || {
         gan.discriminator_step(x.view())?;
         gan.generator_step(128)?;

@@ -1,5 +1,5 @@
 use crate::{
-    Error, Layer, LeakyRelu, Mode, Relu, Shape,
+    Error, Layer, LeakyRelu, Mode, Pointwise, Relu, Shape,
     layer::{expect_rows, expect_shape},
     order::{in_order, in_order_mut},
 };
@@ -60,11 +60,19 @@ impl Rectifier {
             Self::LeakyRelu(leaky_relu) => Box::new(leaky_relu),
         }
     }
+
+    /// What it multiplies negative values by.
+    pub(crate) fn slope(self) -> f64 {
+        match self {
+            Self::Relu(_) => 0.0,
+            Self::LeakyRelu(leaky_relu) => leaky_relu.slope(),
+        }
+    }
 }
 
 impl<T: Scalar, A: Activation> Layer<T> for A {
-    fn rectifier(&self) -> Option<Rectifier> {
-        Activation::rectifier(self)
+    fn pointwise(&self) -> Option<Pointwise> {
+        self.rectifier().map(Pointwise::Rectifier)
     }
 
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {

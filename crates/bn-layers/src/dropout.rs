@@ -1,10 +1,10 @@
 use crate::{
-    Error, Layer, Mode, Shape,
+    Error, Layer, Mode, Pointwise, Shape,
     error::check_setting,
     layer::{expect_rows, expect_shape},
     order::{in_order, in_order_mut},
 };
-use bn_tensor::{Scalar, map, random_mask};
+use bn_tensor::{Mask, Scalar};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Sets each value to zero with probability `ratio` (arXiv:1207.0580; the book's `Dropout`,
@@ -36,8 +36,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 #[derive(Debug, Clone)]
 pub struct Dropout {
     ratio: f64,
-    kept: f64,       // what a kept value is multiplied by in training
-    evaluation: f64, // what every value is multiplied by in evaluation
+    kept: f64,      // what a kept value is multiplied by in training
+    evaluated: f64, // what every value is multiplied by in evaluation
     seed: u64,
     draws: u64,
     drawn: Option<u64>, // which mask the last forward pass had; none in evaluation
@@ -69,7 +69,7 @@ impl Dropout {
         Self {
             ratio,
             kept,
-            evaluation,
+            evaluated: evaluation,
             seed,
             draws: 0,
             drawn: None,
@@ -91,14 +91,53 @@ impl Dropout {
         self.draws - 1
     }
 
-    /// Multiplies `x` by the mask of the last forward pass.
-    fn apply<T: Scalar>(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
-        let Some(draw) = self.drawn else {
-            let scale = T::from_f64(self.evaluation);
-            return Ok(map(x, y, |x| x * scale)?);
+    /// The mask of a forward pass of this shape.
+    pub(crate) fn begin<T: Scalar>(&mut self, shape: (usize, usize), mode: Mode) -> Mask<T> {
+        self.drew = false;
+        self.drawn = match mode {
+            Mode::Eval => None,
+            Mode::Train | Mode::BatchStats => Some(self.draw()),
         };
-        let kept = T::from_f64(self.kept);
-        Ok(random_mask(x, y, mixed(self.seed, draw), self.ratio, kept)?)
+        self.shape = shape;
+        self.mask()
+    }
+
+    /// That of the last forward pass.
+    fn mask<T: Scalar>(&self) -> Mask<T> {
+        let Some(draw) = self.drawn else {
+            return self.evaluation();
+        };
+        Mask {
+            key: mixed(self.seed, draw),
+            ratio: self.ratio,
+            kept: T::from_f64(self.kept),
+        }
+    }
+
+    /// That of the last forward pass, if it was of this shape.
+    pub(crate) fn mask_for<T: Scalar>(
+        &self,
+        op: &'static str,
+        x: &ArrayView2<'_, T>,
+    ) -> Result<Mask<T>, Error> {
+        if self.shape.0 != x.nrows() {
+            return Err(Error::NoForward {
+                layer: "Dropout",
+                expected: self.shape.0,
+                got: x.nrows(),
+            });
+        }
+        expect_shape(op, self.shape, x)?;
+        Ok(self.mask())
+    }
+
+    /// That of evaluation, which drops nothing.
+    pub(crate) fn evaluation<T: Scalar>(&self) -> Mask<T> {
+        Mask {
+            key: 0,
+            ratio: 0.0,
+            kept: T::from_f64(self.evaluated),
+        }
     }
 }
 
@@ -130,13 +169,7 @@ impl<T: Scalar> Layer<T> for Dropout {
         expect_rows("Dropout", x.nrows())?;
         expect_shape("Dropout", x.dim(), &y.view())?;
         let (x_values, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
-        self.drew = false;
-        self.drawn = match mode {
-            Mode::Eval => None,
-            Mode::Train | Mode::BatchStats => Some(self.draw()),
-        };
-        self.shape = x.dim();
-        self.apply(x_values, y)
+        Ok(self.begin(x.dim(), mode).apply(x_values, y)?)
     }
 
     fn eval_into(
@@ -147,10 +180,8 @@ impl<T: Scalar> Layer<T> for Dropout {
     ) -> Result<(), Error> {
         expect_rows("Dropout", x.nrows())?;
         expect_shape("Dropout", x.dim(), &y.view())?;
-        let scale = T::from_f64(self.evaluation);
         let y = in_order_mut("Dropout", &mut y)?;
-        map(in_order("Dropout", &x)?, y, |x| x * scale)?;
-        Ok(())
+        Ok(self.evaluation().apply(in_order("Dropout", &x)?, y)?)
     }
 
     fn backward_into(
@@ -163,17 +194,14 @@ impl<T: Scalar> Layer<T> for Dropout {
         const OP: &str = "Dropout::backward";
         expect_rows("Dropout", x.nrows())?;
         expect_shape(OP, x.dim(), &dout)?;
-        if self.shape.0 != x.nrows() {
-            return Err(Error::NoForward {
-                layer: "Dropout",
-                expected: self.shape.0,
-                got: x.nrows(),
-            });
-        }
-        expect_shape(OP, self.shape, &x)?;
+        let mask = self.mask_for(OP, &x)?;
         let Some(mut dx) = dx else { return Ok(()) };
         expect_shape(OP, x.dim(), &dx.view())?;
-        self.apply(in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?)
+        Ok(mask.apply(in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?)?)
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        Some(Pointwise::Dropout(self.clone()))
     }
 
     fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {

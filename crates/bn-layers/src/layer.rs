@@ -1,4 +1,4 @@
-use crate::{Error, Rectifier};
+use crate::{Error, Pointwise, Rectifier};
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::fmt::Debug;
@@ -261,16 +261,16 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         0.0
     }
 
-    /// The rectifier that this layer is, if it is one.
-    fn rectifier(&self) -> Option<Rectifier> {
+    /// What this layer is, if the layer before it may take it over.
+    fn pointwise(&self) -> Option<Pointwise> {
         None
     }
 
-    /// Takes over the rectifier that follows this layer, if it can: from then on `y` is the
-    /// output of both, and `dout` the gradient with respect to it. A network offers it; the two
-    /// then take one pass over memory each way instead of two.
-    fn absorb(&mut self, rectifier: Rectifier) -> bool {
-        let _ = rectifier;
+    /// Takes over the layer that follows this one, if it can: from then on `y` is the output of
+    /// both, and `dout` the gradient with respect to it. A network offers it; the two then take one
+    /// pass over memory each way instead of two.
+    fn absorb(&mut self, next: Pointwise) -> bool {
+        let _ = next;
         false
     }
 

@@ -28,6 +28,10 @@ impl LeakyRelu {
         check_setting("LeakyRelu's slope", "between 0 and 1", slope, passes)?;
         Ok(Self { slope })
     }
+
+    pub(crate) fn slope(self) -> f64 {
+        self.slope
+    }
 }
 
 impl Activation for LeakyRelu {

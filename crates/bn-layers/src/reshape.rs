@@ -1,5 +1,5 @@
 use crate::{
-    Error, Layer, Mode, Shape,
+    Error, Layer, Mode, Pointwise, Shape,
     layer::{expect_rows, expect_shape},
 };
 use bn_tensor::Scalar;
@@ -47,6 +47,10 @@ impl<T: Scalar> Layer<T> for Reshape {
             ));
         }
         Ok(self.shape)
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        Some(Pointwise::Reshape)
     }
 
     fn forward_into(

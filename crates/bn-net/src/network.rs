@@ -5,7 +5,7 @@ mod fold;
 pub use eval::Workspace;
 
 use crate::{Error, Loss, NetworkBuilder, Optimizer, Targets};
-use bn_layers::{Error as LayerError, Layer, Mode, Shape};
+use bn_layers::{Error as LayerError, Layer, Mode, Pointwise, Shape};
 use bn_tensor::{Scalar, enter_pool, keep_awake};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -61,7 +61,7 @@ pub(crate) enum Wanted {
 struct NamedLayer<T> {
     layer: Box<dyn Layer<T>>,
     index: usize,               // its place among all layers
-    last: usize,                // that of the layer that it absorbed, or its own
+    last: usize,                // that of the last layer that it absorbed, or its own
     width: usize,               // of its output
     param_names: Vec<String>,   // `layers.0.weight`, in the order of `visit`
     counter_names: Vec<String>, // `layers.1.updates`, in the order of `visit_counters`
@@ -89,10 +89,11 @@ impl<T: Scalar> Network<T> {
             };
             shape = layer.output_shape(shape).map_err(refused)?;
             names.push(name);
-            if let (Some(before), Some(rectifier)) = (named.last_mut(), layer.rectifier())
-                && before.layer.absorb(rectifier)
+            if let (Some(before), Some(next)) = (named.last_mut(), layer.pointwise())
+                && (matches!(next, Pointwise::Reshape) || before.layer.absorb(next))
             {
                 before.last = index;
+                before.counter_names = counter_names(&*before.layer, before.index);
                 continue;
             }
             named.push(NamedLayer {
@@ -139,8 +140,9 @@ impl<T: Scalar> Network<T> {
         count
     }
 
-    /// The output of layer `index` in the last forward pass, `(N, width)`; `None` for a
-    /// BatchNormalization that computes the rectifier after it in the same pass.
+    /// The output of layer `index` in the last forward pass, `(N, width)`; `None` for a layer that
+    /// computes the one after it in the same pass, as a BatchNormalization does with a rectifier and a
+    /// Conv2d with a rectifier, a Dropout or both.
     pub fn activation(&self, index: usize) -> Option<ArrayView2<'_, T>> {
         let i = self.layers.iter().position(|l| l.last == index)?;
         matrix(&self.outputs[i], self.rows, self.layers[i].width).ok()

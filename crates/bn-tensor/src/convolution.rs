@@ -12,19 +12,14 @@
 //!
 //! The third is also a transposed convolution, whose gradients are the first two.
 
-use crate::{
-    Error, Scalar, Window,
-    error::same_len,
-    matmul, matmul_nt, matmul_plus_row, matmul_tn, par,
-    simd::{NullaryFnOnce, vectorize},
-};
-use ndarray::{ArrayView2, ArrayViewMut2};
-use std::ops::Range;
+mod backward;
+mod block;
 
-/// Bytes of the patches of a block, which is also all the memory that a convolution takes (or those
-/// of one row of one image, if that is more). They are written and then read by the product: twice
-/// as many no longer stay in the caches.
-const BLOCK: usize = 1 << 21;
+pub use backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward};
+
+use crate::{Epilogue, Error, Scalar, Window, error::same_len, matmul, matmul_plus_row, matmul_tn};
+use block::blocks;
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// `y = convolution(x, w) + bias` for `n` images `x: (n, H·W·C)`, weights `w: (patch, out)`,
 /// `bias: (out)` and `y: (n, places·out)`. PyTorch and Keras call this a convolution; it is a
@@ -49,6 +44,22 @@ pub fn convolve<T: Scalar>(
     x: ArrayView2<'_, T>,
     w: ArrayView2<'_, T>,
     bias: Option<&[T]>,
+    y: ArrayViewMut2<'_, T>,
+    scratch: &mut Vec<T>,
+) -> Result<(), Error> {
+    convolve_then(window, x, w, bias, &Epilogue::NONE, y, scratch)
+}
+
+/// [`convolve`], and the epilogue on its values.
+///
+/// # Errors
+/// As [`convolve`].
+pub fn convolve_then<T: Scalar>(
+    window: &Window,
+    x: ArrayView2<'_, T>,
+    w: ArrayView2<'_, T>,
+    bias: Option<&[T]>,
+    then: &Epilogue<T>,
     mut y: ArrayViewMut2<'_, T>,
     scratch: &mut Vec<T>,
 ) -> Result<(), Error> {
@@ -56,14 +67,16 @@ pub fn convolve<T: Scalar>(
     let out = check(OP, window, x.dim(), w.dim(), y.dim())?;
     same_len(OP, out, bias.map_or(out, <[T]>::len))?;
     let (x, y) = (read(OP, &x)?, write(OP, &mut y)?);
-    for block in blocks::<T>(window, x.len() / window.image_len()) {
+    for block in blocks::<T>(window, out, x.len() / window.image_len()) {
         let patches = block.patches(window, x, scratch)?;
-        let y = &mut y[block.rows(window, out)];
-        let y = ArrayViewMut2::from_shape((patches.nrows(), out), y).map_err(|_| bug(OP))?;
+        let rows = block.rows(window, out);
+        let y = &mut y[rows.clone()];
+        let product = matrix_mut(OP, y, patches.nrows(), out)?;
         match bias {
-            Some(bias) => matmul_plus_row(patches, w, bias, y)?,
-            None => matmul(patches, w, T::zero(), y)?,
+            Some(bias) => matmul_plus_row(patches, w, bias, product)?,
+            None => matmul(patches, w, T::zero(), product)?,
         }
+        then.forward(rows.start, y);
     }
     Ok(())
 }
@@ -85,10 +98,9 @@ pub fn convolve_weights<T: Scalar>(
     let out = check(OP, window, x.dim(), dw.dim(), dout.dim())?;
     let (x, dout) = (read(OP, &x)?, read(OP, &dout)?);
     let mut beta = beta;
-    for block in blocks::<T>(window, x.len() / window.image_len()) {
+    for block in blocks::<T>(window, out, x.len() / window.image_len()) {
         let patches = block.patches(window, x, scratch)?;
-        let dout = &dout[block.rows(window, out)];
-        let dout = ArrayView2::from_shape((patches.nrows(), out), dout).map_err(|_| bug(OP))?;
+        let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
         matmul_tn(patches, dout, beta, dw.view_mut())?;
         beta = T::one();
     }
@@ -114,207 +126,18 @@ pub fn convolve_transposed<T: Scalar>(
     let channels = window.image().2;
     same_len(OP, channels, bias.map_or(channels, <[T]>::len))?;
     let (dout, dx) = (read(OP, &dout)?, write(OP, &mut dx)?);
-    for block in blocks::<T>(window, dx.len() / window.image_len()) {
-        let rows = block.rows(window, out);
-        let count = rows.len() / out.max(1);
-        let dout = ArrayView2::from_shape((count, out), &dout[rows]).map_err(|_| bug(OP))?;
-        let images = &mut dx[block.images.start * window.image_len()..]
-            [..block.images.len() * window.image_len()];
-        if window.is_pointwise() && bias.is_none() {
-            let images =
-                ArrayViewMut2::from_shape((count, window.patch()), images).map_err(|_| bug(OP))?;
-            matmul_nt(dout, w, T::zero(), images)?;
-            continue;
-        }
-        scratch.resize(count * window.patch(), T::zero());
-        let patches = ArrayViewMut2::from_shape((count, window.patch()), &mut scratch[..])
-            .map_err(|_| bug(OP))?;
-        matmul_nt(dout, w, T::zero(), patches)?;
-        block.unpatch(window, scratch, bias, images);
+    for block in blocks::<T>(window, out, dx.len() / window.image_len()) {
+        let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
+        block.transpose(
+            window,
+            dout,
+            w,
+            bias,
+            &mut dx[block.pixels(window)],
+            scratch,
+        )?;
     }
     Ok(())
-}
-
-/// Some images, or some rows of places of one image.
-struct Block {
-    images: Range<usize>,
-    places: Range<usize>, // rows of them
-}
-
-/// Blocks of as many images as fit, or of as many rows of places of one image.
-fn blocks<T>(window: &Window, images: usize) -> impl Iterator<Item = Block> + use<T> {
-    let (rows, columns) = window.output();
-    let row = columns * window.patch() * size_of::<T>();
-    let fit = (BLOCK / row.max(1)).max(1); // rows of places
-    let (images_fit, rows_fit) = ((fit / rows).max(1), fit.min(rows));
-    (0..images).step_by(images_fit).flat_map(move |image| {
-        let images = image..(image + images_fit).min(images);
-        (0..rows).step_by(rows_fit).map(move |row| Block {
-            images: images.clone(),
-            places: row..(row + rows_fit).min(rows),
-        })
-    })
-}
-
-impl Block {
-    /// Of the rows `(places, out)` of all images, those of this block, as values.
-    fn rows(&self, window: &Window, out: usize) -> Range<usize> {
-        let (rows, columns) = window.output();
-        let start = (self.images.start * rows + self.places.start) * columns * out;
-        start..start + self.images.len() * self.places.len() * columns * out
-    }
-
-    /// The patches, one a row: `(images·places, patch)`.
-    fn patches<'a, T: Scalar>(
-        &self,
-        window: &Window,
-        x: &'a [T],
-        scratch: &'a mut Vec<T>,
-    ) -> Result<ArrayView2<'a, T>, Error> {
-        let (patch, columns) = (window.patch(), window.output().1);
-        let count = self.images.len() * self.places.len() * columns;
-        if window.is_pointwise() {
-            let x = &x[self.rows(window, patch)];
-            return ArrayView2::from_shape((count, patch), x).map_err(|_| bug("patches"));
-        }
-        scratch.resize(count * patch, T::zero());
-        let row = columns * patch;
-        let work = scratch.len();
-        par::for_each_piece(&mut scratch[..], row, work, &|start, patches: &mut [T]| {
-            let place = start / row;
-            let image = self.images.start + place / self.places.len();
-            let image = &x[image * window.image_len()..][..window.image_len()];
-            let row = self.places.start + place % self.places.len();
-            vectorize(Patches {
-                window,
-                image,
-                row,
-                patches,
-            });
-        });
-        ArrayView2::from_shape((count, patch), &scratch[..]).map_err(|_| bug("patches"))
-    }
-
-    /// Adds each pixel's values in the patches; the first block of an image begins with `bias`.
-    fn unpatch<T: Scalar>(
-        &self,
-        window: &Window,
-        patches: &[T],
-        bias: Option<&[T]>,
-        images: &mut [T],
-    ) {
-        let (height, width, channels) = window.image();
-        let work = patches.len();
-        par::for_each_piece(
-            images,
-            width * channels,
-            work,
-            &|start, pixels: &mut [T]| {
-                let (image, y) = (
-                    start / (width * channels) / height,
-                    start / (width * channels) % height,
-                );
-                if self.places.start == 0 {
-                    match bias {
-                        Some(bias) => pixels
-                            .chunks_exact_mut(channels)
-                            .for_each(|p| p.copy_from_slice(bias)),
-                        None => pixels.fill(T::zero()),
-                    }
-                }
-                let image = self.places.len() * window.output().1 * window.patch() * image;
-                vectorize(Unpatch {
-                    window,
-                    patches: &patches[image..],
-                    places: self.places.clone(),
-                    y,
-                    pixels,
-                });
-            },
-        );
-    }
-}
-
-/// The patches of one row of places of an image.
-struct Patches<'a, T> {
-    window: &'a Window,
-    image: &'a [T], // (H, W, C)
-    row: usize,
-    patches: &'a mut [T], // (columns, patch)
-}
-
-impl<T: Scalar> NullaryFnOnce for Patches<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self {
-            window,
-            image,
-            row,
-            patches,
-        } = self;
-        let ((_, width, channels), (_, kernel)) = (window.image(), window.kernel());
-        let (lines, y) = window.clip_rows(row);
-        for (column, patch) in patches.chunks_exact_mut(window.patch()).enumerate() {
-            let (across, x) = window.clip_columns(column);
-            let len = across.len() * channels;
-            if len < kernel * channels || lines.len() < window.kernel().0 {
-                patch.fill(T::zero()); // what lies outside the image
-            }
-            for (y, line) in (y..).zip(lines.clone()) {
-                let from = &image[(y * width + x) * channels..][..len];
-                let to = &mut patch[(line * kernel + across.start) * channels..][..len];
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = *from;
-                }
-            }
-        }
-    }
-}
-
-/// What the patches of some rows of places add to one row of pixels.
-struct Unpatch<'a, T> {
-    window: &'a Window,
-    patches: &'a [T], // of the image: (places, patch)
-    places: Range<usize>,
-    y: usize,
-    pixels: &'a mut [T], // (W, C)
-}
-
-impl<T: Scalar> NullaryFnOnce for Unpatch<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self {
-            window,
-            patches,
-            places,
-            y,
-            pixels,
-        } = self;
-        let (channels, (lines, kernel)) = (window.image().2, window.kernel());
-        let columns = window.output().1;
-        for line in 0..lines {
-            let Some(row) = window.place_row(y, line).filter(|row| places.contains(row)) else {
-                continue;
-            };
-            let patches = &patches[(row - places.start) * columns * window.patch()..];
-            for (column, patch) in patches
-                .chunks_exact(window.patch())
-                .take(columns)
-                .enumerate()
-            {
-                let (across, x) = window.clip_columns(column);
-                let from =
-                    &patch[(line * kernel + across.start) * channels..][..across.len() * channels];
-                for (pixel, from) in pixels[x * channels..].iter_mut().zip(from) {
-                    *pixel += *from;
-                }
-            }
-        }
-    }
 }
 
 /// The number of output channels, when `images: (n, H·W·C)`, `w: (patch, out)` and
@@ -345,6 +168,24 @@ fn read<'a, T>(op: &'static str, x: &'a ArrayView2<'_, T>) -> Result<&'a [T], Er
 
 fn write<'a, T>(op: &'static str, x: &'a mut ArrayViewMut2<'_, T>) -> Result<&'a mut [T], Error> {
     x.as_slice_mut().ok_or(Error::NotContiguous { op })
+}
+
+/// The rows `(rows, columns)` that the values are.
+fn matrix<'a, T>(
+    op: &'static str,
+    values: &'a [T],
+    columns: usize,
+) -> Result<ArrayView2<'a, T>, Error> {
+    ArrayView2::from_shape((values.len() / columns.max(1), columns), values).map_err(|_| bug(op))
+}
+
+fn matrix_mut<'a, T>(
+    op: &'static str,
+    values: &'a mut [T],
+    rows: usize,
+    columns: usize,
+) -> Result<ArrayViewMut2<'a, T>, Error> {
+    ArrayViewMut2::from_shape((rows, columns), values).map_err(|_| bug(op))
 }
 
 /// What cannot happen: the blocks are cut from shapes that were checked.

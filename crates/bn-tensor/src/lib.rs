@@ -34,6 +34,7 @@ mod blas;
 mod channels;
 mod convolution;
 mod elementwise;
+mod epilogue;
 mod error;
 mod gemm;
 mod gradient;
@@ -51,13 +52,17 @@ mod sums;
 mod window;
 
 pub use blas::matmul_backend;
-pub use convolution::{convolve, convolve_transposed, convolve_weights};
+pub use convolution::{
+    ConvolutionGradients, ConvolutionScratch, convolve, convolve_backward, convolve_then,
+    convolve_transposed, convolve_weights,
+};
 pub use elementwise::{
     broadcast_row, fill_pieces, map, update, update_with_state, update_with_two_states, zip_map,
 };
+pub use epilogue::Epilogue;
 pub use error::Error;
 pub use gradient::{channel_combine, channel_sum_and_dot};
-pub use mask::random_mask;
+pub use mask::Mask;
 pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn};
 pub use moments::Moments;
 pub use normalize::{ChannelAffine, channel_affine};

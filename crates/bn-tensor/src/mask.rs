@@ -8,51 +8,62 @@ use crate::{
     simd::{NullaryFnOnce, vectorize},
 };
 
-/// `y[i] = x[i]·m[i]`, where the mask `m[i]` is 0 with probability `ratio` and else `kept`: Dropout's
-/// loop.
+/// A mask `m` of random places: `m[i]` is 0 with probability `ratio` and else `kept` (Dropout's).
 ///
 /// The mask follows from `key` and the place alone (modulo 2³²), so it need not be stored: whoever
 /// has the key can apply it again. Each value's is a hash of its own, vectors of which take a tenth
-/// of the time of a generator's stream. A NaN stays a NaN.
+/// of the time of a generator's stream.
 ///
 /// ```
+/// let mask = bn_tensor::Mask { key: 7, ratio: 0.25, kept: 2.0 };
 /// let (x, mut y, mut z) = (vec![1.0; 10_000], vec![0.0; 10_000], vec![0.0; 10_000]);
-/// bn_tensor::random_mask(&x, &mut y, 7, 0.25, 2.0)?;
+/// mask.apply(&x, &mut y)?;
 /// let dropped = y.iter().filter(|&&y| y == 0.0).count();
 /// assert!(y.iter().all(|&y| y == 0.0 || y == 2.0) && (2400..2600).contains(&dropped));
-/// bn_tensor::random_mask(&x, &mut z, 7, 0.25, 2.0)?;
+/// mask.apply(&x, &mut z)?;
 /// assert_eq!(y, z);
 /// # Ok::<(), bn_tensor::Error>(())
 /// ```
-///
-/// # Errors
-/// [`Error::ShapeMismatch`] when the lengths differ.
-pub fn random_mask<T: Scalar>(
-    x: &[T],
-    y: &mut [T],
-    key: u64,
-    ratio: f64,
-    kept: T,
-) -> Result<(), Error> {
-    same_len("random_mask", y.len(), x.len())?;
-    let work = y.len();
-    let threshold = (ratio * 2f64.powi(32)) as u32; // of 2³² equally likely numbers
-    par::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
-        vectorize(Masked {
-            x: &x[start..start + y.len()],
-            y,
-            start: start as u32,
-            key: [key as u32, (key >> 32) as u32],
-            threshold,
-            kept,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mask<T> {
+    /// What tells it from others.
+    pub key: u64,
+    /// The probability of a 0, at least 0 and below 1.
+    pub ratio: f64,
+    /// The mask elsewhere.
+    pub kept: T,
+}
+
+impl<T: Scalar> Mask<T> {
+    /// `y[i] = x[i]·m[i]`. A NaN stays a NaN.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when the lengths differ.
+    pub fn apply(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
+        same_len("Mask::apply", y.len(), x.len())?;
+        let work = y.len();
+        par::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
+            y.copy_from_slice(&x[start..start + y.len()]);
+            self.apply_from(start, y);
         });
-    });
-    Ok(())
+        Ok(())
+    }
+
+    /// Multiplies values by the mask of their places, which are `start` and those after it.
+    #[inline(always)]
+    pub(crate) fn apply_from(&self, start: usize, values: &mut [T]) {
+        vectorize(Masked {
+            values,
+            start: start as u32,
+            key: [self.key as u32, (self.key >> 32) as u32],
+            threshold: (self.ratio * 2f64.powi(32)) as u32, // of 2³² equally likely numbers
+            kept: self.kept,
+        });
+    }
 }
 
 struct Masked<'a, T> {
-    x: &'a [T],
-    y: &'a mut [T],
+    values: &'a mut [T],
     start: u32,
     key: [u32; 2],
     threshold: u32,
@@ -65,17 +76,16 @@ impl<T: Scalar> NullaryFnOnce for Masked<'_, T> {
     #[inline(always)]
     fn call(self) {
         let Self {
-            x,
-            y,
+            values,
             start,
             key: [first, second],
             threshold,
             kept,
         } = self;
-        for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
+        for (i, value) in values.iter_mut().enumerate() {
             let place = start.wrapping_add(i as u32);
             let random = scattered(scattered(place ^ first).wrapping_add(second));
-            *y = x * if random < threshold { T::zero() } else { kept };
+            *value *= if random < threshold { T::zero() } else { kept };
         }
     }
 }
@@ -93,13 +103,18 @@ fn scattered(i: u32) -> u32 {
 mod tests {
     use super::*;
 
+    fn mask(key: u64, ratio: f64) -> Mask<f32> {
+        let kept = 1.0;
+        Mask { key, ratio, kept }
+    }
+
     /// Values that follow each other, or stand a row apart, are dropped independently.
     #[test]
     fn neighbours_are_independent() {
         const N: usize = 1 << 20;
         let (x, mut y) = (vec![1.0f32; N], vec![0.0; N]);
         for key in [0, 1, 1 << 32, u64::MAX] {
-            random_mask(&x, &mut y, key, 0.3, 1.0).unwrap();
+            mask(key, 0.3).apply(&x, &mut y).unwrap();
             let share = |count: usize, n: usize| count as f64 / n as f64;
             let dropped = share(y.iter().filter(|&&v| v == 0.0).count(), N);
             // Five standard errors of a share of N.
@@ -124,8 +139,8 @@ mod tests {
         const N: usize = 1 << 20;
         let (x, mut y, mut z) = (vec![1.0f32; N], vec![0.0; N], vec![0.0; N]);
         for other in [1, 1 << 32, 1 << 63] {
-            random_mask(&x, &mut y, 0, 0.5, 1.0).unwrap();
-            random_mask(&x, &mut z, other, 0.5, 1.0).unwrap();
+            mask(0, 0.5).apply(&x, &mut y).unwrap();
+            mask(other, 0.5).apply(&x, &mut z).unwrap();
             let equal = y.iter().zip(&z).filter(|(a, b)| a == b).count();
             assert!((equal as f64 / N as f64 - 0.5).abs() < 5.0 * 0.5 / (N as f64).sqrt());
         }

@@ -3,8 +3,8 @@ use super::{
     functional::{backward_then, check_count, eval_then, train_then},
 };
 use crate::{
-    Activation, ChannelMap, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Rectifier, Shape,
-    order::in_order,
+    Activation, ChannelMap, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Pointwise,
+    Rectifier, Shape, order::in_order,
 };
 use bn_tensor::{ChannelAffine, Scalar, channel_affine};
 use ndarray::{
@@ -444,10 +444,14 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         }
     }
 
-    fn absorb(&mut self, rectifier: Rectifier) -> bool {
-        let absorbs = self.rectifier.is_none();
-        self.rectifier.get_or_insert(rectifier);
-        absorbs
+    fn absorb(&mut self, next: Pointwise) -> bool {
+        match next {
+            Pointwise::Rectifier(rectifier) if self.rectifier.is_none() => {
+                self.rectifier = Some(rectifier);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn is_row_by_row(&self) -> bool {

@@ -1,10 +1,14 @@
 use super::kernel::{Kernel, expect_image};
 use crate::{
-    ChannelMap, Conv2dConfig, Error, Init, Layer, Mode, Param, ParamMut, Shape,
+    ChannelMap, Conv2dConfig, Dropout, Error, Init, Layer, Mode, Param, ParamMut, Pointwise,
+    Rectifier, Shape,
     error::check_setting,
     layer::{expect_rows, expect_shape},
 };
-use bn_tensor::{Padding, Scalar, Window, convolve, convolve_transposed, convolve_weights};
+use bn_tensor::{
+    ConvolutionGradients, ConvolutionScratch, Epilogue, Mask, Padding, Scalar, Window,
+    convolve_backward, convolve_then,
+};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
 use rand::Rng;
 
@@ -18,8 +22,10 @@ use rand::Rng;
 /// A row of `x: (N, H·W·in)` is an image `(H, W, in)`, a row of `y: (N, H'·W'·out)` one of
 /// `(H', W', out)`. Weights `w: (kernel rows, kernel columns, in, out)`, as in Keras;
 /// [`kernel_from_pytorch`](crate::kernel_from_pytorch) turns PyTorch's. Train and Eval are the same.
-/// Beside its weights it holds the patches of a block of images, 2 MiB of them (or those of one row
-/// of one image).
+/// Beside its weights it holds the patches of a block of images and the gradients of its outputs, 2 MiB
+/// together (or those of one row of one image).
+///
+/// A network lets it [absorb](Layer::absorb) the rectifier and the Dropout that follow it.
 ///
 /// ```
 /// use bn_layers::{Conv2d, Layer, Mode, Padding};
@@ -39,7 +45,9 @@ use rand::Rng;
 pub struct Conv2d<T> {
     window: Window,
     kernel: Kernel<T>,
-    patches: Vec<T>,
+    rectifier: Option<Rectifier>, // absorbed
+    dropout: Option<Dropout>,     // absorbed, after the rectifier
+    scratch: ConvolutionScratch<T>,
 }
 
 impl<T: Scalar> Conv2d<T> {
@@ -66,7 +74,9 @@ impl<T: Scalar> Conv2d<T> {
         Ok(Self {
             window: Window::new(image, (rows, columns), stride, padding)?,
             kernel: Kernel::new("Conv2d::new", w, b, out)?,
-            patches: Vec::new(),
+            rectifier: None,
+            dropout: None,
+            scratch: ConvolutionScratch::default(),
         })
     }
 
@@ -133,6 +143,56 @@ impl<T: Scalar> Conv2d<T> {
     pub fn db(&self) -> ArrayView1<'_, T> {
         self.kernel.db().view()
     }
+
+    /// Values of an output row.
+    fn outputs(&self) -> usize {
+        let (rows, columns) = self.window.output();
+        rows * columns * self.kernel.w.ncols()
+    }
+
+    /// Whether it has absorbed nothing.
+    fn is_linear(&self) -> bool {
+        self.rectifier.is_none() && self.dropout.is_none()
+    }
+
+    /// What it does to its values in the same pass, with this mask of Dropout.
+    fn epilogue(&self, mask: Option<Mask<T>>) -> Epilogue<T> {
+        let slope = self
+            .rectifier
+            .map(|rectifier| T::from_f64(rectifier.slope()));
+        Epilogue { slope, mask }
+    }
+
+    /// The way back, to the parameters or not.
+    fn gradients(
+        &mut self,
+        passed: [ArrayView2<'_, T>; 3],
+        of_params: bool,
+        dx: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<(), Error> {
+        const OP: &str = "Conv2d::backward";
+        let x = &passed[0];
+        expect_rows(OP, x.nrows())?;
+        if let Some(dx) = &dx {
+            expect_shape(OP, x.dim(), &dx.view())?;
+        }
+        let mask = match &self.dropout {
+            Some(dropout) => Some(dropout.mask_for(OP, &passed[1])?),
+            None => None,
+        };
+        let then = self.epilogue(mask);
+        let (w, dw, db) = self.kernel.gradients();
+        let of_params = of_params.then_some((dw, db));
+        let (dw, db) = of_params.unzip();
+        let gradients = ConvolutionGradients {
+            dw,
+            db: db.flatten(),
+            dx,
+        };
+        let scratch = &mut self.scratch;
+        convolve_backward(&self.window, passed, w, &then, gradients, scratch)?;
+        Ok(())
+    }
 }
 
 impl<T: Scalar> Layer<T> for Conv2d<T> {
@@ -145,12 +205,15 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        _: Mode,
+        mode: Mode,
         y: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
         expect_rows("Conv2d", x.nrows())?;
+        expect_shape("Conv2d", (x.nrows(), self.outputs()), &y.view())?;
+        let mask = self.dropout.as_mut().map(|d| d.begin(y.dim(), mode));
+        let then = self.epilogue(mask);
         let (w, b) = (self.kernel.w.view(), self.kernel.bias());
-        convolve(&self.window, x, w, b, y, &mut self.patches)?;
+        convolve_then(&self.window, x, w, b, &then, y, &mut self.scratch.patches)?;
         Ok(())
     }
 
@@ -161,53 +224,45 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
         scratch: &mut Vec<T>,
     ) -> Result<(), Error> {
         expect_rows("Conv2d", x.nrows())?;
+        let then = self.epilogue(self.dropout.as_ref().map(Dropout::evaluation));
         let (w, b) = (self.kernel.w.view(), self.kernel.bias());
-        convolve(&self.window, x, w, b, y, scratch)?;
+        convolve_then(&self.window, x, w, b, &then, y, scratch)?;
         Ok(())
     }
 
     fn backward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
+        y: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<(), Error> {
-        const OP: &str = "Conv2d::backward";
-        expect_rows(OP, x.nrows())?;
-        if let Some(dx) = &dx {
-            expect_shape(OP, x.dim(), &dx.view())?;
-        }
-        let Self {
-            window,
-            kernel,
-            patches,
-        } = self;
-        convolve_weights(window, x, dout, T::zero(), kernel.dw.view_mut(), patches)?;
-        kernel.sum_bias(OP, &dout)?;
-        if let Some(dx) = dx {
-            convolve_transposed(window, dout, kernel.w.view(), None, dx, patches)?;
-        }
-        Ok(())
+        self.gradients([x, y, dout], true, dx)
     }
 
     fn input_gradient_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
+        y: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
         dx: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
-        const OP: &str = "Conv2d::backward";
-        expect_rows(OP, x.nrows())?;
-        expect_shape(OP, x.dim(), &dx.view())?;
-        let (w, patches) = (self.kernel.w.view(), &mut self.patches);
-        convolve_transposed(&self.window, dout, w, None, dx, patches)?;
-        Ok(())
+        self.gradients([x, y, dout], false, Some(dx))
+    }
+
+    fn absorb(&mut self, next: Pointwise) -> bool {
+        match next {
+            Pointwise::Rectifier(rectifier) if self.is_linear() => {
+                self.rectifier = Some(rectifier);
+            }
+            Pointwise::Dropout(dropout) if self.dropout.is_none() => self.dropout = Some(dropout),
+            _ => return false,
+        }
+        true
     }
 
     fn fold(&mut self, map: &ChannelMap) -> bool {
-        self.kernel.fold(map, |row_and_column| row_and_column.1)
+        self.is_linear() && self.kernel.fold(map, |row_and_column| row_and_column.1)
     }
 
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
@@ -216,5 +271,29 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
 
     fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
         self.kernel.visit_mut(visitor);
+    }
+
+    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
+        if let Some(dropout) = &self.dropout {
+            Layer::<T>::visit_counters(dropout, visitor);
+        }
+    }
+
+    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
+        if let Some(dropout) = &mut self.dropout {
+            Layer::<T>::visit_counters_mut(dropout, visitor);
+        }
+    }
+
+    fn hold_draws(&mut self, hold: bool) {
+        if let Some(dropout) = &mut self.dropout {
+            Layer::<T>::hold_draws(dropout, hold);
+        }
+    }
+
+    fn forget_forward(&mut self) {
+        if let Some(dropout) = &mut self.dropout {
+            Layer::<T>::forget_forward(dropout);
+        }
     }
 }

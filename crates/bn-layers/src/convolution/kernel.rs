@@ -1,6 +1,6 @@
 use crate::{ChannelMap, Error, Kind, Param, ParamMut, Shape, order::in_order};
 use bn_tensor::{Scalar, Scratch, Window, channel_sum};
-use ndarray::{Array1, Array2, Array4, ArrayView2};
+use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayViewMut2};
 
 /// The weights and the bias of a convolution, and their gradients.
 #[derive(Debug, Clone)]
@@ -45,6 +45,14 @@ impl<T: Scalar> Kernel<T> {
 
     pub(super) fn bias(&self) -> Option<&[T]> {
         self.b.as_ref().and_then(|b| b.as_slice())
+    }
+
+    /// The weights, and where the gradients of both go.
+    pub(super) fn gradients(
+        &mut self,
+    ) -> (ArrayView2<'_, T>, ArrayViewMut2<'_, T>, Option<&mut [T]>) {
+        let db = self.b.as_ref().and(self.db.as_slice_mut());
+        (self.w.view(), self.dw.view_mut(), db)
     }
 
     /// Keeps the gradient of the bias: the sum of `dout: (n, pixels·out)` over all pixels.

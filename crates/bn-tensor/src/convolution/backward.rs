@@ -1,0 +1,96 @@
+use super::{blocks, check, matrix, read, write};
+use crate::{Epilogue, Error, Scalar, Scratch, Window, channel_sum, error::same_len, matmul_tn};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2};
+
+/// Where the gradients of a convolution go; those of `None` are not computed.
+#[derive(Debug)]
+pub struct ConvolutionGradients<'a, T> {
+    /// `(patch, out)`, of the weights.
+    pub dw: Option<ArrayViewMut2<'a, T>>,
+    /// `(out)`, of the bias.
+    pub db: Option<&'a mut [T]>,
+    /// `(n, H·W·C)`, of the images.
+    pub dx: Option<ArrayViewMut2<'a, T>>,
+}
+
+/// What a convolution computes with, to be reused.
+#[derive(Debug, Clone, Default)]
+pub struct ConvolutionScratch<T> {
+    /// For the functions that take patches alone.
+    pub patches: Vec<T>,
+    dz: Vec<T>,     // of a block: (rows, out)
+    sums: Vec<f64>, // (2, out): over all blocks, and of one
+    reduction: Scratch,
+}
+
+/// The gradients of [`convolve_then`](crate::convolve_then) for the images `x: (n, H·W·C)` and the
+/// outputs `y: (n, places·out)`, from `dout`, as `y`: block by block, so that the epilogue's way back,
+/// `dw`, `db` and `dx` share what is in the cache.
+///
+/// # Errors
+/// As [`convolve`](crate::convolve).
+pub fn convolve_backward<T: Scalar>(
+    window: &Window,
+    [x, y, dout]: [ArrayView2<'_, T>; 3],
+    w: ArrayView2<'_, T>,
+    then: &Epilogue<T>,
+    gradients: ConvolutionGradients<'_, T>,
+    scratch: &mut ConvolutionScratch<T>,
+) -> Result<(), Error> {
+    const OP: &str = "convolve_backward";
+    let ConvolutionGradients { dw, db, dx } = gradients;
+    let (mut dw, mut db, mut dx) = (dw, db, dx);
+    let out = check(OP, window, x.dim(), w.dim(), dout.dim())?;
+    check(OP, window, x.dim(), w.dim(), y.dim())?;
+    if let Some(dw) = &dw {
+        check(OP, window, x.dim(), dw.dim(), dout.dim())?;
+    }
+    if let Some(dx) = &dx {
+        check(OP, window, dx.dim(), w.dim(), dout.dim())?;
+    }
+    same_len(OP, out, db.as_ref().map_or(out, |db| db.len()))?;
+    let (x, y, dout) = (read(OP, &x)?, read(OP, &y)?, read(OP, &dout)?);
+    let mut dx = dx.as_mut().map(|dx| write(OP, dx)).transpose()?;
+
+    let ConvolutionScratch {
+        patches,
+        dz,
+        sums,
+        reduction,
+    } = scratch;
+    sums.clear();
+    sums.resize(2 * out, 0.0);
+    let (sums, block_sums) = sums.split_at_mut(out);
+    let mut beta = T::zero();
+    for block in blocks::<T>(window, out, x.len() / window.image_len()) {
+        let rows = block.rows(window, out);
+        let dz = if then.is_none() {
+            &dout[rows]
+        } else {
+            dz.resize(rows.len(), T::zero());
+            then.backward(rows.start, &y[rows.clone()], &dout[rows], dz);
+            &dz[..]
+        };
+        let dz = matrix(OP, dz, out)?;
+        if db.is_some() {
+            let pixels: ArrayView3<'_, T> = dz.insert_axis(ndarray::Axis(2));
+            channel_sum(pixels, block_sums, reduction)?;
+            sums.iter_mut()
+                .zip(&*block_sums)
+                .for_each(|(all, of_block)| *all += of_block);
+        }
+        if let Some(dw) = &mut dw {
+            matmul_tn(block.patches(window, x, patches)?, dz, beta, dw.view_mut())?;
+            beta = T::one();
+        }
+        if let Some(dx) = &mut dx {
+            block.transpose(window, dz, w, None, &mut dx[block.pixels(window)], patches)?;
+        }
+    }
+    if let Some(db) = &mut db {
+        db.iter_mut()
+            .zip(&*sums)
+            .for_each(|(db, &sum)| *db = T::from_f64(sum));
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! The images that are turned into patches at a time.
+
+use super::{matrix, matrix_mut};
+use crate::{
+    Error, Scalar, Window, matmul_nt, par,
+    simd::{NullaryFnOnce, vectorize},
+};
+use ndarray::ArrayView2;
+use std::ops::Range;
+
+/// Bytes of the patches of a block and of its outputs, which is also all the memory that a convolution
+/// takes (or those of one row of one image, if that is more). They are written and then read by the
+/// product: twice as many no longer stay in the caches.
+const BLOCK: usize = 1 << 21;
+
+/// Some images, or some rows of places of one image.
+pub(super) struct Block {
+    images: Range<usize>,
+    places: Range<usize>, // rows of them
+}
+
+/// Blocks of as many images as fit, or of as many rows of places of one image.
+pub(super) fn blocks<T>(
+    window: &Window,
+    out: usize,
+    images: usize,
+) -> impl Iterator<Item = Block> + use<T> {
+    let (rows, columns) = window.output();
+    let row = columns * (window.patch() + out) * size_of::<T>();
+    let fit = (BLOCK / row.max(1)).max(1); // rows of places
+    let (images_fit, rows_fit) = ((fit / rows).max(1), fit.min(rows));
+    (0..images).step_by(images_fit).flat_map(move |image| {
+        let images = image..(image + images_fit).min(images);
+        (0..rows).step_by(rows_fit).map(move |row| Block {
+            images: images.clone(),
+            places: row..(row + rows_fit).min(rows),
+        })
+    })
+}
+
+impl Block {
+    /// Of the rows `(places, out)` of all images, those of this block, as values.
+    pub(super) fn rows(&self, window: &Window, out: usize) -> Range<usize> {
+        let (rows, columns) = window.output();
+        let start = (self.images.start * rows + self.places.start) * columns * out;
+        start..start + self.images.len() * self.places.len() * columns * out
+    }
+
+    /// Of the pixels `(images, H·W·C)` of all images, those of this block's images.
+    pub(super) fn pixels(&self, window: &Window) -> Range<usize> {
+        self.images.start * window.image_len()..self.images.end * window.image_len()
+    }
+
+    /// Writes, or adds to what the blocks before have written, `Σ dout·wᵀ` over the patches that a
+    /// pixel is in, for `dout: (rows, out)`.
+    pub(super) fn transpose<T: Scalar>(
+        &self,
+        window: &Window,
+        dout: ArrayView2<'_, T>,
+        w: ArrayView2<'_, T>,
+        bias: Option<&[T]>,
+        images: &mut [T],
+        scratch: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        const OP: &str = "convolve_transposed";
+        let count = dout.nrows();
+        if window.is_pointwise() && bias.is_none() {
+            let images = matrix_mut(OP, images, count, window.patch())?;
+            return matmul_nt(dout, w, T::zero(), images);
+        }
+        scratch.resize(count * window.patch(), T::zero());
+        let patches = matrix_mut(OP, scratch, count, window.patch())?;
+        matmul_nt(dout, w, T::zero(), patches)?;
+        self.unpatch(window, scratch, bias, images);
+        Ok(())
+    }
+
+    /// The patches, one a row: `(images·places, patch)`.
+    pub(super) fn patches<'a, T: Scalar>(
+        &self,
+        window: &Window,
+        x: &'a [T],
+        scratch: &'a mut Vec<T>,
+    ) -> Result<ArrayView2<'a, T>, Error> {
+        let (patch, columns) = (window.patch(), window.output().1);
+        let count = self.images.len() * self.places.len() * columns;
+        if window.is_pointwise() {
+            let x = &x[self.rows(window, patch)];
+            return matrix("patches", x, patch);
+        }
+        scratch.resize(count * patch, T::zero());
+        let row = columns * patch;
+        let work = scratch.len();
+        par::for_each_piece(&mut scratch[..], row, work, &|start, patches: &mut [T]| {
+            let place = start / row;
+            let image = self.images.start + place / self.places.len();
+            let image = &x[image * window.image_len()..][..window.image_len()];
+            let row = self.places.start + place % self.places.len();
+            vectorize(Patches {
+                window,
+                image,
+                row,
+                patches,
+            });
+        });
+        matrix("patches", scratch, patch)
+    }
+
+    /// Adds each pixel's values in the patches; the first block of an image begins with `bias`.
+    fn unpatch<T: Scalar>(
+        &self,
+        window: &Window,
+        patches: &[T],
+        bias: Option<&[T]>,
+        images: &mut [T],
+    ) {
+        let (height, width, channels) = window.image();
+        let work = patches.len();
+        par::for_each_piece(
+            images,
+            width * channels,
+            work,
+            &|start, pixels: &mut [T]| {
+                let (image, y) = (
+                    start / (width * channels) / height,
+                    start / (width * channels) % height,
+                );
+                if self.places.start == 0 {
+                    match bias {
+                        Some(bias) => pixels
+                            .chunks_exact_mut(channels)
+                            .for_each(|p| p.copy_from_slice(bias)),
+                        None => pixels.fill(T::zero()),
+                    }
+                }
+                let image = self.places.len() * window.output().1 * window.patch() * image;
+                vectorize(Unpatch {
+                    window,
+                    patches: &patches[image..],
+                    places: self.places.clone(),
+                    y,
+                    pixels,
+                });
+            },
+        );
+    }
+}
+
+/// The patches of one row of places of an image.
+struct Patches<'a, T> {
+    window: &'a Window,
+    image: &'a [T], // (H, W, C)
+    row: usize,
+    patches: &'a mut [T], // (columns, patch)
+}
+
+impl<T: Scalar> NullaryFnOnce for Patches<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self {
+            window,
+            image,
+            row,
+            patches,
+        } = self;
+        let ((_, width, channels), (_, kernel)) = (window.image(), window.kernel());
+        let (lines, y) = window.clip_rows(row);
+        for (column, patch) in patches.chunks_exact_mut(window.patch()).enumerate() {
+            let (across, x) = window.clip_columns(column);
+            let len = across.len() * channels;
+            if len < kernel * channels || lines.len() < window.kernel().0 {
+                patch.fill(T::zero()); // what lies outside the image
+            }
+            for (y, line) in (y..).zip(lines.clone()) {
+                let from = &image[(y * width + x) * channels..][..len];
+                let to = &mut patch[(line * kernel + across.start) * channels..][..len];
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
+/// What the patches of some rows of places add to one row of pixels.
+struct Unpatch<'a, T> {
+    window: &'a Window,
+    patches: &'a [T], // of the image: (places, patch)
+    places: Range<usize>,
+    y: usize,
+    pixels: &'a mut [T], // (W, C)
+}
+
+impl<T: Scalar> NullaryFnOnce for Unpatch<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self {
+            window,
+            patches,
+            places,
+            y,
+            pixels,
+        } = self;
+        let (channels, (lines, kernel)) = (window.image().2, window.kernel());
+        let columns = window.output().1;
+        for line in 0..lines {
+            let Some(row) = window.place_row(y, line).filter(|row| places.contains(row)) else {
+                continue;
+            };
+            let patches = &patches[(row - places.start) * columns * window.patch()..];
+            for (column, patch) in patches
+                .chunks_exact(window.patch())
+                .take(columns)
+                .enumerate()
+            {
+                let (across, x) = window.clip_columns(column);
+                let from =
+                    &patch[(line * kernel + across.start) * channels..][..across.len() * channels];
+                for (pixel, from) in pixels[x * channels..].iter_mut().zip(from) {
+                    *pixel += *from;
+                }
+            }
+        }
+    }
+}
