@@ -17,7 +17,7 @@ mod block;
 
 pub use backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward};
 
-use crate::{Epilogue, Error, Scalar, Window, error::same_len, matmul, matmul_plus_row, matmul_tn};
+use crate::{Epilogue, Error, Scalar, Window, error::same_len, gemm::Start};
 use block::blocks;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -68,14 +68,15 @@ pub fn convolve_then<T: Scalar>(
     same_len(OP, out, bias.map_or(out, <[T]>::len))?;
     let (x, y) = (read(OP, &x)?, write(OP, &mut y)?);
     for block in blocks::<T>(window, out, x.len() / window.image_len()) {
-        let patches = block.patches(window, x, scratch)?;
         let rows = block.rows(window, out);
         let y = &mut y[rows.clone()];
-        let product = matrix_mut(OP, y, patches.nrows(), out)?;
-        match bias {
-            Some(bias) => matmul_plus_row(patches, w, bias, product)?,
-            None => matmul(patches, w, T::zero(), product)?,
-        }
+        let product = matrix_mut(OP, y, rows.len() / out.max(1), out)?;
+        let patches = block.patches(window, out, x, scratch)?;
+        patches.times(
+            w,
+            bias.map_or(Start::Scaled(T::zero()), Start::Row),
+            product,
+        )?;
         then.forward(rows.start, y);
     }
     Ok(())
@@ -99,9 +100,9 @@ pub fn convolve_weights<T: Scalar>(
     let (x, dout) = (read(OP, &x)?, read(OP, &dout)?);
     let mut beta = beta;
     for block in blocks::<T>(window, out, x.len() / window.image_len()) {
-        let patches = block.patches(window, x, scratch)?;
+        let patches = block.patches(window, out, x, scratch)?;
         let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
-        matmul_tn(patches, dout, beta, dw.view_mut())?;
+        patches.transposed_times(dout, Start::Scaled(beta), dw.view_mut())?;
         beta = T::one();
     }
     Ok(())

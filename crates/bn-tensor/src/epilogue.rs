@@ -55,9 +55,9 @@ impl<T: Scalar> Epilogue<T> {
         let work = dx.len();
         par::for_each_piece(dx, PIECE, work, &|start, dx: &mut [T]| {
             let places = start..start + dx.len();
-            dx.copy_from_slice(&dout[places.clone()]);
-            if let Some(mask) = &self.mask {
-                mask.apply_from(first + start, dx);
+            match &self.mask {
+                Some(mask) => mask.write_from(first + start, &dout[places.clone()], dx),
+                None => dx.copy_from_slice(&dout[places.clone()]),
             }
             if let Some(slope) = self.slope {
                 let y = &y[places];

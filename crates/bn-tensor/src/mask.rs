@@ -43,31 +43,61 @@ impl<T: Scalar> Mask<T> {
         same_len("Mask::apply", y.len(), x.len())?;
         let work = y.len();
         par::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
-            y.copy_from_slice(&x[start..start + y.len()]);
-            self.apply_from(start, y);
+            self.write_from(start, &x[start..start + y.len()], y);
         });
         Ok(())
     }
 
-    /// Multiplies values by the mask of their places, which are `start` and those after it.
+    /// `y = x·m` for values whose places are `start` and those after it.
     #[inline(always)]
-    pub(crate) fn apply_from(&self, start: usize, values: &mut [T]) {
-        vectorize(Masked {
-            values,
+    pub(crate) fn write_from(&self, start: usize, x: &[T], y: &mut [T]) {
+        let values = self.values_from(start);
+        vectorize(Masked { values, x, y });
+    }
+
+    /// [`write_from`](Self::write_from) to the values themselves.
+    #[inline(always)]
+    pub(crate) fn apply_from(&self, start: usize, y: &mut [T]) {
+        let values = self.values_from(start);
+        vectorize(MaskedInPlace { values, y });
+    }
+
+    fn values_from(&self, start: usize) -> Values<T> {
+        Values {
             start: start as u32,
             key: [self.key as u32, (self.key >> 32) as u32],
             threshold: (self.ratio * 2f64.powi(32)) as u32, // of 2³² equally likely numbers
             kept: self.kept,
-        });
+        }
     }
 }
 
-struct Masked<'a, T> {
-    values: &'a mut [T],
+/// The mask from a place on.
+#[derive(Clone, Copy)]
+struct Values<T> {
     start: u32,
     key: [u32; 2],
     threshold: u32,
     kept: T,
+}
+
+impl<T: Scalar> Values<T> {
+    #[inline(always)]
+    fn at(&self, i: usize) -> T {
+        let place = self.start.wrapping_add(i as u32);
+        let random = scattered(scattered(place ^ self.key[0]).wrapping_add(self.key[1]));
+        if random < self.threshold {
+            T::zero()
+        } else {
+            self.kept
+        }
+    }
+}
+
+struct Masked<'a, T> {
+    values: Values<T>,
+    x: &'a [T],
+    y: &'a mut [T],
 }
 
 impl<T: Scalar> NullaryFnOnce for Masked<'_, T> {
@@ -75,17 +105,26 @@ impl<T: Scalar> NullaryFnOnce for Masked<'_, T> {
 
     #[inline(always)]
     fn call(self) {
-        let Self {
-            values,
-            start,
-            key: [first, second],
-            threshold,
-            kept,
-        } = self;
-        for (i, value) in values.iter_mut().enumerate() {
-            let place = start.wrapping_add(i as u32);
-            let random = scattered(scattered(place ^ first).wrapping_add(second));
-            *value *= if random < threshold { T::zero() } else { kept };
+        let Self { values, x, y } = self;
+        for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
+            *y = x * values.at(i);
+        }
+    }
+}
+
+struct MaskedInPlace<'a, T> {
+    values: Values<T>,
+    y: &'a mut [T],
+}
+
+impl<T: Scalar> NullaryFnOnce for MaskedInPlace<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { values, y } = self;
+        for (i, y) in y.iter_mut().enumerate() {
+            *y *= values.at(i);
         }
     }
 }

@@ -1,5 +1,9 @@
 use crate::{
-    Error, Scalar, blas, gemm::Start, par, row_product::add_row_product, simd::has_registers,
+    Error, Scalar, blas,
+    gemm::{Factor, Start},
+    par,
+    row_product::add_row_product,
+    simd::has_registers,
 };
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 
@@ -11,6 +15,8 @@ const WORTH_FOUR: usize = 1 << 26;
 const TILE_WORK: usize = 1 << 30;
 /// Multiply-adds of the least tile of our own product: below it packing takes too long.
 const LEAST_TILE: usize = 1 << 22;
+/// A depth at which the BLAS packs for longer than it multiplies: that of a 3×3 kernel on one channel.
+const THIN: usize = 16;
 /// Tiles are cut at multiples of this, so that no tile but the last leaves a vector half empty.
 const TILE_ALIGN: usize = 16;
 
@@ -37,7 +43,7 @@ pub fn matmul<T: Scalar>(
     beta: T,
     c: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    product("matmul", a, b, Start::Scaled(beta), c)
+    product("matmul", Factor::Matrix(a), b, Start::Scaled(beta), c)
 }
 
 /// `c = aᵀ·b + beta·c` for `a: (K, M)`, `b: (K, N)`, `c: (M, N)`; see [`matmul`].
@@ -50,7 +56,8 @@ pub fn matmul_tn<T: Scalar>(
     beta: T,
     c: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    product("matmul_tn", a.reversed_axes(), b, Start::Scaled(beta), c)
+    let a = Factor::Matrix(a.reversed_axes());
+    product("matmul_tn", a, b, Start::Scaled(beta), c)
 }
 
 /// `c = a·bᵀ + beta·c` for `a: (M, K)`, `b: (N, K)`, `c: (M, N)`; see [`matmul`].
@@ -63,7 +70,8 @@ pub fn matmul_nt<T: Scalar>(
     beta: T,
     c: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    product("matmul_nt", a, b.reversed_axes(), Start::Scaled(beta), c)
+    let (a, b) = (Factor::Matrix(a), b.reversed_axes());
+    product("matmul_nt", a, b, Start::Scaled(beta), c)
 }
 
 /// `c = a·b + row`, the row added to each row of `c`; see [`matmul`].
@@ -88,16 +96,16 @@ pub fn matmul_plus_row<T: Scalar>(
     if row.len() != b.ncols() {
         return Err(Error::shape("matmul_plus_row", &[b.ncols()], &[row.len()]));
     }
-    product("matmul_plus_row", a, b, Start::Row(row), c)
+    product("matmul_plus_row", Factor::Matrix(a), b, Start::Row(row), c)
 }
 
-/// `a: (M, K)`, `b: (K, N)`, either possibly transposed by its strides.
-fn product<T: Scalar>(
+/// `c = a·b + start` for `a: (M, K)`, `b: (K, N)`, either possibly transposed by its strides.
+pub(crate) fn product<'a, T: Scalar>(
     op: &'static str,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-    start: Start<'_, T>,
-    c: ArrayViewMut2<'_, T>,
+    a: Factor<'a, T>,
+    b: ArrayView2<'a, T>,
+    start: Start<'a, T>,
+    c: ArrayViewMut2<'a, T>,
 ) -> Result<(), Error> {
     let ((m, k), (kb, n)) = (a.dim(), b.dim());
     if k != kb {
@@ -107,7 +115,8 @@ fn product<T: Scalar>(
         return Err(Error::shape(op, &[m, n], c.shape()));
     }
     blas::use_calling_thread_only();
-    let ours = is_ours(m, n, k) && c.strides()[1] == 1;
+    let is_matrix = matches!(a, Factor::Matrix(_));
+    let ours = !is_matrix || is_ours(m, n, k) && c.strides()[1] == 1;
     let tiles = match m * n * k {
         // Cut for the threads that are there: here alone, where no cut changes the bits.
         work if ours => par::threads()
@@ -135,17 +144,18 @@ fn product<T: Scalar>(
 /// (1024, 2048)·(2048, 2048) in all three forms, where OpenBLAS 0.3.21 has 90 to 99 and the peak of
 /// the core is 118. The BLAS's for small ones, 108 to 79 at (100, 100)·(100, 100), and for the few
 /// columns of a last layer. Without a BLAS, ours against ndarray's is faster wherever packing pays.
-fn is_ours(m: usize, n: usize, k: usize) -> bool {
+pub(crate) fn is_ours(m: usize, n: usize, k: usize) -> bool {
     let work = m * n * k;
     if cfg!(any(feature = "openblas", feature = "openblas-static")) {
-        work >= 1 << 24 && n >= 64 && has_registers()
+        let enough = if k <= THIN { 1 << 20 } else { 1 << 24 };
+        work >= enough && n >= 64 && has_registers()
     } else {
         work >= 1 << 12 && n >= 4 && has_registers()
     }
 }
 
 struct Product<'a, T> {
-    a: ArrayView2<'a, T>, // (M, K)
+    a: Factor<'a, T>,     // (M, K)
     b: ArrayView2<'a, T>, // (K, N)
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>, // (M, N)
@@ -162,7 +172,7 @@ impl<T: Scalar> Product<'_, T> {
         if m * n <= area || middle.min(longer - middle.min(longer)) < longer / 3 {
             return self.multiply();
         }
-        let work = m * n * self.a.ncols();
+        let work = m * n * self.b.nrows();
         let (left, right) = self.cut(Axis(usize::from(m < n)), middle);
         par::join(work, || left.compute(area), || right.compute(area));
     }
@@ -178,12 +188,12 @@ impl<T: Scalar> Product<'_, T> {
         } = self;
         let (c0, c1) = c.split_at(axis, at);
         let (a, b, start) = match (axis, start) {
-            (Axis(0), _) => (a.split_at(axis, at), (b, b), (start, start)),
-            (_, Start::Scaled(_)) => ((a, a), b.split_at(axis, at), (start, start)),
+            (Axis(0), _) => (a.split_at(at), (b, b), (start, start)),
+            (_, Start::Scaled(_)) => ((a.clone(), a), b.split_at(axis, at), (start, start)),
             (_, Start::Row(row)) => {
                 let (row0, row1) = row.split_at(at);
                 (
-                    (a, a),
+                    (a.clone(), a),
                     b.split_at(axis, at),
                     (Start::Row(row0), Start::Row(row1)),
                 )
@@ -216,9 +226,10 @@ impl<T: Scalar> Product<'_, T> {
             mut c,
             ours,
         } = self;
-        if ours {
-            return T::gemm(a, b, start, c);
-        }
+        let a = match a {
+            Factor::Matrix(a) if !ours => a,
+            _ => return T::gemm(a, b, start, c),
+        };
         let beta = match start {
             Start::Scaled(beta) => beta,
             Start::Row(row) => {

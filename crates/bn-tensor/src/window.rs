@@ -135,6 +135,16 @@ impl Window {
         self.rows.out * self.columns.out
     }
 
+    /// The way from a place to the next, down and to the right.
+    pub(crate) fn stride(&self) -> (usize, usize) {
+        (self.rows.stride, self.columns.stride)
+    }
+
+    /// Zeros above and to the left of the image.
+    pub(crate) fn before(&self) -> (usize, usize) {
+        (self.rows.before, self.columns.before)
+    }
+
     /// Whether the patches of an image are the image: one pixel at a time, every pixel.
     pub(crate) fn is_pointwise(&self) -> bool {
         self.rows.is_pointwise() && self.columns.is_pointwise()

@@ -1,5 +1,5 @@
 use super::{blocks, check, matrix, read, write};
-use crate::{Epilogue, Error, Scalar, Scratch, Window, channel_sum, error::same_len, matmul_tn};
+use crate::{Epilogue, Error, Scalar, Scratch, Window, channel_sum, error::same_len, gemm::Start};
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2};
 
 /// Where the gradients of a convolution go; those of `None` are not computed.
@@ -80,7 +80,8 @@ pub fn convolve_backward<T: Scalar>(
                 .for_each(|(all, of_block)| *all += of_block);
         }
         if let Some(dw) = &mut dw {
-            matmul_tn(block.patches(window, x, patches)?, dz, beta, dw.view_mut())?;
+            let patches = block.patches(window, out, x, patches)?;
+            patches.transposed_times(dz, Start::Scaled(beta), dw.view_mut())?;
             beta = T::one();
         }
         if let Some(dx) = &mut dx {

@@ -2,10 +2,13 @@
 
 use super::{matrix, matrix_mut};
 use crate::{
-    Error, Scalar, Window, matmul_nt, par,
+    Error, Scalar, Window,
+    gemm::{Factor, Patches, Start},
+    matmul::{is_ours, product},
+    matmul_nt, par,
     simd::{NullaryFnOnce, vectorize},
 };
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::Range;
 
 /// Bytes of the patches of a block and of its outputs, which is also all the memory that a convolution
@@ -36,6 +39,42 @@ pub(super) fn blocks<T>(
             places: row..(row + rows_fit).min(rows),
         })
     })
+}
+
+/// The patches of a block as the factor of a product.
+pub(super) enum Patched<'a, T> {
+    Written(ArrayView2<'a, T>),
+    Unwritten(Patches<'a, T>),
+}
+
+impl<'a, T: Scalar> Patched<'a, T> {
+    /// `c = patches·w + start`.
+    pub(super) fn times(
+        self,
+        w: ArrayView2<'a, T>,
+        start: Start<'a, T>,
+        c: ArrayViewMut2<'a, T>,
+    ) -> Result<(), Error> {
+        let a = match self {
+            Self::Written(patches) => Factor::Matrix(patches),
+            Self::Unwritten(patches) => Factor::Patches(patches),
+        };
+        product("convolve", a, w, start, c)
+    }
+
+    /// `c = patchesᵀ·dout + start`.
+    pub(super) fn transposed_times(
+        self,
+        dout: ArrayView2<'a, T>,
+        start: Start<'a, T>,
+        c: ArrayViewMut2<'a, T>,
+    ) -> Result<(), Error> {
+        let a = match self {
+            Self::Written(patches) => Factor::Matrix(patches.reversed_axes()),
+            Self::Unwritten(patches) => Factor::PatchesT(patches),
+        };
+        product("convolve_weights", a, dout, start, c)
+    }
 }
 
 impl Block {
@@ -75,18 +114,32 @@ impl Block {
         Ok(())
     }
 
-    /// The patches, one a row: `(images·places, patch)`.
+    /// The patches, one a row: `(places, patch)`.
     pub(super) fn patches<'a, T: Scalar>(
         &self,
-        window: &Window,
+        window: &'a Window,
+        out: usize,
         x: &'a [T],
         scratch: &'a mut Vec<T>,
-    ) -> Result<ArrayView2<'a, T>, Error> {
+    ) -> Result<Patched<'a, T>, Error> {
         let (patch, columns) = (window.patch(), window.output().1);
-        let count = self.images.len() * self.places.len() * columns;
+        let places = self.rows(window, 1);
+        let count = places.len();
         if window.is_pointwise() {
-            let x = &x[self.rows(window, patch)];
-            return matrix("patches", x, patch);
+            return Ok(Patched::Written(matrix(
+                "patches",
+                &x[self.rows(window, patch)],
+                patch,
+            )?));
+        }
+        if Patches::<T>::can_pack(window) && is_ours(count, out, patch) {
+            let parts = 0..patch;
+            return Ok(Patched::Unwritten(Patches {
+                window,
+                x,
+                places,
+                parts,
+            }));
         }
         scratch.resize(count * patch, T::zero());
         let row = columns * patch;
@@ -96,14 +149,14 @@ impl Block {
             let image = self.images.start + place / self.places.len();
             let image = &x[image * window.image_len()..][..window.image_len()];
             let row = self.places.start + place % self.places.len();
-            vectorize(Patches {
+            vectorize(Patch {
                 window,
                 image,
                 row,
                 patches,
             });
         });
-        matrix("patches", scratch, patch)
+        Ok(Patched::Written(matrix("patches", scratch, patch)?))
     }
 
     /// Adds each pixel's values in the patches; the first block of an image begins with `bias`.
@@ -147,14 +200,14 @@ impl Block {
 }
 
 /// The patches of one row of places of an image.
-struct Patches<'a, T> {
+struct Patch<'a, T> {
     window: &'a Window,
     image: &'a [T], // (H, W, C)
     row: usize,
     patches: &'a mut [T], // (columns, patch)
 }
 
-impl<T: Scalar> NullaryFnOnce for Patches<'_, T> {
+impl<T: Scalar> NullaryFnOnce for Patch<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -8,6 +8,7 @@
 //! An element's sum runs over `k` in order, whatever tile the element falls into: so the bits do
 //! not depend on how `c` is cut between threads.
 
+mod factor;
 mod kernel;
 mod pack;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod transpose;
 mod vectors;
 
 use crate::Scalar;
+pub use factor::{Factor, Patches};
 use kernel::Strip;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 use pack::{pack_columns, pack_rows};
@@ -69,15 +71,15 @@ pub(crate) fn prepare_thread() {
 }
 
 /// `c = a·b + start`; the rows of `c` are contiguous.
-pub(crate) struct Gemm<'a, T> {
-    pub(crate) a: ArrayView2<'a, T>, // (M, K)
+pub(crate) struct Gemm<'a, 'p, T> {
+    pub(crate) a: Factor<'a, T>,     // (M, K)
     pub(crate) b: ArrayView2<'a, T>, // (K, N)
     pub(crate) start: Start<'a, T>,
     pub(crate) c: ArrayViewMut2<'a, T>, // (M, N)
-    pub(crate) packed: &'a mut Packed<T>,
+    pub(crate) packed: &'p mut Packed<T>,
 }
 
-impl<T: Scalar> WithSimd for Gemm<'_, T> {
+impl<T: Scalar> WithSimd for Gemm<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -101,7 +103,7 @@ impl<T: Scalar> WithSimd for Gemm<'_, T> {
                 Start::Scaled(T::one())
             };
             for is in blocks(m, BLOCK_M, 3 * unit) {
-                let packed_a = pack_rows(a, is.clone(), ks.clone(), unit, &mut packed.a);
+                let packed_a = pack_rows(&a, is.clone(), ks.clone(), unit, &mut packed.a);
                 for js in blocks(n, columns, width) {
                     let packed_b = pack_columns(b, ks.clone(), js.clone(), width, &mut packed.b);
                     let (mut i, mut at) = (is.start, 0);

@@ -1,5 +1,6 @@
 //! Copies blocks of the factors to where the micro-kernel reads them in order.
 
+use super::Factor;
 use crate::Scalar;
 use ndarray::{ArrayView2, Axis, Slice};
 use std::{array::from_fn, ops::Range};
@@ -32,34 +33,32 @@ fn aligned<T>(buffer: &mut [T], len: usize) -> &mut [T] {
 /// the last rows do not fill a panel they are padded with zeros.
 #[inline(always)]
 pub(super) fn pack_rows<'a, T: Scalar>(
-    a: ArrayView2<'_, T>,
+    a: &Factor<'_, T>,
     is: Range<usize>,
     ks: Range<usize>,
     unit: usize,
     buffer: &'a mut [T],
 ) -> &'a [T] {
-    let block = a
-        .slice_axis_move(Axis(0), Slice::from(is))
-        .slice_axis_move(Axis(1), Slice::from(ks));
-    let (m, depth) = block.dim();
+    let (m, depth) = (is.len(), ks.len());
     let packed = aligned(buffer, m.next_multiple_of(unit) * depth);
     // Those in panels of three units, and those after them, in panels of the same number of rows.
     let (panels, left) = (m / (3 * unit), m % (3 * unit));
     let whole_panels = panels - usize::from(panels > 0 && (1..=unit).contains(&left));
     let full = whole_panels * 3 * unit;
     let (whole, rest) = packed.split_at_mut(full * depth);
-    let (lines, last) = block.split_at(Axis(0), full);
+    let middle = is.start + full;
     for (lines, packed, width) in [
-        (lines, whole, 3 * unit),
-        (last, rest, panel_rows(m - full, unit)),
+        (is.start..middle, whole, 3 * unit),
+        (middle..is.end, rest, panel_rows(m - full, unit)),
     ] {
+        let ks = ks.clone();
         match width {
             0 => {}
-            12 => pack::<T, 12>(lines, packed),
-            8 => pack::<T, 8>(lines, packed),
-            6 => pack::<T, 6>(lines, packed),
-            4 => pack::<T, 4>(lines, packed),
-            _ => pack::<T, 2>(lines, packed),
+            12 => a.pack::<12>(lines, ks, packed),
+            8 => a.pack::<8>(lines, ks, packed),
+            6 => a.pack::<6>(lines, ks, packed),
+            4 => a.pack::<4>(lines, ks, packed),
+            _ => a.pack::<2>(lines, ks, packed),
         }
     }
     packed
@@ -92,7 +91,7 @@ pub(super) fn pack_columns<'a, T: Scalar>(
 
 /// Panels of `WIDTH` lines: `panel[k, i] = lines[i, k]`, and 0 for the `i` that `lines` has not.
 #[inline(always)]
-fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, packed: &mut [T]) {
+pub(super) fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, packed: &mut [T]) {
     let (count, depth) = lines.dim();
     if count % WIDTH != 0 {
         let last = packed.len() - WIDTH * depth;
@@ -109,7 +108,8 @@ fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, packed: &mut [T
                 const DEPTH: usize = 64;
                 let blocks = panel.chunks_mut(DEPTH * WIDTH);
                 for (lines, block) in lines.axis_chunks_iter(Axis(1), DEPTH).zip(blocks) {
-                    transpose::<T, WIDTH>(lines, block);
+                    let mut lines = lines.outer_iter().filter_map(|line| line.to_slice());
+                    transpose::<T, WIDTH>(from_fn(|_| lines.next().unwrap_or_default()), block);
                 }
             }
         } else if lines.stride_of(Axis(0)) == 1 {
@@ -133,13 +133,12 @@ fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, packed: &mut [T
     }
 }
 
-/// `panel[k, i] = lines[i, k]`, in blocks of four by four.
+/// `panel[k, i] = lines[i, k]`, in blocks of four by four; lines of the padding are empty.
 #[inline(always)]
-fn transpose<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, panel: &mut [T]) {
+pub(super) fn transpose<T: Scalar, const WIDTH: usize>(lines: [&[T]; WIDTH], panel: &mut [T]) {
     let panel = panel.as_chunks_mut::<WIDTH>().0;
-    let mut lines = lines.outer_iter().filter_map(|line| line.to_slice());
     for i in (0..WIDTH).step_by(4) {
-        let group: [&[T]; 4] = from_fn(|_| lines.next().unwrap_or_default());
+        let group: [&[T]; 4] = from_fn(|j| lines.get(i + j).copied().unwrap_or_default());
         let [(a, rest), (b, _), (c, _), (d, _)] = group.map(|line| line.as_chunks::<4>());
         let (blocks, last) = panel.as_chunks_mut::<4>();
         if group[3].len() == group[0].len() {

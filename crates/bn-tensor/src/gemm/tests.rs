@@ -1,4 +1,4 @@
-use super::{Gemm, Packed, Start};
+use super::{Factor, Gemm, Packed, Start};
 use crate::{Scalar, naive};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use pulp::Simd;
@@ -8,16 +8,16 @@ fn matrix<T: Scalar>(rows: usize, columns: usize, rate: f64) -> Array2<T> {
     Array2::from_shape_fn((rows, columns), value)
 }
 
-fn gemm<T: Scalar, S: Simd>(
+fn gemm<'a, T: Scalar, S: Simd>(
     simd: S,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-    start: Start<'_, T>,
-    c: ArrayViewMut2<'_, T>,
+    a: ArrayView2<'a, T>,
+    b: ArrayView2<'a, T>,
+    start: Start<'a, T>,
+    c: ArrayViewMut2<'a, T>,
 ) {
     let packed = &mut Packed::new();
     simd.vectorize(Gemm {
-        a,
+        a: Factor::Matrix(a),
         b,
         start,
         c,

@@ -1,4 +1,4 @@
-use super::{Gemm, Packed, Start, transpose::Transpose};
+use super::{Factor, Gemm, Packed, Start, transpose::Transpose};
 use crate::simd::with_registers;
 use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 use pulp::Simd;
@@ -34,11 +34,11 @@ pub trait Vectors: NdFloat + Transpose {
     fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
     /// [`Gemm`] with this processor's registers and this thread's buffers. A method of the type, so
     /// that the kernel is compiled once, here, and not in every crate that multiplies.
-    fn gemm(
-        a: ArrayView2<'_, Self>,
-        b: ArrayView2<'_, Self>,
-        start: Start<'_, Self>,
-        c: ArrayViewMut2<'_, Self>,
+    fn gemm<'a>(
+        a: Factor<'a, Self>,
+        b: ArrayView2<'a, Self>,
+        start: Start<'a, Self>,
+        c: ArrayViewMut2<'a, Self>,
     );
     /// Allocates this thread's buffers.
     fn prepare_thread();
@@ -83,11 +83,11 @@ impl Vectors for f32 {
             _ => simd.partial_store_f32s(slice, vector),
         }
     }
-    fn gemm(
-        a: ArrayView2<'_, f32>,
-        b: ArrayView2<'_, f32>,
-        start: Start<'_, f32>,
-        c: ArrayViewMut2<'_, f32>,
+    fn gemm<'a>(
+        a: Factor<'a, f32>,
+        b: ArrayView2<'a, f32>,
+        start: Start<'a, f32>,
+        c: ArrayViewMut2<'a, f32>,
     ) {
         PACKED_F32.with_borrow_mut(|packed| {
             with_registers(Gemm {
@@ -141,11 +141,11 @@ impl Vectors for f64 {
             _ => simd.partial_store_f64s(slice, vector),
         }
     }
-    fn gemm(
-        a: ArrayView2<'_, f64>,
-        b: ArrayView2<'_, f64>,
-        start: Start<'_, f64>,
-        c: ArrayViewMut2<'_, f64>,
+    fn gemm<'a>(
+        a: Factor<'a, f64>,
+        b: ArrayView2<'a, f64>,
+        start: Start<'a, f64>,
+        c: ArrayViewMut2<'a, f64>,
     ) {
         PACKED_F64.with_borrow_mut(|packed| {
             with_registers(Gemm {
