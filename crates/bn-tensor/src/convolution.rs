@@ -18,7 +18,7 @@ mod block;
 pub use backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward};
 
 use crate::{Epilogue, Error, Scalar, Window, error::same_len, gemm::Start};
-use block::blocks;
+use block::{blocks, room_for_patches, weights_and_room};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// `y = convolution(x, w) + bias` for `n` images `x: (n, H·W·C)`, weights `w: (patch, out)`,
@@ -67,13 +67,15 @@ pub fn convolve_then<T: Scalar>(
     let out = check(OP, window, x.dim(), w.dim(), y.dim())?;
     same_len(OP, out, bias.map_or(out, <[T]>::len))?;
     let (x, y) = (read(OP, &x)?, write(OP, &mut y)?);
-    for block in blocks::<T>(window, out, x.len() / window.image_len()) {
+    let images = x.len() / window.image_len();
+    let (w, room) = weights_and_room(window, out, images, w, scratch);
+    for block in blocks::<T>(window, out, images) {
         let rows = block.rows(window, out);
         let y = &mut y[rows.clone()];
         let product = matrix_mut(OP, y, rows.len() / out.max(1), out)?;
-        let patches = block.patches(window, out, x, scratch)?;
+        let patches = block.patches(window, out, x, room)?;
         patches.times(
-            w,
+            w.reborrow(),
             bias.map_or(Start::Scaled(T::zero()), Start::Row),
             product,
         )?;
@@ -98,8 +100,9 @@ pub fn convolve_weights<T: Scalar>(
     const OP: &str = "convolve_weights";
     let out = check(OP, window, x.dim(), dw.dim(), dout.dim())?;
     let (x, dout) = (read(OP, &x)?, read(OP, &dout)?);
-    let mut beta = beta;
-    for block in blocks::<T>(window, out, x.len() / window.image_len()) {
+    let (mut beta, images) = (beta, x.len() / window.image_len());
+    scratch.resize(room_for_patches::<T>(window, out, images), T::zero());
+    for block in blocks::<T>(window, out, images) {
         let patches = block.patches(window, out, x, scratch)?;
         let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
         patches.transposed_times(dout, Start::Scaled(beta), dw.view_mut())?;
@@ -127,16 +130,12 @@ pub fn convolve_transposed<T: Scalar>(
     let channels = window.image().2;
     same_len(OP, channels, bias.map_or(channels, <[T]>::len))?;
     let (dout, dx) = (read(OP, &dout)?, write(OP, &mut dx)?);
-    for block in blocks::<T>(window, out, dx.len() / window.image_len()) {
+    let images = dx.len() / window.image_len();
+    let (wt, room) = weights_and_room(window, out, images, w.reversed_axes(), scratch);
+    for block in blocks::<T>(window, out, images) {
         let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
-        block.transpose(
-            window,
-            dout,
-            w,
-            bias,
-            &mut dx[block.pixels(window)],
-            scratch,
-        )?;
+        let images = &mut dx[block.pixels(window)];
+        block.transpose(window, dout, &wt, bias, images, room)?;
     }
     Ok(())
 }

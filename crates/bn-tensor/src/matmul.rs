@@ -1,8 +1,8 @@
 use crate::{
     Error, Scalar, blas,
-    gemm::{Factor, Start},
+    gemm::{Factor, Right, Start},
     par,
-    row_product::add_row_product,
+    row_product::{add_dot_products, add_outer_product, add_row_product},
     simd::has_registers,
 };
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
@@ -43,7 +43,13 @@ pub fn matmul<T: Scalar>(
     beta: T,
     c: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    product("matmul", Factor::Matrix(a), b, Start::Scaled(beta), c)
+    product(
+        "matmul",
+        Factor::Matrix(a),
+        Right::Matrix(b),
+        Start::Scaled(beta),
+        c,
+    )
 }
 
 /// `c = aᵀ·b + beta·c` for `a: (K, M)`, `b: (K, N)`, `c: (M, N)`; see [`matmul`].
@@ -57,7 +63,7 @@ pub fn matmul_tn<T: Scalar>(
     c: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
     let a = Factor::Matrix(a.reversed_axes());
-    product("matmul_tn", a, b, Start::Scaled(beta), c)
+    product("matmul_tn", a, Right::Matrix(b), Start::Scaled(beta), c)
 }
 
 /// `c = a·bᵀ + beta·c` for `a: (M, K)`, `b: (N, K)`, `c: (M, N)`; see [`matmul`].
@@ -70,7 +76,7 @@ pub fn matmul_nt<T: Scalar>(
     beta: T,
     c: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    let (a, b) = (Factor::Matrix(a), b.reversed_axes());
+    let (a, b) = (Factor::Matrix(a), Right::Matrix(b.reversed_axes()));
     product("matmul_nt", a, b, Start::Scaled(beta), c)
 }
 
@@ -96,14 +102,20 @@ pub fn matmul_plus_row<T: Scalar>(
     if row.len() != b.ncols() {
         return Err(Error::shape("matmul_plus_row", &[b.ncols()], &[row.len()]));
     }
-    product("matmul_plus_row", Factor::Matrix(a), b, Start::Row(row), c)
+    product(
+        "matmul_plus_row",
+        Factor::Matrix(a),
+        Right::Matrix(b),
+        Start::Row(row),
+        c,
+    )
 }
 
 /// `c = a·b + start` for `a: (M, K)`, `b: (K, N)`, either possibly transposed by its strides.
 pub(crate) fn product<'a, T: Scalar>(
     op: &'static str,
     a: Factor<'a, T>,
-    b: ArrayView2<'a, T>,
+    b: Right<'a, T>,
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>,
 ) -> Result<(), Error> {
@@ -115,8 +127,8 @@ pub(crate) fn product<'a, T: Scalar>(
         return Err(Error::shape(op, &[m, n], c.shape()));
     }
     blas::use_calling_thread_only();
-    let is_matrix = matches!(a, Factor::Matrix(_));
-    let ours = !is_matrix || is_ours(m, n, k) && c.strides()[1] == 1;
+    let are_matrices = matches!((&a, &b), (Factor::Matrix(_), Right::Matrix(_)));
+    let ours = !are_matrices || is_ours(m, n, k) && c.strides()[1] == 1;
     let tiles = match m * n * k {
         // Cut for the threads that are there: here alone, where no cut changes the bits.
         work if ours => par::threads()
@@ -155,8 +167,8 @@ pub(crate) fn is_ours(m: usize, n: usize, k: usize) -> bool {
 }
 
 struct Product<'a, T> {
-    a: Factor<'a, T>,     // (M, K)
-    b: ArrayView2<'a, T>, // (K, N)
+    a: Factor<'a, T>, // (M, K)
+    b: Right<'a, T>,  // (K, N)
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>, // (M, N)
     ours: bool,
@@ -166,54 +178,65 @@ impl<T: Scalar> Product<'_, T> {
     /// Halves the longer side of `c` until it holds at most `area` elements, then multiplies.
     fn compute(self, area: usize) {
         let (m, n) = self.c.dim();
-        let longer = m.max(n);
+        let across = m < n && matches!(self.b, Right::Matrix(_));
+        let longer = if across { n } else { m };
         let middle = (longer / 2 + TILE_ALIGN / 2) / TILE_ALIGN * TILE_ALIGN;
         // A cut that leaves less than a third on one side would not balance.
         if m * n <= area || middle.min(longer - middle.min(longer)) < longer / 3 {
             return self.multiply();
         }
-        let work = m * n * self.b.nrows();
-        let (left, right) = self.cut(Axis(usize::from(m < n)), middle);
+        let work = m * n * self.b.dim().0;
+        let (left, right) = if across {
+            self.cut_columns(middle)
+        } else {
+            self.cut_rows(middle)
+        };
         par::join(work, || left.compute(area), || right.compute(area));
     }
 
-    /// The parts before and after row or column `at` of `c`.
-    fn cut(self, axis: Axis, at: usize) -> (Self, Self) {
-        let Self {
-            a,
-            b,
-            start,
-            c,
-            ours,
-        } = self;
-        let (c0, c1) = c.split_at(axis, at);
-        let (a, b, start) = match (axis, start) {
-            (Axis(0), _) => (a.split_at(at), (b, b), (start, start)),
-            (_, Start::Scaled(_)) => ((a.clone(), a), b.split_at(axis, at), (start, start)),
-            (_, Start::Row(row)) => {
+    /// The parts before and after row `at` of `c`.
+    fn cut_rows(self, at: usize) -> (Self, Self) {
+        let (a0, a1) = self.a.split_at(at);
+        let (c0, c1) = self.c.split_at(Axis(0), at);
+        (
+            Self {
+                a: a0,
+                c: c0,
+                ..self
+            },
+            Self {
+                a: a1,
+                c: c1,
+                ..self
+            },
+        )
+    }
+
+    /// The parts before and after column `at` of `c`.
+    fn cut_columns(self, at: usize) -> (Self, Self) {
+        let (b0, b1) = self.b.split_at(at);
+        let (c0, c1) = self.c.split_at(Axis(1), at);
+        let (start0, start1) = match self.start {
+            Start::Scaled(_) => (self.start, self.start),
+            Start::Row(row) => {
                 let (row0, row1) = row.split_at(at);
-                (
-                    (a.clone(), a),
-                    b.split_at(axis, at),
-                    (Start::Row(row0), Start::Row(row1)),
-                )
+                (Start::Row(row0), Start::Row(row1))
             }
         };
         let left = Self {
-            a: a.0,
-            b: b.0,
-            start: start.0,
+            a: self.a.clone(),
+            b: b0,
+            start: start0,
             c: c0,
-            ours,
+            ..self
         };
         (
             left,
             Self {
-                a: a.1,
-                b: b.1,
-                start: start.1,
+                b: b1,
+                start: start1,
                 c: c1,
-                ours,
+                ..self
             },
         )
     }
@@ -226,9 +249,9 @@ impl<T: Scalar> Product<'_, T> {
             mut c,
             ours,
         } = self;
-        let a = match a {
-            Factor::Matrix(a) if !ours => a,
-            _ => return T::gemm(a, b, start, c),
+        let (a, b) = match (a, b) {
+            (Factor::Matrix(a), Right::Matrix(b)) if !ours => (a, b),
+            (a, b) => return T::gemm(a, b, start, c),
         };
         let beta = match start {
             Start::Scaled(beta) => beta,
@@ -237,11 +260,31 @@ impl<T: Scalar> Product<'_, T> {
                 T::one()
             }
         };
-        let is_row = a.nrows() == 1 && b.stride_of(Axis(1)) == 1;
-        if is_row && let (Some(a), Some(c)) = (a.as_slice(), c.as_slice_mut()) {
+        let (m, k, n) = (a.nrows(), a.ncols(), b.ncols());
+        // A vector is a factor or the result: the matrix is read once, and not packed.
+        if m == 1
+            && b.stride_of(Axis(1)) == 1
+            && let (Some(a), Some(c)) = (a.as_slice(), c.as_slice_mut())
+        {
             scale(&mut *c, beta);
             add_row_product(a, b, c);
-        } else if a.ncols() == 0 {
+        } else if n == 1
+            && a.stride_of(Axis(1)) == 1
+            && let (Some(b), Some(c)) = (b.as_slice(), c.as_slice_mut())
+        {
+            add_dot_products(a, b, beta, c);
+        } else if n == 1
+            && a.stride_of(Axis(0)) == 1
+            && let (Some(b), Some(c)) = (b.as_slice(), c.as_slice_mut())
+        {
+            scale(&mut *c, beta);
+            add_row_product(b, a.reversed_axes(), c);
+        } else if k == 1
+            && c.stride_of(Axis(1)) == 1
+            && let Some(b) = b.row(0).to_slice()
+        {
+            add_outer_product(a.column(0), b, beta, c);
+        } else if k == 0 {
             scale(c, beta);
         } else {
             general_mat_mul(T::one(), &a, &b, beta, &mut c);

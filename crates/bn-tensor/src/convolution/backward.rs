@@ -1,4 +1,4 @@
-use super::{blocks, check, matrix, read, write};
+use super::{blocks, check, matrix, read, weights_and_room, write};
 use crate::{Epilogue, Error, Scalar, Scratch, Window, channel_sum, error::same_len, gemm::Start};
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2};
 
@@ -61,8 +61,9 @@ pub fn convolve_backward<T: Scalar>(
     sums.clear();
     sums.resize(2 * out, 0.0);
     let (sums, block_sums) = sums.split_at_mut(out);
-    let mut beta = T::zero();
-    for block in blocks::<T>(window, out, x.len() / window.image_len()) {
+    let (mut beta, images) = (T::zero(), x.len() / window.image_len());
+    let (wt, room) = weights_and_room(window, out, images, w.reversed_axes(), patches);
+    for block in blocks::<T>(window, out, images) {
         let rows = block.rows(window, out);
         let dz = if then.is_none() {
             &dout[rows]
@@ -80,12 +81,13 @@ pub fn convolve_backward<T: Scalar>(
                 .for_each(|(all, of_block)| *all += of_block);
         }
         if let Some(dw) = &mut dw {
-            let patches = block.patches(window, out, x, patches)?;
+            let patches = block.patches(window, out, x, room)?;
             patches.transposed_times(dz, Start::Scaled(beta), dw.view_mut())?;
             beta = T::one();
         }
         if let Some(dx) = &mut dx {
-            block.transpose(window, dz, w, None, &mut dx[block.pixels(window)], patches)?;
+            let images = &mut dx[block.pixels(window)];
+            block.transpose(window, dz, &wt, None, images, room)?;
         }
     }
     if let Some(db) = &mut db {

@@ -3,9 +3,9 @@
 use super::{matrix, matrix_mut};
 use crate::{
     Error, Scalar, Window,
-    gemm::{Factor, Patches, Start},
+    gemm::{Factor, Patches, Right, Start},
     matmul::{is_ours, product},
-    matmul_nt, par,
+    par,
     simd::{NullaryFnOnce, vectorize},
 };
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -41,6 +41,32 @@ pub(super) fn blocks<T>(
     })
 }
 
+/// The values of the patches of the largest block.
+pub(super) fn room_for_patches<T>(window: &Window, out: usize, images: usize) -> usize {
+    let largest = blocks::<T>(window, out, images).next();
+    largest.map_or(0, |block| block.rows(window, window.patch()).len())
+}
+
+/// The weights `(K, N)` as all blocks' products take them, and room for the patches of a block.
+pub(super) fn weights_and_room<'a, T: Scalar>(
+    window: &Window,
+    out: usize,
+    images: usize,
+    weights: ArrayView2<'a, T>,
+    buffer: &'a mut Vec<T>,
+) -> (Right<'a, T>, &'a mut [T]) {
+    let patches = room_for_patches::<T>(window, out, images);
+    let (k, n) = weights.dim();
+    let packs = is_ours(patches / window.patch(), n, k);
+    let packed = if packs { T::packed_len(k, n) } else { 0 };
+    buffer.resize(packed + patches, T::zero());
+    let (packed, room) = buffer.split_at_mut(packed);
+    match packs {
+        true => (Right::Packed(T::pack_right(weights, packed)), room),
+        false => (Right::Matrix(weights), room),
+    }
+}
+
 /// The patches of a block as the factor of a product.
 pub(super) enum Patched<'a, T> {
     Written(ArrayView2<'a, T>),
@@ -51,7 +77,7 @@ impl<'a, T: Scalar> Patched<'a, T> {
     /// `c = patches·w + start`.
     pub(super) fn times(
         self,
-        w: ArrayView2<'a, T>,
+        w: Right<'a, T>,
         start: Start<'a, T>,
         c: ArrayViewMut2<'a, T>,
     ) -> Result<(), Error> {
@@ -73,7 +99,7 @@ impl<'a, T: Scalar> Patched<'a, T> {
             Self::Written(patches) => Factor::Matrix(patches.reversed_axes()),
             Self::Unwritten(patches) => Factor::PatchesT(patches),
         };
-        product("convolve_weights", a, dout, start, c)
+        product("convolve_weights", a, Right::Matrix(dout), start, c)
     }
 }
 
@@ -96,21 +122,22 @@ impl Block {
         &self,
         window: &Window,
         dout: ArrayView2<'_, T>,
-        w: ArrayView2<'_, T>,
+        wt: &Right<'_, T>, // (out, patch)
         bias: Option<&[T]>,
         images: &mut [T],
-        scratch: &mut Vec<T>,
+        room: &mut [T],
     ) -> Result<(), Error> {
         const OP: &str = "convolve_transposed";
-        let count = dout.nrows();
+        let (dout, start) = (Factor::Matrix(dout.view()), Start::Scaled(T::zero()));
+        let count = dout.dim().0;
         if window.is_pointwise() && bias.is_none() {
             let images = matrix_mut(OP, images, count, window.patch())?;
-            return matmul_nt(dout, w, T::zero(), images);
+            return product(OP, dout, wt.reborrow(), start, images);
         }
-        scratch.resize(count * window.patch(), T::zero());
-        let patches = matrix_mut(OP, scratch, count, window.patch())?;
-        matmul_nt(dout, w, T::zero(), patches)?;
-        self.unpatch(window, scratch, bias, images);
+        let patches = &mut room[..count * window.patch()];
+        let all = matrix_mut(OP, patches, count, window.patch())?;
+        product(OP, dout, wt.reborrow(), start, all)?;
+        self.unpatch(window, patches, bias, images);
         Ok(())
     }
 
@@ -120,7 +147,7 @@ impl Block {
         window: &'a Window,
         out: usize,
         x: &'a [T],
-        scratch: &'a mut Vec<T>,
+        room: &'a mut [T],
     ) -> Result<Patched<'a, T>, Error> {
         let (patch, columns) = (window.patch(), window.output().1);
         let places = self.rows(window, 1);
@@ -141,10 +168,10 @@ impl Block {
                 parts,
             }));
         }
-        scratch.resize(count * patch, T::zero());
+        let room = &mut room[..count * patch];
         let row = columns * patch;
-        let work = scratch.len();
-        par::for_each_piece(&mut scratch[..], row, work, &|start, patches: &mut [T]| {
+        let work = room.len();
+        par::for_each_piece(&mut *room, row, work, &|start, patches: &mut [T]| {
             let place = start / row;
             let image = self.images.start + place / self.places.len();
             let image = &x[image * window.image_len()..][..window.image_len()];
@@ -156,7 +183,7 @@ impl Block {
                 patches,
             });
         });
-        Ok(Patched::Written(matrix("patches", scratch, patch)?))
+        Ok(Patched::Written(matrix("patches", room, patch)?))
     }
 
     /// Adds each pixel's values in the patches; the first block of an image begins with `bias`.

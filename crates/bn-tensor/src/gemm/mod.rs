@@ -11,17 +11,19 @@
 mod factor;
 mod kernel;
 mod pack;
+mod right;
 #[cfg(test)]
 mod tests;
 mod transpose;
 mod vectors;
 
 use crate::Scalar;
-pub use factor::{Factor, Patches};
+pub(crate) use factor::{Factor, Patches};
 use kernel::Strip;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
-use pack::{pack_columns, pack_rows};
+use ndarray::{ArrayViewMut2, Axis, Slice};
+use pack::pack_rows;
 use pulp::{Simd, WithSimd};
+pub(crate) use right::{PackedRight, Right};
 use std::ops::Range;
 pub(crate) use vectors::Vectors;
 
@@ -54,7 +56,7 @@ pub(crate) struct Packed<T> {
 
 impl<T: Vectors> Packed<T> {
     fn new() -> Self {
-        let (depth, columns) = (BLOCK_K / size_of::<T>(), BLOCK_N / size_of::<T>());
+        let (depth, columns) = (block_depth::<T>(), block_columns::<T>());
         let rows = BLOCK_M + 12; // the last panel's
         Self {
             a: vec![T::zero(); pack::with_alignment::<T>(rows * depth)],
@@ -72,8 +74,8 @@ pub(crate) fn prepare_thread() {
 
 /// `c = a·b + start`; the rows of `c` are contiguous.
 pub(crate) struct Gemm<'a, 'p, T> {
-    pub(crate) a: Factor<'a, T>,     // (M, K)
-    pub(crate) b: ArrayView2<'a, T>, // (K, N)
+    pub(crate) a: Factor<'a, T>, // (M, K)
+    pub(crate) b: Right<'a, T>,  // (K, N)
     pub(crate) start: Start<'a, T>,
     pub(crate) c: ArrayViewMut2<'a, T>, // (M, N)
     pub(crate) packed: &'p mut Packed<T>,
@@ -91,11 +93,11 @@ impl<T: Scalar> WithSimd for Gemm<'_, '_, T> {
             mut c,
             packed,
         } = self;
-        let ((m, k), n) = (a.dim(), b.ncols());
+        let ((m, k), (_, n)) = (a.dim(), b.dim());
         let width = 2 * T::lanes::<S>();
         // Twelve rows of two vectors fill 24 of 32 registers, six 12 of 16.
         let unit = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
-        let (depth, columns) = (BLOCK_K / size_of::<T>(), BLOCK_N / size_of::<T>());
+        let (depth, columns) = (block_depth::<T>(), block_columns::<T>());
         for ks in blocks(k, depth, 8) {
             let start = if ks.start == 0 {
                 start
@@ -105,7 +107,7 @@ impl<T: Scalar> WithSimd for Gemm<'_, '_, T> {
             for is in blocks(m, BLOCK_M, 3 * unit) {
                 let packed_a = pack_rows(&a, is.clone(), ks.clone(), unit, &mut packed.a);
                 for js in blocks(n, columns, width) {
-                    let packed_b = pack_columns(b, ks.clone(), js.clone(), width, &mut packed.b);
+                    let packed_b = b.pack(ks.clone(), js.clone(), width, &mut packed.b);
                     let (mut i, mut at) = (is.start, 0);
                     while i < is.end {
                         let rows = pack::panel_rows(is.end - i, unit);
@@ -125,6 +127,16 @@ impl<T: Scalar> WithSimd for Gemm<'_, '_, T> {
             }
         }
     }
+}
+
+/// Rows of a block of `b`.
+fn block_depth<T>() -> usize {
+    BLOCK_K / size_of::<T>()
+}
+
+/// Columns of a block of `b`.
+fn block_columns<T>() -> usize {
+    BLOCK_N / size_of::<T>()
 }
 
 /// Cuts `0..len` into blocks of nearly the same length, of at most `most`, a multiple of `unit`.

@@ -24,7 +24,7 @@ pub(super) const fn with_alignment<T>(len: usize) -> usize {
 }
 
 /// So many values of the buffer, from its first cache line on.
-fn aligned<T>(buffer: &mut [T], len: usize) -> &mut [T] {
+pub(super) fn aligned<T>(buffer: &mut [T], len: usize) -> &mut [T] {
     let start = buffer.as_ptr().align_offset(LINE).min(buffer.len() - len);
     &mut buffer[start..start + len]
 }
@@ -73,11 +73,22 @@ pub(super) fn pack_columns<'a, T: Scalar>(
     width: usize,
     buffer: &'a mut [T],
 ) -> &'a [T] {
+    let packed = aligned(buffer, js.len().next_multiple_of(width) * ks.len());
+    pack_block(b, ks, js, width, packed);
+    packed
+}
+
+#[inline(always)]
+pub(super) fn pack_block<T: Scalar>(
+    b: ArrayView2<'_, T>,
+    ks: Range<usize>,
+    js: Range<usize>,
+    width: usize,
+    packed: &mut [T],
+) {
     let block = b
         .slice_axis_move(Axis(0), Slice::from(ks))
         .slice_axis_move(Axis(1), Slice::from(js));
-    let (depth, n) = block.dim();
-    let packed = aligned(buffer, n.next_multiple_of(width) * depth);
     let columns = block.reversed_axes();
     match width {
         32 => pack::<T, 32>(columns, packed),
@@ -86,7 +97,6 @@ pub(super) fn pack_columns<'a, T: Scalar>(
         4 => pack::<T, 4>(columns, packed),
         _ => pack::<T, 2>(columns, packed),
     }
-    packed
 }
 
 /// Panels of `WIDTH` lines: `panel[k, i] = lines[i, k]`, and 0 for the `i` that `lines` has not.

@@ -1,4 +1,4 @@
-use super::{Factor, Gemm, Packed, Start};
+use super::{Factor, Gemm, Packed, Right, Start};
 use crate::{Scalar, naive};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use pulp::Simd;
@@ -18,7 +18,7 @@ fn gemm<'a, T: Scalar, S: Simd>(
     let packed = &mut Packed::new();
     simd.vectorize(Gemm {
         a: Factor::Matrix(a),
-        b,
+        b: Right::Matrix(b),
         start,
         c,
         packed,

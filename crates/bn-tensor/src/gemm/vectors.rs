@@ -1,4 +1,8 @@
-use super::{Factor, Gemm, Packed, Start, transpose::Transpose};
+use super::{
+    Factor, Gemm, Packed, PackedRight, Right, Start,
+    right::{PackAll, packed_len},
+    transpose::Transpose,
+};
 use crate::simd::with_registers;
 use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 use pulp::Simd;
@@ -36,10 +40,17 @@ pub trait Vectors: NdFloat + Transpose {
     /// that the kernel is compiled once, here, and not in every crate that multiplies.
     fn gemm<'a>(
         a: Factor<'a, Self>,
-        b: ArrayView2<'a, Self>,
+        b: Right<'a, Self>,
         start: Start<'a, Self>,
         c: ArrayViewMut2<'a, Self>,
     );
+    /// Packs `b: (K, N)` for several products by [`gemm`](Self::gemm), into a buffer of
+    /// [`packed_len`](Self::packed_len) values.
+    fn pack_right<'b>(b: ArrayView2<'_, Self>, buffer: &'b mut [Self]) -> PackedRight<'b, Self>;
+    /// Values of the buffer that [`pack_right`](Self::pack_right) takes.
+    fn packed_len(k: usize, n: usize) -> usize {
+        packed_len::<Self>(k, n)
+    }
     /// Allocates this thread's buffers.
     fn prepare_thread();
     /// As many of the register's elements as the slice has.
@@ -85,7 +96,7 @@ impl Vectors for f32 {
     }
     fn gemm<'a>(
         a: Factor<'a, f32>,
-        b: ArrayView2<'a, f32>,
+        b: Right<'a, f32>,
         start: Start<'a, f32>,
         c: ArrayViewMut2<'a, f32>,
     ) {
@@ -98,6 +109,9 @@ impl Vectors for f32 {
                 packed,
             })
         });
+    }
+    fn pack_right<'b>(b: ArrayView2<'_, f32>, buffer: &'b mut [f32]) -> PackedRight<'b, f32> {
+        with_registers(PackAll { b, buffer })
     }
     fn prepare_thread() {
         PACKED_F32.with_borrow(|_| ());
@@ -143,7 +157,7 @@ impl Vectors for f64 {
     }
     fn gemm<'a>(
         a: Factor<'a, f64>,
-        b: ArrayView2<'a, f64>,
+        b: Right<'a, f64>,
         start: Start<'a, f64>,
         c: ArrayViewMut2<'a, f64>,
     ) {
@@ -156,6 +170,9 @@ impl Vectors for f64 {
                 packed,
             })
         });
+    }
+    fn pack_right<'b>(b: ArrayView2<'_, f64>, buffer: &'b mut [f64]) -> PackedRight<'b, f64> {
+        with_registers(PackAll { b, buffer })
     }
     fn prepare_thread() {
         PACKED_F64.with_borrow(|_| ());
