@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod args;
+pub(crate) mod cnn;
 pub(crate) mod confusion;
 pub(crate) mod data;
 pub(crate) mod dcgan;

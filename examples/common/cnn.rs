@@ -1,0 +1,95 @@
+//! The convolutional network that tells digits apart, and the file that `cnn_mnist` leaves of it.
+
+use anyhow::{Context, Result, bail};
+use bn::{BatchNormConvNet, Checkpoint, Mode, Network};
+use ndarray::{Array2, ArrayView2, Axis};
+use std::path::Path;
+
+/// Images that go through the network together.
+const CHUNK: usize = 500;
+
+/// Four convolutions with Batch Normalization, of which two halve the image, and a hidden layer.
+pub(crate) fn network(side: usize, classes: usize, dropout: f64, seed: u64) -> Result<Network> {
+    let blocks = [(32, 1), (32, 2), (64, 1), (64, 2)];
+    let config = BatchNormConvNet {
+        hidden: Some(128),
+        dropout,
+        ..BatchNormConvNet::new((side, side, 1), &blocks, classes)
+    };
+    Ok(config.builder().build(seed)?)
+}
+
+pub(crate) fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.add_network("classifier", network)?;
+    checkpoint.add_value("data", &data)?;
+    checkpoint.add_value("side", &network.input().size().isqrt())?;
+    checkpoint.add_value("classes", &network.output().size())?;
+    Ok(checkpoint.save(path)?)
+}
+
+/// The network of a file, whose images have `side·side` pixels.
+pub(crate) fn load(path: &Path, side: usize) -> Result<Network> {
+    let checkpoint = Checkpoint::load(path)
+        .with_context(|| format!("no classifier in {} (cnn_mnist trains one)", path.display()))?;
+    let of_file: usize = checkpoint.value("side")?;
+    if of_file != side {
+        let path = path.display();
+        bail!("{path} tells images of {of_file}×{of_file} apart, not of {side}×{side}");
+    }
+    // Dropout drops nothing in evaluation, so its ratio is not asked for.
+    let mut network = network(side, checkpoint.value("classes")?, 0.5, 0)?;
+    checkpoint.restore_network("classifier", &mut network)?;
+    Ok(network)
+}
+
+/// What a classifier says about images: the probabilities of the classes `(n, classes)` and the
+/// values of its last hidden layer `(n, features)`.
+pub(crate) struct Judged {
+    pub(crate) probabilities: Array2<f64>,
+    pub(crate) features: Array2<f64>,
+}
+
+impl Judged {
+    /// For images `(n, pixels)` of values from 0 to 1.
+    pub(crate) fn new(classifier: &mut Network, images: ArrayView2<'_, f32>) -> Result<Self> {
+        let classes = classifier.output().size();
+        let mut probabilities = Array2::zeros((0, classes));
+        let mut features: Option<Array2<f64>> = None;
+        let last = classifier.layer_names().len() - 1;
+        for images in images.axis_chunks_iter(Axis(0), CHUNK) {
+            let mut logits = classifier.forward(images, Mode::Eval)?.mapv(f64::from);
+            for mut row in logits.rows_mut() {
+                let highest = row.fold(f64::NEG_INFINITY, |highest, &v| highest.max(v));
+                row.mapv_inplace(|v| (v - highest).exp());
+                let sum = row.sum();
+                row /= sum;
+            }
+            probabilities.append(Axis(0), logits.view())?;
+            let hidden = classifier
+                .activation(last - 1)
+                .context("the classifier has no hidden layer")?
+                .mapv(f64::from);
+            match &mut features {
+                Some(features) => features.append(Axis(0), hidden.view())?,
+                None => features = Some(hidden),
+            }
+        }
+        Ok(Self {
+            probabilities,
+            features: features.context("there are no images")?,
+        })
+    }
+
+    /// The most probable class of each image and its probability.
+    pub(crate) fn best(&self) -> Vec<(usize, f64)> {
+        let best = |row: ndarray::ArrayView1<'_, f64>| {
+            let pairs = row.iter().copied().enumerate();
+            pairs.fold(
+                (0, 0.0),
+                |best, next| if next.1 > best.1 { next } else { best },
+            )
+        };
+        self.probabilities.outer_iter().map(best).collect()
+    }
+}
