@@ -55,14 +55,14 @@ fn main() -> ExitCode {
 
 fn gan_quality(args: &Args) -> Result<()> {
     let (start, mut out) = (Instant::now(), std::io::stdout());
-    let (recipe, gan, _) = dcgan::load(&args.gan)
+    let (recipe, gan, artist) = dcgan::load(&args.gan)
         .with_context(|| format!("no GAN in {} (dcgan trains one)", args.gan.display()))?;
     let mut classifier = cnn::load(&args.classifier, dcgan::SIDE)?;
     let (train, test) = args.common.load()?;
     let n = (args.samples as usize).min(train.len());
 
     let noise = gan.noise(args.common.seed, n);
-    let mut drawn = gan.generator().predict(noise.view())?;
+    let mut drawn = artist.network.predict(noise.view())?;
     drawn.mapv_inplace(|v| (v + 1.0) / 2.0);
     let reference = Features::of(&Judged::new(&mut classifier, test.images())?.features);
     let mut judge = |images: ArrayView2<'_, f32>| -> Result<(Judged, Quality)> {

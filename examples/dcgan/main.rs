@@ -87,9 +87,9 @@ fn main() -> ExitCode {
 
 /// Draws digits with a trained generator.
 fn sample(args: &Args, n: usize) -> Result<()> {
-    let (recipe, gan, _) = dcgan::load(&args.checkpoint())?;
-    let images = gan
-        .generator()
+    let (recipe, gan, artist) = dcgan::load(&args.checkpoint())?;
+    let images = artist
+        .network
         .predict(gan.noise(args.common.seed, n).view())?;
     if let Some(path) = &args.common.picture {
         pictures::grid(path, images.view())?;

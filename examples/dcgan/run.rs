@@ -1,7 +1,7 @@
 //! A run: what is kept of it, and what happens every so many steps.
 
 use super::Args;
-use super::common::style::percent;
+use super::common::{dcgan::Artist, style::percent};
 use super::pictures;
 use anyhow::{Result, bail};
 use bn::data::BatchState;
@@ -26,6 +26,7 @@ pub(crate) struct Run<'a> {
     /// The steps at which the same noise was drawn, and the images `(SHOWN, 784)`.
     pub(crate) moments: Vec<(u64, Array2<f32>)>,
     total: u64,
+    artist: Artist,
     noise: Array2<f32>, // (SAMPLES, LATENT)
     bar: ProgressBar,
     start: Instant,
@@ -42,6 +43,7 @@ impl<'a> Run<'a> {
             history: Vec::new(),
             moments: Vec::new(),
             total,
+            artist: Artist::new(args.recipe, args.common.seed)?,
             noise: gan.noise(args.common.seed.wrapping_add(3), SAMPLES),
             bar,
             start: Instant::now(),
@@ -80,6 +82,7 @@ impl<'a> Run<'a> {
             }
         }
         gan.restore(&checkpoint)?;
+        checkpoint.restore_network("artist", &mut self.artist.network)?;
         let history = checkpoint.array::<f64>("history")?;
         self.history = history
             .iter()
@@ -98,6 +101,7 @@ impl<'a> Run<'a> {
     fn save(&self, gan: &Gan, batches: BatchState) -> Result<()> {
         let mut checkpoint = Checkpoint::new();
         gan.add_to(&mut checkpoint)?;
+        checkpoint.add_network("artist", &self.artist.network)?;
         checkpoint.add_batches("batches", batches)?;
         for (option, value) in self.settings() {
             checkpoint.add_value(option, &value)?;
@@ -131,12 +135,13 @@ impl<'a> Run<'a> {
 
     fn keep_moment(&mut self, gan: &Gan) -> Result<()> {
         let shown = self.noise.view().split_at(Axis(0), SHOWN).0;
-        let images = gan.generator().predict(shown)?;
+        let images = self.artist.network.predict(shown)?;
         self.moments.push((gan.iteration(), images));
         Ok(())
     }
 
     fn after_step(&mut self, record: &GanRecord, gan: &Gan) -> Result<()> {
+        self.artist.follow(gan);
         let d = &record.discriminator;
         let losses = [d.real_loss, d.fake_loss, record.generator_loss];
         let [real, fake, generator] = losses;
@@ -154,7 +159,7 @@ impl<'a> Run<'a> {
             self.keep_moment(gan)?;
         }
         if step.is_multiple_of(self.args.grid_every) {
-            let images = gan.generator().predict(self.noise.view())?;
+            let images = self.artist.network.predict(self.noise.view())?;
             let name = format!("samples-{step:06}.png");
             pictures::grid(&self.args.folder.join(name), images.view())?;
         }

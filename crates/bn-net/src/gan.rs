@@ -122,9 +122,10 @@ impl<T: Scalar> Gan<T> {
         discriminator.output_shape(generator.output())?;
         if discriminator.output().size() != 1 {
             let got = [discriminator.output().size()];
-            return Err(
-                bn_tensor::Error::shape("Gan: the discriminator's output", &[1], &got).into(),
-            );
+            let op = "Gan: the discriminator's output";
+            return Err(Error::Layers(
+                bn_tensor::Error::shape(op, &[1], &got).into(),
+            ));
         }
         Ok(Self {
             noise: Noise::new(seed, generator.input().size()),
