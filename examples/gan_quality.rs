@@ -18,7 +18,7 @@ const MORE: &str = "\
 Three figures, each beside that of real digits (of the training images, as many):
   - the share that the classifier is sure of, at a probability of 0.9 or more;
   - the entropy of the classes that it sees, log2 10 = 3.32 bits where all ten are as frequent;
-  - the Fréchet distance between the test images and the generated ones, of the values of the
+  - the Fréchet distance between as many test images and the generated ones, of the values of the
     classifier's last hidden layer taken for normally distributed (Heusel et al., 2017, with this
     classifier in place of Inception): |m - m'|² + tr(C + C' - 2 (C C')^½).";
 
@@ -60,11 +60,12 @@ fn gan_quality(args: &Args) -> Result<()> {
     let mut classifier = cnn::load(&args.classifier, dcgan::SIDE)?;
     let (train, test) = args.common.load()?;
     let n = (args.samples as usize).min(train.len());
+    let test = test.images().split_at(Axis(0), n.min(test.len())).0;
 
     let noise = gan.noise(args.common.seed, n);
     let mut drawn = artist.network.predict(noise.view())?;
     drawn.mapv_inplace(|v| (v + 1.0) / 2.0);
-    let reference = Features::of(&Judged::new(&mut classifier, test.images())?.features);
+    let reference = Features::of(&Judged::new(&mut classifier, test)?.features);
     let mut judge = |images: ArrayView2<'_, f32>| -> Result<(Judged, Quality)> {
         let judged = Judged::new(&mut classifier, images)?;
         let quality = Quality::of(&judged, &reference)?;

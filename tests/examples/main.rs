@@ -3,6 +3,7 @@
 // What the examples share, for the tests inside.
 #[path = "../../examples/common/mod.rs"]
 mod common;
+mod gan;
 mod refused;
 mod run;
 
@@ -20,6 +21,8 @@ fn every_example_tells_its_options() {
         "activation_histograms",
         "gradient_check",
         "functional",
+        "cnn_mnist",
+        "dcgan",
     ] {
         let help = succeed(example, &place, &["--help"]);
         for option in [

@@ -41,6 +41,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 pub struct Network<T = f32> {
     layers: Vec<NamedLayer<T>>, // without those that the layer before them absorbed
     names: Vec<String>,         // of all layers, as the builder calls them
+    shapes: Vec<Shape>,         // of all layers' outputs
     input: Shape,
     output: Shape,
     outputs: Vec<Vec<T>>, // of each layer, (N, its width); of the last forward pass
@@ -80,6 +81,7 @@ impl<T: Scalar> Network<T> {
     ) -> Result<Self, Error> {
         let mut shape = input;
         let mut names = Vec::with_capacity(layers.len());
+        let mut shapes = Vec::with_capacity(layers.len());
         let mut named: Vec<NamedLayer<T>> = Vec::with_capacity(layers.len());
         for (index, (name, layer)) in layers.into_iter().enumerate() {
             let refused = |source| Error::Layer {
@@ -89,6 +91,7 @@ impl<T: Scalar> Network<T> {
             };
             shape = layer.output_shape(shape).map_err(refused)?;
             names.push(name);
+            shapes.push(shape);
             if let (Some(before), Some(next)) = (named.last_mut(), layer.pointwise())
                 && (matches!(next, Pointwise::Reshape) || before.layer.absorb(next))
             {
@@ -109,6 +112,7 @@ impl<T: Scalar> Network<T> {
             outputs: named.iter().map(|_| Vec::new()).collect(),
             layers: named,
             names,
+            shapes,
             input,
             output: shape,
             rows: 0,
@@ -151,6 +155,11 @@ impl<T: Scalar> Network<T> {
     /// What the builder calls each layer: `affine`, `batch_norm`, `relu`, ….
     pub fn layer_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
+    }
+
+    /// The shape of an output row of each layer.
+    pub fn layer_shapes(&self) -> impl ExactSizeIterator<Item = Shape> {
+        self.shapes.iter().copied()
     }
 
     /// The output `(N, E)` for `x: (N, D)`, with the network's own buffers; [`Mode::Train`] moves

@@ -5,7 +5,7 @@
 #![cfg(any(feature = "openblas", feature = "openblas-static"))]
 
 use bn_layers::Conv2dConfig;
-use bn_net::{Adam, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
+use bn_net::{Adam, Gan, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
 use bn_tensor::Pool;
 use ndarray::{Array2, Axis};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -33,6 +33,10 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
                 "{threads} threads, images: {images}, Adam: {adam}"
             );
         }
+    }
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        assert_eq!(pool.install(count_gan), 0, "{threads} threads, Gan");
     }
     // The counter counts.
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
@@ -101,4 +105,36 @@ fn count(images: bool, adam: bool) -> [usize; 2] {
     };
     (0..5).for_each(|_| evaluate());
     [steps, allocations_of(|| (0..30).for_each(|_| evaluate()))]
+}
+
+/// Allocations of ten iterations of a GAN, its discriminator's Dropout included.
+fn count_gan() -> usize {
+    let up = |filters| Conv2dConfig::new(filters, 3).stride(2).same();
+    let generator = Network::builder(20)
+        .affine(7 * 7 * 16)
+        .reshape((7, 7, 16))
+        .batch_norm()
+        .relu()
+        .conv_transpose2d(up(8))
+        .batch_norm()
+        .relu()
+        .conv_transpose2d(up(1))
+        .tanh()
+        .build(1);
+    let discriminator = Network::builder((28, 28, 1))
+        .conv2d(up(16))
+        .leaky_relu(0.2)
+        .dropout(0.25)
+        .conv2d(up(64)) // wide enough for patches that are not written down
+        .leaky_relu(0.2)
+        .affine(1)
+        .build(2);
+    let mut gan = Gan::new(generator.unwrap(), discriminator.unwrap(), 3).unwrap();
+    let x = Array2::from_shape_fn((64, 784), |(n, d)| ((n * 784 + d) as f32).sin());
+    let mut iteration = || {
+        gan.discriminator_step(x.view()).unwrap();
+        gan.generator_step(64).unwrap();
+    };
+    (0..3).for_each(|_| iteration());
+    allocations_of(|| (0..10).for_each(|_| iteration()))
 }

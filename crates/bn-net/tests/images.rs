@@ -1,7 +1,7 @@
 //! Networks of images: shapes that the builder infers and refuses, training, the same bits.
 
 use bn_layers::{Conv2dConfig, GradientCheck, Init, Layer};
-use bn_net::{Network, NetworkBuilder, Sgd, SoftmaxWithLoss};
+use bn_net::{BatchNormConvNet, Network, NetworkBuilder, Sgd, SimpleConvNet, SoftmaxWithLoss};
 use bn_tensor::{Pool, Scalar};
 use ndarray::Array2;
 
@@ -163,4 +163,76 @@ fn it_trains_to_the_same_bits_on_any_number_of_threads_and_folds() {
     let mut normalisations = 0;
     network.visit(&mut |p| normalisations += usize::from(p.name.ends_with("gamma")));
     assert_eq!(normalisations, 0);
+}
+
+#[test]
+fn the_gradients_of_the_ready_networks_agree_with_central_differences() {
+    let simple = SimpleConvNet {
+        input_dim: (7, 6, 2),
+        filter_num: 3,
+        filter_size: 3,
+        pad: 1,
+        stride: 2,
+        hidden_size: 5,
+        output_size: 4,
+        weight_init_std: 0.5,
+    };
+    let deep = BatchNormConvNet {
+        hidden: Some(6),
+        dropout: 0.2,
+        ..BatchNormConvNet::new((7, 6, 2), &[(3, 1), (4, 2)], 4)
+    };
+    for builder in [simple.builder::<f64>(), deep.builder()] {
+        let mut network = builder.build(3).unwrap();
+        assert_eq!(network.output().size(), 4);
+        let report = GradientCheck::default()
+            .check(&mut network, batch(5, 84).view())
+            .unwrap();
+        assert!(report.worst().relative < 1e-6, "{report}");
+    }
+    let impossible = SimpleConvNet {
+        filter_size: 30,
+        ..SimpleConvNet::default()
+    };
+    assert!(impossible.builder::<f32>().build(1).is_err());
+}
+
+#[test]
+fn a_batch_norm_after_an_activation_is_not_folded_into_the_convolution_before() {
+    let mut network = Network::<f32>::builder((6, 6, 1))
+        .conv2d(Conv2dConfig::new(4, 3).same())
+        .leaky_relu(0.2)
+        .batch_norm()
+        .affine(2)
+        .build(1)
+        .unwrap();
+    let x = batch::<f32>(8, 36);
+    network.forward(x.view(), bn_layers::Mode::Train).unwrap();
+    let before = network.predict(x.view()).unwrap();
+    network.fold(x.view()).unwrap();
+    let after = network.predict(x.view()).unwrap();
+    assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn a_convolution_that_computes_what_follows_it_has_no_output_of_its_own() {
+    let mut network = discriminator().build(1).unwrap();
+    let x = batch::<f32>(2, 784);
+    network
+        .forward(x.view(), bn_layers::Mode::BatchStats)
+        .unwrap();
+    for (index, width) in [
+        (2, Some(28 * 28 * 64)),
+        (0, None),
+        (1, None),
+        (5, None),
+        (6, Some(14 * 14 * 128)),
+    ] {
+        let activation = network.activation(index);
+        assert_eq!(activation.map(|a| a.ncols()), width, "layer {index}");
+    }
+    let shapes: Vec<_> = network.layer_shapes().collect();
+    assert_eq!(shapes.len(), network.layer_names().len());
+    assert_eq!(shapes[3], (14, 14, 128).into());
+    assert_eq!(shapes[6], 25_088.into());
 }
