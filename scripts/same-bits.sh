@@ -5,12 +5,12 @@ set -eu
 cd "$(dirname "$0")/.."
 
 digests() { # the features of a build
-    cargo test -q -p bn-net --no-default-features --features "$1" --test same_bits >&2
+    cargo test -q --workspace --exclude bn --no-default-features --features "$1" --test same_bits >&2
     cat "${CARGO_TARGET_DIR:-target}"/tmp/same_bits-*
 }
 
-for blas in openblas ''; do
-    parallel=$(digests "$blas parallel")
+for blas in openblas,lapack ''; do
+    parallel=$(digests "$blas,parallel")
     single=$(digests "$blas")
     if [ "$parallel" != "$single" ]; then
         printf 'The parallel build:\n%s\nThe single-threaded build:\n%s\nThe bits differ.\n' \
