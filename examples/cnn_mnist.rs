@@ -24,7 +24,7 @@ struct Args {
     #[command(flatten)]
     common: CommonArgs,
     /// Times through the training set
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
     /// Images of a step
     #[arg(long, default_value_t = 100)]

@@ -82,18 +82,14 @@ fn gan_quality(args: &Args) -> Result<()> {
         "generated",
         "real"
     )?;
-    let rows: [(&str, fn(&Quality) -> String); 3] = [
-        ("sure (0.9 or more)", |q| percent(q.sure, 1)),
-        ("entropy of classes", |q| format!("{:.3} bits", q.entropy)),
-        ("Fréchet distance", |q| format!("{:.3}", q.frechet)),
+    let (of_generated, of_real) = (generated.told(), real.told());
+    let names = [
+        "sure (0.9 or more)",
+        "entropy of classes",
+        "Fréchet distance",
     ];
-    for (name, figure) in rows {
-        writeln!(
-            out,
-            "{name:22}{:>12}{:>12}",
-            figure(&generated),
-            figure(&real)
-        )?;
+    for ((name, generated), real) in names.iter().zip(of_generated).zip(of_real) {
+        writeln!(out, "{name:22}{generated:>12}{real:>12}")?;
     }
     writeln!(out, "\nclass      {}", row((0..10).map(|k| k.to_string())))?;
     let shares = generated.classes.iter().map(|&share| percent(share, 1));
@@ -146,6 +142,15 @@ impl Quality {
             frechet: reference.frechet_distance(&Features::of(&judged.features))?,
             classes,
         })
+    }
+
+    /// The share of the sure ones, the entropy and the distance, to be read.
+    fn told(&self) -> [String; 3] {
+        [
+            percent(self.sure, 1),
+            format!("{:.3} bits", self.entropy),
+            format!("{:.3}", self.frechet),
+        ]
     }
 
     fn json(&self) -> Value {

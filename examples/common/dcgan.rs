@@ -1,6 +1,7 @@
 //! The two DCGANs of the examples, and the file that a training run leaves.
 
 use anyhow::{Context, Result};
+use bn::tensor::update;
 use bn::{
     BatchNormConfig, Checkpoint, Conv2dConfig, Gan, Init, Layer, Network, Padding,
     net::NetworkBuilder,
@@ -15,7 +16,8 @@ pub(crate) const SIDE: usize = 28;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Recipe {
-    /// Batch Normalization before every activation but the outermost ones, kernels of 4
+    /// Batch Normalization before every activation but the outermost ones, kernels of 4, strides of 2;
+    /// a hidden layer of 1024 at either end
     Dcgan,
     /// The well-known Keras one: kernels of 3, one Batch Normalization after its activation
     Seed,
@@ -41,7 +43,10 @@ impl Recipe {
         })
     }
 
-    /// Noise to images of 28×28 values from −1 to 1.
+    /// Noise to images of 28×28 values from −1 to 1. `Dcgan` has the layers of InfoGAN's for MNIST
+    /// (arXiv:1606.03657): what the DCGAN paper recommends, and a hidden layer before the images, without
+    /// which strokes did not fit each other (70 % of digits told with a probability of 0.9 after ten
+    /// epochs, as many as this has before the first one ends).
     pub(crate) fn generator(self) -> NetworkBuilder<f32> {
         let doubled = |filters| {
             Conv2dConfig::new(filters, 4)
@@ -53,8 +58,11 @@ impl Recipe {
         match self {
             Self::Dcgan => builder
                 .init(Init::Std(0.02))
-                .affine_without_bias(7 * 7 * 256)
-                .reshape((7, 7, 256))
+                .affine_without_bias(1024)
+                .batch_norm()
+                .relu()
+                .affine_without_bias(7 * 7 * 128)
+                .reshape((7, 7, 128))
                 .batch_norm()
                 .relu()
                 .conv_transpose2d(doubled(64).without_bias())
@@ -89,6 +97,9 @@ impl Recipe {
                 .conv2d(halved(64))
                 .leaky_relu(0.2)
                 .conv2d(halved(128).without_bias())
+                .batch_norm()
+                .leaky_relu(0.2)
+                .affine_without_bias(1024)
                 .batch_norm()
                 .leaky_relu(0.2)
                 .affine(1),
@@ -128,17 +139,22 @@ impl Artist {
     }
 
     /// Takes over, in part, what the generator has become: most of it in the beginning.
-    pub(crate) fn follow(&mut self, gan: &Gan) {
+    pub(crate) fn follow(&mut self, gan: &Gan) -> Result<()> {
         let steps = gan.iteration() as f32;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
         self.now.clear();
-        gan.generator().visit(&mut |p| self.now.extend(p.value));
-        let mut now = self.now.iter();
+        gan.generator()
+            .visit(&mut |p| self.now.extend_from_slice(p.value));
+        let (mut now, mut result) = (&self.now[..], Ok(()));
         self.network.visit_mut(&mut |p| {
-            for (mean, value) in p.value.iter_mut().zip(&mut now) {
+            let (values, rest) = now.split_at(p.value.len());
+            now = rest;
+            let moved = update(p.value, values, |mean, value| {
                 *mean = kept * *mean + (1.0 - kept) * value;
-            }
+            });
+            result = std::mem::replace(&mut result, Ok(())).and(moved);
         });
+        Ok(result?)
     }
 }
 

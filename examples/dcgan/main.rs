@@ -41,9 +41,9 @@ struct Args {
     /// End after so many steps instead
     #[arg(long, conflicts_with = "epochs", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Images of a step
-    #[arg(long, default_value_t = 128)]
-    batch_size: usize,
+    /// Images of a step [default: 64; 128 of the recipe seed]
+    #[arg(long)]
+    batch_size: Option<usize>,
     /// Folder for the checkpoint, the grids of samples and the curves; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "dcgan")]
     folder: PathBuf,
@@ -51,7 +51,7 @@ struct Args {
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
     grid_every: u64,
     /// Write a checkpoint after every so many steps
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_every: u64,
     /// Go on from the checkpoint of the folder
     #[arg(long)]
@@ -69,6 +69,13 @@ impl AsRef<CommonArgs> for Args {
 }
 
 impl Args {
+    fn batch_size(&self) -> usize {
+        self.batch_size.unwrap_or(match self.recipe {
+            Recipe::Dcgan => 64,
+            Recipe::Seed => 128,
+        })
+    }
+
     fn checkpoint(&self) -> PathBuf {
         self.folder.join("dcgan.safetensors")
     }
@@ -111,10 +118,11 @@ fn train(args: &Args) -> Result<()> {
         let path = checkpoint.display();
         bail!("{path} is there already: go on from it with --resume, or give another --folder");
     }
-    let (train, _) = args.common.load()?;
-    let train = from_minus_one_to_one(&train)?;
+    let (mut train, _) = args.common.load()?;
+    from_minus_one_to_one(&mut train)?;
     let sampling = Sampling::Permutation(LastBatch::Drop);
-    let mut batches = Batches::with_sampling(&train, args.batch_size, sampling, args.common.seed)?;
+    let mut batches =
+        Batches::with_sampling(&train, args.batch_size(), sampling, args.common.seed)?;
     let per_epoch = batches.batches_per_epoch() as u64;
     let total = args
         .steps
@@ -139,7 +147,7 @@ fn train(args: &Args) -> Result<()> {
         gan.generator().param_count(),
         gan.discriminator().param_count(),
         total,
-        args.batch_size,
+        args.batch_size(),
         per_epoch,
         gan.iteration() + 1,
         args.common.seed,
@@ -157,7 +165,7 @@ fn train(args: &Args) -> Result<()> {
     let last = run.mean_of_last(per_epoch as usize);
     let mut figures = args.common.figures(start);
     figures["recipe"] = json!(args.recipe.to_string());
-    figures["batch_size"] = json!(args.batch_size);
+    figures["batch_size"] = json!(args.batch_size());
     figures["steps"] = json!(gan.iteration());
     figures["real_loss"] = json!(last[0]);
     figures["fake_loss"] = json!(last[1]);
@@ -180,13 +188,14 @@ fn train(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The images with values as tanh gives them.
-fn from_minus_one_to_one(data: &Dataset) -> Result<Dataset> {
+/// Gives the images values as tanh gives them.
+fn from_minus_one_to_one(data: &mut Dataset) -> Result<()> {
     if (data.height(), data.width()) != (SIDE, SIDE) {
         let (h, w) = (data.height(), data.width());
         bail!(
             "the recipes draw images of 28×28, these are of {h}×{w}: give --data mnist or fashion"
         );
     }
-    Ok(data.with_images(data.images().mapv(|v| 2.0 * v - 1.0))?)
+    data.images_mut().mapv_inplace(|v| 2.0 * v - 1.0);
+    Ok(())
 }

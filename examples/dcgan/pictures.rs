@@ -122,7 +122,9 @@ pub(crate) fn curves(area: &Area<'_>, run: &Run<'_>) -> Result<()> {
     };
     let subtitle = format!(
         "recipe {}, {}, batches of {}, Adam 0.0002; each point the mean of {window} steps",
-        run.args.recipe, run.args.common.data, run.args.batch_size
+        run.args.recipe,
+        run.args.common.data,
+        run.args.batch_size()
     );
     let body = heading(
         area,

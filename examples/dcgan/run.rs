@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
         [
             ("recipe", self.args.recipe.to_string()),
             ("data", self.args.common.data.to_string()),
-            ("batch-size", self.args.batch_size.to_string()),
+            ("batch-size", self.args.batch_size().to_string()),
             ("seed", self.args.common.seed.to_string()),
         ]
     }
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
     }
 
     fn after_step(&mut self, record: &GanRecord, gan: &Gan) -> Result<()> {
-        self.artist.follow(gan);
+        self.artist.follow(gan)?;
         let d = &record.discriminator;
         let losses = [d.real_loss, d.fake_loss, record.generator_loss];
         let [real, fake, generator] = losses;

@@ -103,16 +103,15 @@ impl Checkpoint {
             let len = values.len();
             return refuse(format!("{name}: {len} values are not of shape {shape:?}"));
         }
-        let bytes = match dtype::<T>() {
-            Dtype::F32 => values
-                .iter()
-                .flat_map(|v| (v.as_f64() as f32).to_le_bytes()) // back to the f32 that it was
-                .collect(),
+        let mut bytes = Vec::with_capacity(size_of_val(values));
+        match dtype::<T>() {
+            Dtype::F32 => values.iter().for_each(|v| {
+                bytes.extend_from_slice(&(v.as_f64() as f32).to_le_bytes()); // the f32 that it was
+            }),
             _ => values
                 .iter()
-                .flat_map(|v| v.as_f64().to_le_bytes())
-                .collect(),
-        };
+                .for_each(|v| bytes.extend_from_slice(&v.as_f64().to_le_bytes())),
+        }
         let stored = Stored {
             dtype: dtype::<T>(),
             shape: shape.to_vec(),

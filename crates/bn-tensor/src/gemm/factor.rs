@@ -150,7 +150,7 @@ impl<T: Scalar> Patches<'_, T> {
         packed: &mut [T],
     ) {
         let depth = ks.len();
-        if is.len() % WIDTH != 0 {
+        if !is.len().is_multiple_of(WIDTH) {
             let last = packed.len() - WIDTH * depth;
             packed[last..].fill(T::zero());
         }
