@@ -6,9 +6,10 @@ use crate::{
     par,
     reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
     simd::{NullaryFnOnce, vectorize},
+    stream,
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
-use std::ops::Range;
+use std::{array::from_fn, ops::Range};
 
 /// The reduction to `(Σ d, Σ d·(x − center))` per channel, where `d` has passed the gate.
 struct SumAndDot<'a, T, G> {
@@ -166,6 +167,21 @@ pub fn channel_combine<T: Scalar>(
     let dx = dx.as_slice_mut().ok_or(Error::NotContiguous { op: OP })?;
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
+    let gate = &gate;
+    if dims.inner == 1 && dims.channels > 1 && stream::is_far(dx, row) {
+        let far_piece = stream::piece(row);
+        par::for_each_piece(dx, far_piece, dims.len(), &|start, dx: &mut [T]| {
+            let values = Combined {
+                x: &x[start..start + dx.len()],
+                d: &d[start..start + dx.len()],
+                affine,
+                pqr,
+                gate,
+            };
+            stream::write_rows(dx, row, values);
+        });
+        return Ok(());
+    }
     par::for_each_piece(dx, piece, dims.len(), &|start, dx: &mut [T]| {
         vectorize(Rows {
             x: &x[start..start + dx.len()],
@@ -177,11 +193,48 @@ pub fn channel_combine<T: Scalar>(
             } else {
                 dims.inner
             },
-            gate: &gate,
+            gate,
             dx,
         });
     });
     Ok(())
+}
+
+/// The values of [`channel_combine`] where `inner` is 1.
+struct Combined<'a, T, G> {
+    x: &'a [T],
+    d: &'a [T],
+    affine: ChannelAffine<'a, T>,
+    pqr: [&'a [T]; 3],
+    gate: &'a G,
+}
+
+impl<T: Scalar, G: Fn(T, T) -> T> stream::Values for Combined<'_, T, G> {
+    type T = T;
+
+    #[inline(always)]
+    fn strip<const W: usize>(&self, at: usize, j: usize) -> [T; W] {
+        let of = |values: &[T]| *lanes::<T, W>(&values[j..]);
+        let (x, d) = (lanes::<T, W>(&self.x[at..]), lanes::<T, W>(&self.d[at..]));
+        let (center, [p, q, r]) = (of(self.affine.center), self.pqr.map(of));
+        let (scale, shift) = (of(self.affine.scale), of(self.affine.shift));
+        from_fn(|k| {
+            let coefficients = [center[k], scale[k], shift[k]];
+            combined([x[k], d[k]], coefficients, [p[k], q[k], r[k]], self.gate)
+        })
+    }
+}
+
+/// `p·d + q·(x − center) + r`, with `d` past the gate.
+#[inline(always)]
+fn combined<T: Scalar>(
+    values: [T; 2],
+    coefficients: [T; 3],
+    [p, q, r]: [T; 3],
+    gate: &impl Fn(T, T) -> T,
+) -> T {
+    let [xc, d] = gated(values, coefficients, gate);
+    p * d + q * xc + r
 }
 
 /// Writes whole rows, or a run of the only channel, wherever it is cut.
@@ -218,17 +271,13 @@ fn combine_row<T: Scalar>(
     gate: &impl Fn(T, T) -> T,
     dx: &mut [T],
 ) {
-    let one = |x, d, affine, [p, q, r]: [T; 3]| {
-        let [xc, d] = gated([x, d], affine, gate);
-        p * d + q * xc + r
-    };
     if inner == 1 {
         let n = dx.len();
         let (x, d, p, q, r) = (&x[..n], &d[..n], &p[..n], &q[..n], &r[..n]);
         let affine = affine.panel(0, n);
         for j in 0..n {
             let coefficients = [affine.center[j], affine.scale[j], affine.shift[j]];
-            dx[j] = one(x[j], d[j], coefficients, [p[j], q[j], r[j]]);
+            dx[j] = combined([x[j], d[j]], coefficients, [p[j], q[j], r[j]], gate);
         }
         return;
     }
@@ -237,7 +286,7 @@ fn combine_row<T: Scalar>(
         let coefficients = [affine.center[c], affine.scale[c], affine.shift[c]];
         let pqr = [p[c], q[c], r[c]];
         for ((dx, &x), &d) in dx.iter_mut().zip(x).zip(d) {
-            *dx = one(x, d, coefficients, pqr);
+            *dx = combined([x, d], coefficients, pqr, gate);
         }
     }
 }

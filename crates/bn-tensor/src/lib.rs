@@ -48,6 +48,7 @@ mod reduce;
 mod row_product;
 mod scalar;
 mod simd;
+mod stream;
 mod sums;
 mod window;
 

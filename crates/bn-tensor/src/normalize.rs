@@ -4,9 +4,12 @@ use crate::{
     elementwise::PIECE,
     error::same_len,
     par,
+    reduce::lanes,
     simd::{NullaryFnOnce, vectorize},
+    stream,
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
+use std::array::from_fn;
 
 /// Per channel, the coefficients of `(x − center)·scale + shift`, `(C)` each.
 ///
@@ -85,6 +88,13 @@ pub fn channel_affine<T: Scalar>(
     let y = y.as_slice_mut().ok_or(Error::NotContiguous { op: OP })?;
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
+    if dims.inner == 1 && dims.channels > 1 && stream::is_far(y, row) {
+        par::for_each_piece(y, stream::piece(row), dims.len(), &|start, y: &mut [T]| {
+            let x = &x[start..start + y.len()];
+            stream::write_rows(y, row, Normalized { x, affine, f: &f });
+        });
+        return Ok(());
+    }
     par::for_each_piece(y, piece, dims.len(), &|start, y: &mut [T]| {
         vectorize(Rows {
             x: &x[start..start + y.len()],
@@ -99,6 +109,26 @@ pub fn channel_affine<T: Scalar>(
         });
     });
     Ok(())
+}
+
+/// The values of [`channel_affine`] where `inner` is 1.
+struct Normalized<'a, T, F> {
+    x: &'a [T],
+    affine: ChannelAffine<'a, T>,
+    f: &'a F,
+}
+
+impl<T: Scalar, F: Fn(T) -> T> stream::Values for Normalized<'_, T, F> {
+    type T = T;
+
+    #[inline(always)]
+    fn strip<const W: usize>(&self, at: usize, j: usize) -> [T; W] {
+        let x = lanes::<T, W>(&self.x[at..]);
+        let affine = self.affine.panel(j, W);
+        let (center, scale) = (lanes::<T, W>(affine.center), lanes::<T, W>(affine.scale));
+        let shift = lanes::<T, W>(affine.shift);
+        from_fn(|k| (self.f)((x[k] - center[k]) * scale[k] + shift[k]))
+    }
 }
 
 /// Writes whole rows, or a run of the only channel, wherever it is cut.
