@@ -5,7 +5,7 @@ mod common;
 mod pictures;
 mod run;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bn::{Batches, LastBatch, Sampling, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
@@ -128,7 +128,10 @@ fn train(args: &Args) -> Result<()> {
         .steps
         .unwrap_or_else(|| args.epochs.saturating_mul(per_epoch));
 
-    std::fs::create_dir_all(&args.folder)?;
+    std::fs::create_dir_all(&args.folder).with_context(|| {
+        let folder = args.folder.display();
+        format!("cannot make the folder {folder}: give another with --folder")
+    })?;
     output::check_writable(&checkpoint)?;
     let mut gan = args.recipe.gan(args.common.seed)?;
     let mut run = Run::new(args, total, per_epoch, &gan)?;

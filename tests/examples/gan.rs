@@ -60,17 +60,12 @@ fn the_seed_recipe_is_that_of_keras_layer_by_layer() {
 
 /// `dcgan` on MNIST, small.
 fn args<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let small = [
-        "--data-dir",
-        data,
-        "--batch-size",
-        "8",
-        "--folder",
-        "run",
-        "--threads",
-        "2",
-    ];
-    [&small[..], more].concat()
+    let folder: &[&str] = match more.contains(&"--folder") {
+        true => &[],
+        false => &["--folder", "run"],
+    };
+    let small = ["--data-dir", data, "--batch-size", "8", "--threads", "2"];
+    [&small[..], folder, more].concat()
 }
 
 #[test]
@@ -100,6 +95,15 @@ fn dcgan_trains_draws_and_goes_on() {
     );
     let figures = json(&place, "run.json");
     assert_eq!(figures["data"], "mnist");
+
+    fs::write(place.path().join("file"), "").unwrap();
+    let error = fail(
+        "dcgan",
+        &place,
+        &args(&data, &["--steps", "1", "--folder", "file"]),
+    );
+    assert!(error.contains("give another with --folder"), "{error}");
+    fs::remove_file(place.path().join("file")).unwrap();
 
     // Training it again would lose it; other settings would make another network of it.
     let error = fail("dcgan", &place, &args(&data, &["--steps", "5"]));

@@ -14,7 +14,7 @@ const WORTH_FOUR: usize = 1 << 26;
 /// Multiply-adds of a tile of a large product of the BLAS, which is cut into more than four.
 const TILE_WORK: usize = 1 << 30;
 /// Multiply-adds of the least tile of our own product: below it packing takes too long.
-const LEAST_TILE: usize = 1 << 22;
+const LEAST_TILE: usize = 1 << 20;
 /// A depth at which the BLAS packs for longer than it multiplies: that of a 3×3 kernel on one channel.
 const THIN: usize = 16;
 /// Tiles are cut at multiples of this, so that no tile but the last leaves a vector half empty.
@@ -128,7 +128,8 @@ pub(crate) fn product<'a, T: Scalar>(
     }
     blas::use_calling_thread_only();
     let are_matrices = matches!((&a, &b), (Factor::Matrix(_), Right::Matrix(_)));
-    let ours = !are_matrices || is_ours(m, n, k) && c.strides()[1] == 1;
+    let b_by_columns = matches!(&b, Right::Matrix(b) if b.stride_of(Axis(1)) != 1);
+    let ours = !are_matrices || is_ours(m, n, k, b_by_columns) && c.strides()[1] == 1;
     let tiles = match m * n * k {
         // Cut for the threads that are there: here alone, where no cut changes the bits.
         work if ours => par::threads()
@@ -150,17 +151,22 @@ pub(crate) fn product<'a, T: Scalar>(
     Ok(())
 }
 
-/// Which of the two takes less time, ours or the BLAS's.
+/// Which of the two takes less time, ours or the BLAS's, where `b` may lie by columns.
 ///
-/// Ours from some 20 million multiply-adds on: 97 to 105 GFLOP/s at (256, 512)·(512, 512) and
-/// (1024, 2048)·(2048, 2048) in all three forms, where OpenBLAS 0.3.21 has 90 to 99 and the peak of
-/// the core is 118. The BLAS's for small ones, 108 to 79 at (100, 100)·(100, 100), and for the few
-/// columns of a last layer. Without a BLAS, ours against ndarray's is faster wherever packing pays.
-pub(crate) fn is_ours(m: usize, n: usize, k: usize) -> bool {
+/// OpenBLAS has kernels without packing for a million multiply-adds at most: 109 GFLOP/s at
+/// (100, 100)·(100, 100) to our 96, of a core's 115. Above, ours is faster: 95 to 90 at
+/// (100, 784)·(784, 100), 100 to 94 at (256, 100)·(100, 100), 108 to 98 at (1024, 2048)·(2048, 2048).
+/// So it is in the small `a·bᵀ`, 93 to 81, and where there are few `k`, but not for the few columns of a
+/// last layer. Without a BLAS, ours against ndarray's is faster wherever packing pays.
+pub(crate) fn is_ours(m: usize, n: usize, k: usize, b_by_columns: bool) -> bool {
     let work = m * n * k;
     if cfg!(any(feature = "openblas", feature = "openblas-static")) {
-        let enough = if k <= THIN { 1 << 20 } else { 1 << 24 };
-        work >= enough && n >= 64 && has_registers()
+        let enough = if b_by_columns && k > THIN {
+            1 << 18
+        } else {
+            1 << 20
+        };
+        work >= enough && m >= 96 && n >= 64 && has_registers()
     } else {
         work >= 1 << 12 && n >= 4 && has_registers()
     }

@@ -178,6 +178,8 @@ fn large_products_are_tiled_and_right() {
     check_matmul::<f64>(10, 64, 1000);
     check_matmul::<f32>(500, 700, 300); // our own product, with a BLAS too
     check_matmul::<f64>(2100, 600, 70);
+    check_matmul::<f32>(256, 300, 100); // the last columns in a narrow tile
+    check_matmul::<f64>(100, 110, 99);
 }
 
 #[test]
@@ -188,6 +190,39 @@ fn channels_in_many_blocks_and_many_columns_agree_with_the_naive_form() {
         check_channels::<f32>((700, 600, 1), mean);
         check_channels::<f32>((40, 5000, 1), mean);
         check_channels::<f32>((300, 5, 700), mean);
+    }
+}
+
+/// 40 MiB: more than caches hold, so that other stores are used than for a part of it.
+#[test]
+fn what_goes_past_the_caches_has_the_bits_of_its_parts() {
+    const DIMS: (usize, usize, usize) = (8192, 1280, 1);
+    let (x, d) = (cube::<f32>(DIMS, 1), cube::<f32>(DIMS, 2));
+    let vectors: [Vec<f32>; 6] = std::array::from_fn(|i| random(DIMS.1, 3 + i as u64).to_vec());
+    let [center, scale, shift, p, q, r] = vectors.each_ref().map(|v| &v[..]);
+    let affine = ChannelAffine {
+        center,
+        scale,
+        shift,
+    };
+    let relu = |y: f32| y.max(0.0);
+    let gate = |y: f32, d: f32| if y > 0.0 { d } else { 0.0 };
+    let mut whole = [
+        Array3::from_elem(DIMS, f32::NAN),
+        Array3::from_elem(DIMS, f32::NAN),
+    ];
+    let [y, dx] = &mut whole;
+    channel_affine(x.view(), affine, relu, y.view_mut()).unwrap();
+    channel_combine(x.view(), affine, d.view(), gate, [p, q, r], dx.view_mut()).unwrap();
+    for first in (0..DIMS.0).step_by(64) {
+        let rows = s![first..first + 64, .., ..];
+        let (x, d) = (x.slice(rows), d.slice(rows));
+        let mut part = Array3::from_elem((64, DIMS.1, 1), f32::NAN);
+        channel_affine(x, affine, relu, part.view_mut()).unwrap();
+        assert_eq!(part, y.slice(rows));
+        part.fill(f32::NAN);
+        channel_combine(x, affine, d, gate, [p, q, r], part.view_mut()).unwrap();
+        assert_eq!(part, dx.slice(rows));
     }
 }
 

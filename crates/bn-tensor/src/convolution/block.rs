@@ -57,7 +57,7 @@ pub(super) fn weights_and_room<'a, T: Scalar>(
 ) -> (Right<'a, T>, &'a mut [T]) {
     let patches = room_for_patches::<T>(window, out, images);
     let (k, n) = weights.dim();
-    let packs = is_ours(patches / window.patch(), n, k);
+    let packs = is_ours(patches / window.patch(), n, k, false);
     let packed = if packs { T::packed_len(k, n) } else { 0 };
     buffer.resize(packed + patches, T::zero());
     let (packed, room) = buffer.split_at_mut(packed);
@@ -159,7 +159,7 @@ impl Block {
                 patch,
             )?));
         }
-        if Patches::<T>::can_pack(window) && is_ours(count, out, patch) {
+        if Patches::<T>::can_pack(window) && is_ours(count, out, patch, false) {
             let parts = 0..patch;
             return Ok(Patched::Unwritten(Patches {
                 window,

@@ -1,9 +1,13 @@
 //! The innermost loops: a tile of `c` in registers.
 
 use super::{Start, Vectors};
+use crate::reduce::lanes;
 use ndarray::ArrayViewMut2;
 use pulp::Simd;
 use std::ops::Range;
+
+/// Columns of a narrow tile: a quarter of a vector of 16, the longest.
+const QUARTER: usize = 4;
 
 /// A packed panel of `a` against a packed block of `b`.
 pub(super) struct Strip<'a, T> {
@@ -38,8 +42,43 @@ impl<T: Vectors> Strip<'_, T> {
             let end = self.columns.end.min(j + width);
             if end - j > lanes {
                 self.tile::<S, ROWS, 2>(simd, b, j..end, &mut c);
+            } else if end - j <= QUARTER && lanes > QUARTER {
+                self.narrow_tile::<ROWS>(b, j..end, &mut c);
             } else {
                 self.tile::<S, ROWS, 1>(simd, b, j..end, &mut c);
+            }
+        }
+    }
+
+    /// A tile of so few columns that most of a vector would be empty: the 4 of 100 that are in no vector
+    /// of 16 would take as long as 16 do.
+    #[inline(always)]
+    fn narrow_tile<const ROWS: usize>(
+        &self,
+        b: &[T],
+        columns: Range<usize>,
+        c: &mut [&mut [T]; ROWS],
+    ) {
+        let mut sums = [[T::zero(); QUARTER]; ROWS];
+        let panel = b.chunks_exact(b.len() / self.depth);
+        for (a, b) in self.a.as_chunks::<ROWS>().0.iter().zip(panel) {
+            let b: &[T; QUARTER] = lanes(b);
+            for i in 0..ROWS {
+                for j in 0..QUARTER {
+                    sums[i][j] = a[i].mul_add(b[j], sums[i][j]);
+                }
+            }
+        }
+        for (c, sums) in c.iter_mut().zip(sums) {
+            let Some(c) = c.get_mut(columns.clone()) else {
+                return;
+            };
+            for (j, (c, sum)) in columns.clone().zip(c.iter_mut().zip(sums)) {
+                *c = match self.start {
+                    Start::Row(row) => sum + row[j],
+                    Start::Scaled(beta) if beta == T::zero() => sum,
+                    Start::Scaled(beta) => beta.mul_add(*c, sum),
+                };
             }
         }
     }
