@@ -1,4 +1,4 @@
-use super::{Network, matrix, matrix_mut};
+use super::{Network, grow, matrix, matrix_mut};
 use crate::{Error, Loss, Targets};
 use bn_layers::{Layer, Mode};
 use bn_tensor::{Scalar, enter_pool, join, keep_awake};
@@ -132,7 +132,7 @@ impl<T: Scalar> Network<T> {
             let output = if i + 1 == self.layers.len() {
                 y.view_mut()
             } else {
-                to.resize(n * l.width, T::zero());
+                grow(to, n * l.width);
                 matrix_mut(to, n, l.width)?
             };
             let result = l.layer.eval_into(input, output, scratch);
