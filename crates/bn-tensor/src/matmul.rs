@@ -168,7 +168,7 @@ pub(crate) fn is_ours(m: usize, n: usize, k: usize, b_by_columns: bool) -> bool 
         };
         work >= enough && m >= 96 && n >= 64 && has_registers()
     } else {
-        work >= 1 << 12 && n >= 4 && has_registers()
+        work >= 1 << 12 && m > 1 && n >= 4 && has_registers()
     }
 }
 

@@ -8,6 +8,9 @@ use std::ops::Range;
 
 /// Columns of a narrow tile: a quarter of a vector of 16, the longest.
 const QUARTER: usize = 4;
+/// Bytes of a vector from which on a narrow tile takes less time: shorter vectors do not cost more than
+/// a quarter of these.
+const WIDE: usize = 64;
 
 /// A packed panel of `a` against a packed block of `b`.
 pub(super) struct Strip<'a, T> {
@@ -42,7 +45,7 @@ impl<T: Vectors> Strip<'_, T> {
             let end = self.columns.end.min(j + width);
             if end - j > lanes {
                 self.tile::<S, ROWS, 2>(simd, b, j..end, &mut c);
-            } else if end - j <= QUARTER && lanes > QUARTER {
+            } else if end - j <= QUARTER && size_of::<T::Vector<S>>() >= WIDE {
                 self.narrow_tile::<ROWS>(b, j..end, &mut c);
             } else {
                 self.tile::<S, ROWS, 1>(simd, b, j..end, &mut c);
