@@ -1,6 +1,6 @@
 //! Thread control of OpenBLAS: rayon owns the threads, so the BLAS runs with one inside each.
 //!
-//! With `stream.rs` the only file of the workspace with `unsafe` in it.
+//! Besides `stream.rs` the only file of the workspace with `unsafe` in it.
 #![allow(unsafe_code)]
 
 /// Makes OpenBLAS compute each call on the thread that makes it. Does nothing without OpenBLAS.

@@ -168,7 +168,7 @@ pub fn channel_combine<T: Scalar>(
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
     let gate = &gate;
-    if dims.inner == 1 && dims.channels > 1 && stream::is_far(dx, row) {
+    if dims.inner == 1 && stream::is_far(dx, row) {
         let far_piece = stream::piece(row);
         par::for_each_piece(dx, far_piece, dims.len(), &|start, dx: &mut [T]| {
             let values = Combined {

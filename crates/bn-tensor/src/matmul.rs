@@ -157,7 +157,8 @@ pub(crate) fn product<'a, T: Scalar>(
 /// (100, 100)·(100, 100) to our 96, of a core's 115. Above, ours is faster: 95 to 90 at
 /// (100, 784)·(784, 100), 100 to 94 at (256, 100)·(100, 100), 108 to 98 at (1024, 2048)·(2048, 2048).
 /// So it is in the small `a·bᵀ`, 93 to 81, and where there are few `k`, but not for the few columns of a
-/// last layer. Without a BLAS, ours against ndarray's is faster wherever packing pays.
+/// last layer, nor for the 50 rows of a lane of an evaluation, for which packing `b` took 0.03 of 0.18 ms.
+/// Without a BLAS, ours against ndarray's is faster wherever packing pays.
 pub(crate) fn is_ours(m: usize, n: usize, k: usize, b_by_columns: bool) -> bool {
     let work = m * n * k;
     if cfg!(any(feature = "openblas", feature = "openblas-static")) {

@@ -88,7 +88,7 @@ pub fn channel_affine<T: Scalar>(
     let y = y.as_slice_mut().ok_or(Error::NotContiguous { op: OP })?;
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
-    if dims.inner == 1 && dims.channels > 1 && stream::is_far(y, row) {
+    if dims.inner == 1 && stream::is_far(y, row) {
         par::for_each_piece(y, stream::piece(row), dims.len(), &|start, y: &mut [T]| {
             let x = &x[start..start + y.len()];
             stream::write_rows(y, row, Normalized { x, affine, f: &f });

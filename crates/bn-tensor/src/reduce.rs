@@ -110,8 +110,8 @@ impl<R: Reduction, const M: usize> NullaryFnOnce for Columns<'_, R, M> {
         a.fill(0.0);
         b.fill(0.0);
         let mut acc = Accumulators {
-            shift: [R::T::ZERO; M],
-            sums: [[R::T::ZERO; M]; 2],
+            shift: [R::T::default(); M],
+            sums: [[R::T::default(); M]; 2],
         };
         reduction.begin(rows.clone(), first, &mut acc.shift[..width]);
         for start in rows.clone().step_by(TILE_ROWS) {

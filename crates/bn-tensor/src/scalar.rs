@@ -10,9 +10,6 @@ use ndarray::NdFloat;
 /// assert_eq!(f32::from_f64(0.5).as_f64(), 0.5);
 /// ```
 pub trait Scalar: NdFloat + Default + std::iter::Sum + Vectors {
-    /// 0. (A constant, which arrays are filled with at once.)
-    const ZERO: Self;
-
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
 
@@ -21,8 +18,6 @@ pub trait Scalar: NdFloat + Default + std::iter::Sum + Vectors {
 }
 
 impl Scalar for f32 {
-    const ZERO: f32 = 0.0;
-
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -34,8 +29,6 @@ impl Scalar for f32 {
 }
 
 impl Scalar for f64 {
-    const ZERO: f64 = 0.0;
-
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
