@@ -19,6 +19,8 @@ const LEAST_TILE: usize = 1 << 20;
 const THIN: usize = 16;
 /// Tiles are cut at multiples of this, so that no tile but the last leaves a vector half empty.
 const TILE_ALIGN: usize = 16;
+/// Rows of our own product's tiles are cut at multiples of this, which its panels have.
+const PANEL_ROWS: usize = 12;
 
 /// `c = a·b + beta·c` for `a: (M, K)`, `b: (K, N)`, `c: (M, N)`.
 ///
@@ -132,10 +134,7 @@ pub(crate) fn product<'a, T: Scalar>(
     let ours = !are_matrices || is_ours(m, n, k, b_by_columns) && c.strides()[1] == 1;
     let tiles = match m * n * k {
         // Cut for the threads that are there: here alone, where no cut changes the bits.
-        work if ours => par::threads()
-            .next_power_of_two()
-            .min(work / LEAST_TILE)
-            .max(1),
+        work if ours => par::threads().next_power_of_two().min(work / LEAST_TILE),
         work if work < WORTH_CUTTING => 1,
         work if work < WORTH_FOUR => 2,
         work => (work / TILE_WORK).max(4),
@@ -147,7 +146,7 @@ pub(crate) fn product<'a, T: Scalar>(
         c,
         ours,
     }
-    .compute((m * n).div_ceil(tiles));
+    .compute(tiles.checked_ilog2().unwrap_or(0));
     Ok(())
 }
 
@@ -182,14 +181,20 @@ struct Product<'a, T> {
 }
 
 impl<T: Scalar> Product<'_, T> {
-    /// Halves the longer side of `c` until it holds at most `area` elements, then multiplies.
-    fn compute(self, area: usize) {
+    /// Halves the longer side of `c`, and those of its parts, so many times; then multiplies. (Halving
+    /// until a part was small enough cut the longer of 48 and 52 rows once more: the book's step on two
+    /// threads took 0.50 ms instead of 0.46.)
+    fn compute(self, halvings: u32) {
         let (m, n) = self.c.dim();
         let across = m < n && matches!(self.b, Right::Matrix(_));
-        let longer = if across { n } else { m };
-        let middle = (longer / 2 + TILE_ALIGN / 2) / TILE_ALIGN * TILE_ALIGN;
+        let (longer, align) = match (across, self.ours) {
+            (false, true) => (m, PANEL_ROWS),
+            (false, false) => (m, TILE_ALIGN),
+            (true, _) => (n, TILE_ALIGN),
+        };
+        let middle = (longer / 2 + align / 2) / align * align;
         // A cut that leaves less than a third on one side would not balance.
-        if m * n <= area || middle.min(longer - middle.min(longer)) < longer / 3 {
+        if halvings == 0 || middle.min(longer - middle.min(longer)) < longer / 3 {
             return self.multiply();
         }
         let work = m * n * self.b.dim().0;
@@ -198,7 +203,8 @@ impl<T: Scalar> Product<'_, T> {
         } else {
             self.cut_rows(middle)
         };
-        par::join(work, || left.compute(area), || right.compute(area));
+        let halvings = halvings - 1;
+        par::join(work, || left.compute(halvings), || right.compute(halvings));
     }
 
     /// The parts before and after row `at` of `c`.
