@@ -2,6 +2,7 @@ use super::BatchNormConfig;
 use crate::{Activation, Error, Identity, order::in_order};
 use bn_tensor::{
     ChannelAffine, Moments, Scalar, Scratch, channel_affine, channel_combine, channel_sum_and_dot,
+    map,
 };
 use ndarray::{Array1, ArrayView1, ArrayView3, ArrayViewMut3};
 
@@ -57,14 +58,14 @@ impl<T: Scalar> RunningStats<T> {
 /// no digits; what is done once per value runs in `T`.
 #[derive(Debug, Clone)]
 pub struct BatchNormCache<T> {
-    moments: Moments, // of the batch, or left over from one
-    given: Vec<f64>,  // (2·C): the running mean and variance, where they normalised
-    eps: f64,
-    center: Vec<T>,   // (C): mu, rounded to T
-    scale: Vec<T>,    // (C): gamma/√(var + eps)
-    shift: Vec<T>,    // (C): beta, and what the rounding of the center lost
-    pqr: [Vec<T>; 3], // (C) each
-    sums: Vec<f64>,   // (2·C): dbeta, and Σ dout·(x − center)
+    moments: Moments,  // of the batch, or left over from one
+    mu: Vec<f64>,      // (C): what was subtracted: the batch's mean or the running one
+    inv_std: Vec<f64>, // (C): 1/√(var + eps), of the same
+    center: Vec<T>,    // (C): mu, rounded to T
+    scale: Vec<T>,     // (C): gamma/√(var + eps)
+    shift: Vec<T>,     // (C): beta, and what the rounding of the center lost
+    pqr: [Vec<T>; 3],  // (C) each
+    sums: Vec<f64>,    // (2·C): dbeta, and Σ dout·(x − center)
     scratch: Scratch,
     shape: (usize, usize, usize), // of the last forward pass
     of_batch: bool,               // whether it normalised by the batch's own statistics
@@ -74,8 +75,8 @@ impl<T: Scalar> Default for BatchNormCache<T> {
     fn default() -> Self {
         Self {
             moments: Moments::default(),
-            given: Vec::new(),
-            eps: 0.0,
+            mu: Vec::new(),
+            inv_std: Vec::new(),
             center: Vec::new(),
             scale: Vec::new(),
             shift: Vec::new(),
@@ -96,26 +97,16 @@ impl<T: Scalar> BatchNormCache<T> {
     }
 
     /// Makes ready for a forward pass of this shape.
-    fn begin(&mut self, shape: (usize, usize, usize), eps: f64, of_batch: bool) {
+    fn begin(&mut self, shape: (usize, usize, usize), of_batch: bool) {
         let channels = shape.1;
-        (self.shape, self.eps, self.of_batch) = (shape, eps, of_batch);
+        (self.shape, self.of_batch) = (shape, of_batch);
         let [p, q, r] = &mut self.pqr;
         for values in [&mut self.center, &mut self.scale, &mut self.shift, p, q, r] {
             values.resize(channels, T::zero());
         }
         self.sums.resize(2 * channels, 0.0);
-    }
-
-    /// mu and 1/√(var + eps) of channel `c` in the last forward pass.
-    fn statistics(&self, c: usize) -> (f64, f64) {
-        let (outer, channels, inner) = self.shape;
-        let (mu, var) = if self.of_batch {
-            let count = (outer * inner) as f64;
-            (self.moments.mean()[c], self.moments.m2()[c] / count)
-        } else {
-            (self.given[c], self.given[channels + c])
-        };
-        (mu, 1.0 / (var + self.eps).sqrt())
+        self.mu.resize(channels, 0.0);
+        self.inv_std.resize(channels, 0.0);
     }
 }
 
@@ -185,19 +176,25 @@ pub(super) fn train_then<T: Scalar>(
     activation: &impl Activation,
     y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
+    const OP: &str = "batch_norm_train";
     config.check()?;
     let (outer, channels, inner) = x.dim();
     check_count(outer, inner)?;
     check_forward(x.dim(), &gamma, &beta, y.dim())?;
-    in_order("batch_norm_train", &x)?;
-    in_order("batch_norm_train", &y.view())?;
+    in_order(OP, &x)?;
+    in_order(OP, &y.view())?;
     if let Some(running) = &running {
         check_channels(channels, running.mean.len())?;
         check_channels(channels, running.var.len())?;
     }
 
-    cache.begin(x.dim(), config.eps, true);
+    cache.begin(x.dim(), true);
     cache.moments.measure(x)?;
+    let (n, eps) = ((outer * inner) as f64, config.eps);
+    let (mean, m2) = (cache.moments.mean(), cache.moments.m2());
+    let (mean, m2) = (in_order(OP, &mean)?, in_order(OP, &m2)?);
+    cache.mu.copy_from_slice(mean);
+    map(m2, &mut cache.inv_std, move |m2| inv_std(m2 / n, eps))?;
     normalize(x, gamma, beta, cache, activation, y)?;
     if let Some(running) = running {
         running.update(&cache.moments, config)?;
@@ -250,11 +247,19 @@ pub(super) fn eval_then<T: Scalar>(
     in_order("batch_norm_eval", &y.view())?;
     check_channels(channels, running.mean.len())?;
     check_channels(channels, running.var.len())?;
-    cache.begin(x.dim(), config.eps, false);
-    cache.given.clear();
-    let statistics = running.mean.iter().chain(&running.var);
-    cache.given.extend(statistics.map(|v| v.as_f64()));
+    cache.begin(x.dim(), false);
+    let statistics = running.mean.iter().zip(&running.var);
+    let kept = cache.mu.iter_mut().zip(&mut cache.inv_std);
+    for ((mu, inv), (mean, var)) in kept.zip(statistics) {
+        (*mu, *inv) = (mean.as_f64(), inv_std(var.as_f64(), config.eps));
+    }
     normalize(x, gamma, beta, cache, activation, y)
+}
+
+/// 1/√(var + eps)
+#[inline(always)]
+pub(super) fn inv_std(var: f64, eps: f64) -> f64 {
+    1.0 / (var + eps).sqrt()
 }
 
 /// `y = activation((x − center)·scale + shift)`, where the shift makes up for the rounding of the
@@ -268,7 +273,7 @@ fn normalize<T: Scalar>(
     y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
     for c in 0..x.dim().1 {
-        let (mu, inv_std) = cache.statistics(c);
+        let (mu, inv_std) = (cache.mu[c], cache.inv_std[c]);
         let (gamma, beta) = (at(&gamma, c, 1.0), at(&beta, c, 0.0));
         let (center, scale) = (T::from_f64(mu), gamma * inv_std);
         let residue = mu - center.as_f64();
@@ -369,7 +374,7 @@ pub(super) fn backward_then<T: Scalar>(
     let n = (outer * inner) as f64;
     let mut pqr = std::mem::take(&mut cache.pqr);
     for c in 0..channels {
-        let (mu, inv_std) = cache.statistics(c);
+        let (mu, inv_std) = (cache.mu[c], cache.inv_std[c]);
         let residue = mu - cache.center[c].as_f64();
         // Σ dout·(x − mu), from Σ dout·(x − center).
         let (sum, dot) = (

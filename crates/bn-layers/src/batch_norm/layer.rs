@@ -1,12 +1,12 @@
 use super::{
     BatchNormCache, BatchNormConfig, Layout, RunningStats,
-    functional::{backward_then, check_count, eval_then, train_then},
+    functional::{backward_then, check_count, eval_then, inv_std, train_then},
 };
 use crate::{
     Activation, ChannelMap, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Pointwise,
     Rectifier, Shape, order::in_order,
 };
-use bn_tensor::{ChannelAffine, Scalar, channel_affine};
+use bn_tensor::{ChannelAffine, Scalar, channel_affine, map, zip_map};
 use ndarray::{
     Array, Array1, ArrayView, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3,
     Dimension,
@@ -351,15 +351,24 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
             return Err(Error::EmptyBatch { layer });
         }
         scratch.resize(2 * self.channels, T::zero());
-        let (scale, shift) = scratch.split_at_mut(self.channels);
-        for c in 0..self.channels {
-            let gamma = self.gamma.get(c).map_or(1.0, |g| g.as_f64());
-            let inv_std = 1.0 / (running.var[c].as_f64() + self.config.eps).sqrt();
-            scale[c] = T::from_f64(gamma * inv_std);
-            shift[c] = self.beta.get(c).copied().unwrap_or_default();
-        }
-        let mean = running.mean.view();
+        let (scale, zeros) = scratch.split_at_mut(self.channels);
+        let (mean, var) = (running.mean.view(), running.var.view());
         let mean = in_order("BatchNormalization", &mean)?;
+        let var = in_order("BatchNormalization", &var)?;
+        let eps = self.config.eps;
+        let inv_std = move |var: T| inv_std(var.as_f64(), eps);
+        let shift = match (self.gamma.as_slice(), self.beta.as_slice()) {
+            (Some(gamma), Some(beta)) if self.config.affine => {
+                let scaled = move |var, gamma: T| T::from_f64(gamma.as_f64() * inv_std(var));
+                zip_map(var, gamma, scale, scaled)?;
+                beta
+            }
+            _ => {
+                map(var, scale, move |var| T::from_f64(inv_std(var)))?;
+                zeros.fill(T::zero());
+                zeros
+            }
+        };
         let y = y
             .into_shape_with_order(view)
             .map_err(|_| not_contiguous())?;
