@@ -67,7 +67,7 @@ pub use mask::Mask;
 pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn};
 pub use moments::Moments;
 pub use normalize::{ChannelAffine, channel_affine};
-pub use par::{Pool, enter_pool, join, keep_awake, threads};
+pub use par::{Pool, alone, enter_pool, join, keep_awake, threads};
 pub use reduce::Scratch;
 pub use scalar::Scalar;
 pub use sums::channel_sum;

@@ -68,14 +68,42 @@ impl Pool {
 /// The number of threads that a computation started here would use.
 ///
 /// Inside [`Pool::install`] it is the pool's size; outside, that of rayon's global pool (one per
-/// processor, or `RAYON_NUM_THREADS`); without the feature `parallel`, 1.
+/// processor, or `RAYON_NUM_THREADS`); inside [`alone`] and without the feature `parallel`, 1.
 pub fn threads() -> usize {
     #[cfg(feature = "parallel")]
+    if !ALONE.get() {
+        return rayon::current_num_threads();
+    }
+    1
+}
+
+#[cfg(feature = "parallel")]
+thread_local! {
+    /// Whether this thread runs something that is to stay on it.
+    static ALONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs `f` on the calling thread alone: whatever this crate computes in it is not shared. The results
+/// are the same, bit by bit.
+///
+/// ```
+/// assert_eq!(bn_tensor::alone(bn_tensor::threads), 1);
+/// ```
+pub fn alone<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "parallel")]
     {
-        rayon::current_num_threads()
+        /// Sets the flag back, also when `f` panics.
+        struct Restore(bool);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                ALONE.set(self.0);
+            }
+        }
+        let _restore = Restore(ALONE.replace(true));
+        f()
     }
     #[cfg(not(feature = "parallel"))]
-    1
+    f()
 }
 
 /// Runs `f` on a thread of the current pool: once around a computation of many parts, it costs one
@@ -108,7 +136,7 @@ pub fn enter_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 pub fn keep_awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "parallel")]
     if let Some(owner) = rayon::current_thread_index() {
-        let others = rayon::current_num_threads().min(processors()) - 1;
+        let others = threads().min(processors()) - 1;
         return awake::keep(others, owner, &awake::Done::default(), f);
     }
     f()
@@ -182,7 +210,7 @@ pub fn join<A: Send, B: Send>(
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
     #[cfg(feature = "parallel")]
-    if work >= WORTH_SHARING && rayon::current_num_threads() > 1 {
+    if work >= WORTH_SHARING && threads() > 1 {
         return rayon::join(a, b);
     }
     let _ = work;
@@ -266,6 +294,25 @@ mod tests {
                 assert!(hits.iter().all(|&h| h == 1), "{len} by {piece_len}");
             }
         }
+    }
+
+    #[test]
+    fn what_runs_alone_stays_on_its_thread_until_it_ends() {
+        let pool = Pool::new(4).unwrap();
+        let here = || std::thread::current().id();
+        pool.install(|| {
+            let before = threads();
+            let me = here();
+            alone(|| {
+                assert_eq!(threads(), 1);
+                for _ in 0..100 {
+                    let (_, other) = keep_awake(|| join(usize::MAX, std::thread::yield_now, here));
+                    assert_eq!(other, me);
+                }
+            });
+            let _ = std::panic::catch_unwind(|| alone(|| panic!("on purpose")));
+            assert_eq!(threads(), before);
+        });
     }
 
     #[test]
