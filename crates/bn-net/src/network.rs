@@ -237,8 +237,8 @@ impl<T: Scalar> Network<T> {
 
     /// One step of training on the batch `x: (N, D)` with targets `t`: forward, loss, backward,
     /// and the optimizer's update. Returns the loss before the update, any weight decay's penalty
-    /// included. Once warm, it allocates nothing. Steps of less than two milliseconds are timed on all
-    /// threads and on one, now and then, and run the way that takes less time; the bits are the same.
+    /// included. Once warm, it allocates nothing. Now and then some steps are timed on one thread
+    /// beside those on all, and the way that takes less time goes on; the bits are the same.
     ///
     /// # Errors
     /// The network's and the loss's; [`Error::NonFinite`] when the loss is not finite, for a NaN

@@ -1,16 +1,17 @@
 use bn_tensor::{alone, keep_awake, threads};
 use std::time::{Duration, Instant};
 
-/// Steps of a period, which end with a trial of the other way. What is alone tries again soon: most of the
-/// time threads are faster.
+/// Steps of a period, which ends with a trial of the other way. What is alone tries again soon, because most
+/// of the time threads are faster; and what was far better than the other way tries again late.
 const SHARED_PERIOD: u32 = 512;
 const ALONE_PERIOD: u32 = 64;
+const LONG_PERIOD: u32 = 8192;
 /// Steps by which the two ways are compared; of 512 they cost a small net a three-hundredth.
 const TRIAL: u32 = 4;
+/// Of those, the steps after which a way that takes half as long again is given up.
+const FIRST: u32 = 2;
 /// Steps before the first comparison, while buffers grow and caches fill.
 const WARM_UP: u32 = 16;
-/// A step that takes longer on all threads is not tried on one: it does not spend its time on meetings.
-const LONG: Duration = Duration::from_millis(2);
 
 /// Whether a training step takes less time on all threads of the pool or on one.
 ///
@@ -74,23 +75,18 @@ impl Pace {
 
     /// Notes how long a step took.
     fn took(&mut self, time: Duration) {
-        if !self.next_is_alone() && time > LONG {
-            let rows = self.rows;
-            *self = Self {
-                rows,
-                ..Self::default()
-            };
-            return;
-        }
+        let is_trial = self.is_trial();
         if self.left <= 2 * TRIAL {
-            let least = &mut self.least[usize::from(self.is_trial())];
+            let least = &mut self.least[usize::from(is_trial)];
             *least = time.min(*least);
         }
         self.left -= 1;
-        if self.left == 0 {
-            let [usual, tried] = self.least;
+        let [usual, tried] = self.least;
+        let is_far_worse = is_trial && self.left == TRIAL - FIRST && tried > usual + usual / 2;
+        if self.left == 0 || is_far_worse {
             self.alone ^= tried < usual - usual / 20; // less is noise
             self.left = match self.alone {
+                _ if is_far_worse => LONG_PERIOD,
                 true => ALONE_PERIOD,
                 false => SHARED_PERIOD,
             };
@@ -128,9 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn a_long_step_is_always_shared() {
-        let mut pace = Pace::default();
-        assert_eq!(steps(&mut pace, 10 * SHARED_PERIOD, [2500, 100]), 0);
+    fn what_is_far_worse_is_tried_briefly_and_seldom() {
+        for [shared, alone] in [[1000, 1900], [9000, 700]] {
+            let mut pace = Pace::default();
+            let first = steps(&mut pace, WARM_UP + TRIAL, [shared, alone]);
+            assert_eq!(first, 0);
+            steps(&mut pace, TRIAL, [shared, alone]);
+            let mut worse = steps(&mut pace, 3 * LONG_PERIOD, [shared, alone]);
+            if shared > alone {
+                worse = 3 * LONG_PERIOD - worse;
+            }
+            assert!((2 * FIRST..=4 * FIRST).contains(&worse), "{worse}");
+        }
     }
 
     #[test]
