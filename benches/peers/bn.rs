@@ -9,7 +9,12 @@ use bn::{
 };
 use ndarray::Array2;
 use serde_json::json;
-use std::{error::Error, hint::black_box, time::Instant};
+use std::{
+    error::Error,
+    hint::black_box,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -36,6 +41,8 @@ fn run(case: &str) -> Result<()> {
     let threads = tensor::threads();
     let described = json!({"engine": engine, "blas": tensor::matmul_backend(), "threads": threads});
     println!("{described}");
+    // For a tenth of a second after OpenBLAS was loaded its own threads, which are not used, spin.
+    sleep(Duration::from_millis(300));
     match case {
         "book" => step(case, &[100; 5], 100, 200, 10),
         "mid" => step(case, &[512; 3], 256, 40, 10),
