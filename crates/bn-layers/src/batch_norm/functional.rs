@@ -194,6 +194,7 @@ pub(super) fn train_then<T: Scalar>(
     let (mean, m2) = (cache.moments.mean(), cache.moments.m2());
     let (mean, m2) = (in_order(OP, &mean)?, in_order(OP, &m2)?);
     cache.mu.copy_from_slice(mean);
+    // `move`: what a closure borrows, the compiler reads again for each value, and the loop is no vectors.
     map(m2, &mut cache.inv_std, move |m2| inv_std(m2 / n, eps))?;
     normalize(x, gamma, beta, cache, activation, y)?;
     if let Some(running) = running {
