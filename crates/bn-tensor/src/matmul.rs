@@ -11,7 +11,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_m
 const WORTH_CUTTING: usize = 1 << 19;
 /// From so many on the BLAS's product is cut into four tiles, below into two.
 const WORTH_FOUR: usize = 1 << 26;
-/// Multiply-adds of a tile of a large product of the BLAS, which is cut into more than four.
+/// Multiply-adds, at least, of a tile of a large product of the BLAS, which is cut into more than four.
 const TILE_WORK: usize = 1 << 30;
 /// Multiply-adds of the least tile of our own product: below it packing takes too long.
 const LEAST_TILE: usize = 1 << 20;

@@ -148,20 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_rows_begins_anew() {
+    fn another_number_of_rows_begins_anew_on_all_threads() {
         let mut pace = Pace {
             rows: 100,
             alone: true,
             ..Pace::default()
         };
         let pool = bn_tensor::Pool::new(2).unwrap();
-        let run = |pace: &mut Pace, rows| {
-            let result: Result<(), ()> = pool.install(|| pace.run(rows, || Ok(())));
-            result.unwrap();
-            pace.alone
-        };
-        let shares = cfg!(feature = "parallel");
-        assert!(run(&mut pace, 100));
-        assert_eq!(run(&mut pace, 50), !shares);
+        let mut threads_of =
+            |rows| -> Result<usize, ()> { pool.install(|| pace.run(rows, || Ok(threads()))) };
+        let all = pool.install(threads);
+        assert_eq!(threads_of(100), Ok(1));
+        assert_eq!(threads_of(50), Ok(all));
     }
 }
