@@ -1,10 +1,12 @@
 //! Loops over elements: plain closures, vectorised for the processor and shared between threads
 //! in pieces of fixed size.
 
-use crate::{Error, Scalar, error::same_len, par, simd::vectorize};
-
-/// Elements of one piece of work: 64 KiB of f32, a few microseconds.
-pub(crate) const PIECE: usize = 1 << 14;
+use crate::{
+    error::{Error, same_len},
+    parallel::{self, PIECE},
+    scalar::Scalar,
+    simd::vectorize,
+};
 
 /// `y[i] = f(x[i])`.
 ///
@@ -16,11 +18,11 @@ pub(crate) const PIECE: usize = 1 << 14;
 /// ```
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] when the lengths differ.
+/// [`Error::ShapeMismatch`] if the lengths differ.
 pub fn map<T: Scalar>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) -> Result<(), Error> {
     same_len("map", y.len(), x.len())?;
     let work = y.len();
-    par::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
+    parallel::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
         let x = &x[start..start + y.len()];
         vectorize(|| {
             for (y, &x) in y.iter_mut().zip(x) {
@@ -34,7 +36,7 @@ pub fn map<T: Scalar>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) -> Result
 /// `y[i] = f(a[i], b[i])`.
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] when the lengths differ.
+/// [`Error::ShapeMismatch`] if the lengths differ.
 pub fn zip_map<T: Scalar>(
     a: &[T],
     b: &[T],
@@ -44,7 +46,7 @@ pub fn zip_map<T: Scalar>(
     same_len("zip_map", y.len(), a.len())?;
     same_len("zip_map", y.len(), b.len())?;
     let work = y.len();
-    par::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
+    parallel::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
         let (a, b) = (&a[start..start + y.len()], &b[start..start + y.len()]);
         vectorize(|| {
             for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
@@ -55,24 +57,24 @@ pub fn zip_map<T: Scalar>(
     Ok(())
 }
 
-/// `f(&mut p[i], g[i])`: an optimizer without state.
+/// `f(&mut p[i], g[i])`: the step of an optimizer without state.
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] when the lengths differ.
+/// [`Error::ShapeMismatch`] if the lengths differ.
 pub fn update<T: Scalar>(p: &mut [T], g: &[T], f: impl Fn(&mut T, T) + Sync) -> Result<(), Error> {
     same_len("update", p.len(), g.len())?;
     let work = p.len();
-    par::for_each_piece(p, PIECE, work, &|start, p: &mut [T]| {
+    parallel::for_each_piece(p, PIECE, work, &|start, p: &mut [T]| {
         let g = &g[start..start + p.len()];
         vectorize(|| p.iter_mut().zip(g).for_each(|(p, &g)| f(p, g)));
     });
     Ok(())
 }
 
-/// `f(&mut p[i], &mut s[i], g[i])`: an optimizer with one state per parameter.
+/// `f(&mut p[i], &mut s[i], g[i])`: the step of an optimizer with one state per parameter.
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] when the lengths differ.
+/// [`Error::ShapeMismatch`] if the lengths differ.
 pub fn update_with_state<T: Scalar>(
     p: &mut [T],
     s: &mut [T],
@@ -82,7 +84,7 @@ pub fn update_with_state<T: Scalar>(
     same_len("update_with_state", p.len(), s.len())?;
     same_len("update_with_state", p.len(), g.len())?;
     let work = p.len();
-    par::for_each_piece(
+    parallel::for_each_piece(
         (p, s),
         PIECE,
         work,
@@ -98,10 +100,10 @@ pub fn update_with_state<T: Scalar>(
     Ok(())
 }
 
-/// `f(&mut p[i], &mut s[i], &mut v[i], g[i])`: an optimizer with two states per parameter.
+/// `f(&mut p[i], &mut s[i], &mut v[i], g[i])`: the step of an optimizer with two states per parameter.
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] when the lengths differ.
+/// [`Error::ShapeMismatch`] if the lengths differ.
 pub fn update_with_two_states<T: Scalar>(
     p: &mut [T],
     (s, v): (&mut [T], &mut [T]),
@@ -113,8 +115,8 @@ pub fn update_with_two_states<T: Scalar>(
     }
     let work = p.len();
     let pieces = (p, (s, v));
-    par::for_each_piece(pieces, PIECE, work, &|start,
-                                               (p, (s, v)): (
+    parallel::for_each_piece(pieces, PIECE, work, &|start,
+                                                    (p, (s, v)): (
         &mut [T],
         (&mut [T], &mut [T]),
     )| {
@@ -128,8 +130,8 @@ pub fn update_with_two_states<T: Scalar>(
     Ok(())
 }
 
-/// Calls `f(i, piece)` for the i-th piece of `piece_len` values of `y` (the last may be shorter):
-/// for what a piece can compute from its own place, such as random numbers.
+/// Calls `f(i, piece)` for the i-th piece of `piece_len` values of `y` (the last may be shorter), in
+/// parallel: for values that depend only on their position, such as random numbers.
 ///
 /// ```
 /// let mut y = [0; 5];
@@ -139,24 +141,7 @@ pub fn update_with_two_states<T: Scalar>(
 pub fn fill_pieces<T: Send>(y: &mut [T], piece_len: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     let work = y.len();
     let piece_len = piece_len.max(1);
-    par::for_each_piece(y, piece_len, work, &|start, y: &mut [T]| {
+    parallel::for_each_piece(y, piece_len, work, &|start, y: &mut [T]| {
         f(start / piece_len, y)
     });
-}
-
-/// Writes `row: (D)` to every row of `y: (N, D)`, given in memory order.
-///
-/// # Errors
-/// [`Error::ShapeMismatch`] when `y` is not whole rows.
-pub fn broadcast_row<T: Scalar>(row: &[T], y: &mut [T]) -> Result<(), Error> {
-    if row.is_empty() || !y.len().is_multiple_of(row.len()) {
-        return Err(Error::shape("broadcast_row", &[row.len()], &[y.len()]));
-    }
-    let (work, piece) = (y.len(), PIECE.next_multiple_of(row.len()));
-    par::for_each_piece(y, piece, work, &|_, y: &mut [T]| {
-        for y in y.chunks_exact_mut(row.len()) {
-            y.copy_from_slice(row);
-        }
-    });
-    Ok(())
 }

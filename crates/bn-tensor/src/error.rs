@@ -1,32 +1,42 @@
-/// What the functions of this crate refuse.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a function of this crate failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Two arrays do not fit together.
+    /// The shapes of two arrays do not agree.
     #[error("{op}: expected shape {expected:?}, got {got:?}")]
     ShapeMismatch {
-        /// The function that refused.
+        /// The function that failed.
         op: &'static str,
-        /// The shape that would fit.
+        /// The shape that is needed.
         expected: Vec<usize>,
-        /// The shape that was given.
+        /// The shape that was passed.
         got: Vec<usize>,
     },
-    /// The kernel walks memory in order, and the array's elements are not in row-major order.
+    /// The kernel reads memory in order, and the array's elements are not in row-major order.
     #[error("{op}: the array is not contiguous in row-major order; pass `x.as_standard_layout()`")]
     NotContiguous {
-        /// The function that refused.
+        /// The function that failed.
         op: &'static str,
     },
-    /// There are too few values for the figure that was asked for.
+    /// There are too few values for the requested statistic.
     #[error("{op}: needs at least {needed} values per channel, got {got}")]
     TooFewValues {
-        /// The function that refused.
+        /// The function that failed.
         op: &'static str,
-        /// How many values the figure needs.
+        /// The number of values that the statistic needs.
         needed: u64,
-        /// How many there are.
+        /// The number of values that there are.
         got: u64,
+    },
+    /// A setting is outside its range.
+    #[error("{what} must be {range}, got {got}")]
+    InvalidSetting {
+        /// The name of the setting.
+        what: &'static str,
+        /// The allowed values.
+        range: &'static str,
+        /// The value that was passed.
+        got: f64,
     },
     /// A window that cannot move over such images.
     #[error("{window}: {reason}")]
@@ -36,12 +46,12 @@ pub enum Error {
         /// Why it cannot.
         reason: &'static str,
     },
-    /// A pool of this size cannot be made.
+    /// A thread pool of this size cannot be created.
     #[error("a pool of {threads} threads cannot be made: {reason}")]
     Pool {
-        /// The size that was asked for.
+        /// The requested number of threads.
         threads: usize,
-        /// Why it cannot be made.
+        /// Why the pool cannot be created.
         reason: String,
     },
 }
@@ -57,11 +67,46 @@ impl Error {
     }
 }
 
-/// `Ok` when the two lengths agree.
+/// Returns `Ok` if the two lengths are equal.
 pub(crate) fn same_len(op: &'static str, expected: usize, got: usize) -> Result<(), Error> {
     if expected == got {
         Ok(())
     } else {
         Err(Error::shape(op, &[expected], &[got]))
     }
+}
+
+/// Returns `Ok` if the setting `what` passes its check, and else an error that names its `range`
+/// and the `value` that was passed.
+///
+/// ```
+/// use bn_tensor::check_setting;
+/// let check = |ratio: f64| {
+///     let passes = (0.0..1.0).contains(&ratio);
+///     check_setting("dropout ratio", "at least 0 and below 1", ratio, passes)
+/// };
+/// assert!(check(0.5).is_ok());
+/// let error = check(1.5).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "dropout ratio must be at least 0 and below 1, got 1.5"
+/// );
+/// ```
+///
+/// # Errors
+/// [`Error::InvalidSetting`] if `passes` is false.
+pub fn check_setting(
+    what: &'static str,
+    range: &'static str,
+    value: f64,
+    passes: bool,
+) -> Result<(), Error> {
+    if passes {
+        return Ok(());
+    }
+    Err(Error::InvalidSetting {
+        what,
+        range,
+        got: value,
+    })
 }

@@ -1,5 +1,5 @@
-//! Matrix products through a BLAS, column means and variances that stay exact for data far from
-//! zero, and the element-wise kernels that layers need, for `f32` and `f64`.
+//! Matrix products through a BLAS, column means and variances that keep their digits for data with a
+//! large mean, and the element-wise kernels that layers need, for `f32` and `f64`.
 //!
 //! # The design decision
 //!
@@ -7,10 +7,10 @@
 //! whose inner dimension no thread splits; a reduction into fixed blocks of rows whose partial
 //! results are combined in order. So a result has the same bits on 1 thread and on 64, and a
 //! training run can be repeated on another machine of the same kind. Rayon owns the threads, and
-//! the BLAS computes each tile on the thread that asks for it.
+//! the BLAS computes each tile on the thread that calls it.
 //!
-//! Everything is written to a destination that the caller owns, so that a training step, once
-//! warm, allocates nothing. Channels are seen as `(outer, channels, inner)`: a matrix `(N, D)` is
+//! Every kernel writes to a destination that the caller owns, so that a warm training step allocates
+//! nothing. Channels are seen as `(outer, channels, inner)`: a matrix `(N, D)` is
 //! `(N, D, 1)`, a channels-last image batch `(N·H·W, C, 1)`, a channels-first one `(N, C, H·W)`.
 //!
 //! The plain form of each kernel is public in [`naive`]: read it first.
@@ -28,49 +28,45 @@
 //! # Features
 //!
 //! `openblas` (default): the system's OpenBLAS. `openblas-static`: OpenBLAS built from source.
-//! Without either, ndarray's pure-Rust product serves. `parallel` (default): rayon.
+//! Without either, matrix products are pure Rust. `parallel` (default): rayon.
 
-mod blas;
+mod accumulate;
 mod channels;
+mod contiguous;
 mod convolution;
+mod dropout_mask;
 mod elementwise;
-mod epilogue;
 mod error;
-mod gemm;
-mod gradient;
-mod mask;
 mod matmul;
-mod moments;
 pub mod naive;
-mod normalize;
-mod par;
-mod reduce;
-mod row_product;
+mod parallel;
+mod pool;
 mod scalar;
 mod simd;
-mod stream;
-mod sums;
 mod window;
 
-pub use blas::matmul_backend;
+pub use channels::{
+    backward::{channel_combine, channel_sum_and_dot},
+    moments::Moments,
+    normalize::{ChannelAffine, channel_affine},
+    reduce::Scratch,
+    sums::channel_sum,
+};
+pub use contiguous::{in_order, in_order_mut};
 pub use convolution::{
-    ConvolutionGradients, ConvolutionScratch, convolve, convolve_backward, convolve_then,
-    convolve_transposed, convolve_weights,
+    backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward},
+    convolve, convolve_then, convolve_transposed, convolve_weights,
+    epilogue::Epilogue,
 };
+pub use dropout_mask::Mask;
 pub use elementwise::{
-    broadcast_row, fill_pieces, map, update, update_with_state, update_with_two_states, zip_map,
+    fill_pieces, map, update, update_with_state, update_with_two_states, zip_map,
 };
-pub use epilogue::Epilogue;
-pub use error::Error;
-pub use gradient::{channel_combine, channel_sum_and_dot};
-pub use mask::Mask;
-pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn};
-pub use moments::Moments;
-pub use normalize::{ChannelAffine, channel_affine};
-pub use par::{Pool, alone, enter_pool, join, keep_awake, threads};
-pub use reduce::Scratch;
+pub use error::{Error, check_setting};
+pub use matmul::{blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn};
+pub use parallel::{alone, join, keep_awake, threads};
+pub use pool::{Pool, enter_pool};
 pub use scalar::Scalar;
-pub use sums::channel_sum;
 pub use window::{Padding, Window};
 
 /// Runs the README's program as a test.

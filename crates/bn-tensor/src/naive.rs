@@ -1,9 +1,9 @@
-//! The plain form of every kernel: the text to read first, and the oracle of the tests.
+//! The plain form of every kernel: the code to read first, and the oracle of the tests.
 //!
-//! Nothing here is fast, blocked or parallel, and every sum runs in double precision. Shapes are
-//! those of the kernels; where they do not fit, these panic as ndarray's indexing does.
+//! Nothing here is fast, blocked or parallel, and every sum runs in double precision. Shapes are those
+//! of the kernels; if they do not agree, these functions panic, as ndarray's indexing does.
 
-use crate::Scalar;
+use crate::scalar::Scalar;
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4};
 
 /// `a·b` for `a: (M, K)`, `b: (K, N)`: the definition. Transposed forms: pass `a.t()` or `b.t()`.
@@ -80,9 +80,9 @@ pub fn channel_combine<T: Scalar>(
     })
 }
 
-/// A convolution of `x: (N, H, W, C)` with `w: (kernel rows, kernel columns, C, out)`, zeros
-/// around the image: `(top, left)` and as many below and to the right as `output = (rows, columns)`
-/// takes. `y[n, i, j, o] = Σ x[n, i·stride + a − top, j·stride + b − left, c]·w[a, b, c, o]`.
+/// A convolution of `x: (N, H, W, C)` with `w: (kernel rows, kernel columns, C, out)`. The image is
+/// padded with `(top, left)` zeros, and below and to the right with as many as `output = (rows, columns)`
+/// needs. `y[n, i, j, o] = Σ x[n, i·stride + a − top, j·stride + b − left, c]·w[a, b, c, o]`.
 pub fn convolve<T: Scalar>(
     x: ArrayView4<'_, T>,
     w: ArrayView4<'_, T>,

@@ -1,15 +1,41 @@
-use crate::gemm::Vectors;
+use crate::simd::Vectors;
 use ndarray::NdFloat;
+use std::iter::Sum;
 
 /// A floating-point type that every crate here computes with: `f32` or `f64`.
 ///
-/// Sealed (by a private trait, the vector registers of a type), so that a kernel may rely on what these two do (a BLAS, vector registers, IEEE 754).
+/// The trait is sealed, so that a kernel may rely on what these two types offer: a BLAS, vector
+/// registers and IEEE 754 arithmetic.
 ///
 /// ```
 /// use bn_tensor::Scalar;
 /// assert_eq!(f32::from_f64(0.5).as_f64(), 0.5);
 /// ```
-pub trait Scalar: NdFloat + Default + std::iter::Sum + Vectors {
+///
+/// No other type can implement it, because one of its supertraits is private:
+///
+/// ```compile_fail,E0277
+/// use bn_tensor::Scalar;
+/// struct Half<T>(T);
+/// impl<T> Scalar for Half<T>
+/// where
+///     Half<T>: ndarray::NdFloat + Default + std::iter::Sum,
+/// {
+///     fn from_f64(_: f64) -> Self { todo!() }
+///     fn as_f64(self) -> f64 { todo!() }
+/// }
+/// ```
+///
+/// The items of that supertrait, vector registers and compiled kernels, cannot be called from
+/// outside either:
+///
+/// ```compile_fail,E0624
+/// fn transposed<T: bn_tensor::Scalar>(block: [[T; 4]; 4]) -> [[T; 4]; 4] {
+///     T::transpose(block)
+/// }
+/// ```
+#[allow(private_bounds)] // seals the trait, and keeps its kernels out of the public interface
+pub trait Scalar: NdFloat + Default + Sum + Vectors {
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
 

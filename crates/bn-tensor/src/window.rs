@@ -1,16 +1,16 @@
-use crate::Error;
+use crate::error::Error;
 use std::ops::Range;
 
-/// What surrounds an image, as zeros, before a window moves over it.
+/// The zeros around an image that a window moves over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Padding {
-    /// Nothing.
+    /// None.
     #[default]
     Valid,
-    /// As much as makes the output `⌈size / stride⌉`; an odd rest goes to the bottom and the right,
-    /// as in Keras and TensorFlow.
+    /// As many as give an output of `⌈size / stride⌉`. If their number is odd, the bottom and the right
+    /// get one more, as in Keras and TensorFlow.
     Same,
-    /// So many rows and columns.
+    /// These numbers of rows and columns.
     Explicit {
         /// Rows above.
         top: usize,
@@ -35,7 +35,7 @@ impl Padding {
     }
 }
 
-/// A window that moves over channels-last images `(H, W, C)`: what convolutions and pools share.
+/// A window that moves over channels-last images `(H, W, C)`, of a convolution or a pooling layer.
 ///
 /// ```text
 /// out = ⌊(size + padding − kernel) / stride⌋ + 1        of rows, and of columns
@@ -55,7 +55,7 @@ pub struct Window {
     columns: Axis,
 }
 
-/// A window's way along one axis.
+/// The window along one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Axis {
     size: usize,
@@ -67,7 +67,7 @@ struct Axis {
 }
 
 impl Window {
-    /// A window of `kernel = (rows, columns)` over images `(height, width, channels)`.
+    /// Creates a window of `kernel = (rows, columns)` over images `(height, width, channels)`.
     ///
     /// # Errors
     /// [`Error::Window`] for an empty image or kernel, a stride of 0, or a kernel larger than the
@@ -110,7 +110,7 @@ impl Window {
         (self.rows.size, self.columns.size, self.channels)
     }
 
-    /// `(rows, columns)` of places that the window stops at.
+    /// The number of positions of the window: `(rows, columns)`.
     pub fn output(&self) -> (usize, usize) {
         (self.rows.out, self.columns.out)
     }
@@ -130,12 +130,12 @@ impl Window {
         self.rows.size * self.columns.size * self.channels
     }
 
-    /// Places that the window stops at.
+    /// The number of positions of the window.
     pub(crate) fn places(&self) -> usize {
         self.rows.out * self.columns.out
     }
 
-    /// The way from a place to the next, down and to the right.
+    /// The distance between two positions, down and to the right.
     pub(crate) fn stride(&self) -> (usize, usize) {
         (self.rows.stride, self.columns.stride)
     }
@@ -145,23 +145,23 @@ impl Window {
         (self.rows.before, self.columns.before)
     }
 
-    /// Whether the patches of an image are the image: one pixel at a time, every pixel.
+    /// Whether each pixel is one patch, so that the patches of an image are the image.
     pub(crate) fn is_pointwise(&self) -> bool {
         self.rows.is_pointwise() && self.columns.is_pointwise()
     }
 
-    /// Of the place in row `row`: the window's rows within the image, and the image's row of the
-    /// first.
+    /// At the positions in row `row`: the rows of the window that lie in the image, and the image row of
+    /// the first of them.
     pub fn clip_rows(&self, row: usize) -> (Range<usize>, usize) {
         self.rows.clip(row)
     }
 
-    /// As [`clip_rows`](Self::clip_rows), of columns.
+    /// As [`clip_rows`](Self::clip_rows), for columns.
     pub fn clip_columns(&self, column: usize) -> (Range<usize>, usize) {
         self.columns.clip(column)
     }
 
-    /// The row of places whose window covers image row `y` with its row `k`, if there is one.
+    /// The row of positions at which row `k` of the window is at image row `y`, if there is one.
     pub(crate) fn place_row(&self, y: usize, k: usize) -> Option<usize> {
         let moved = (y + self.rows.before).checked_sub(k)?;
         let row = moved / self.rows.stride;
@@ -186,14 +186,14 @@ impl Axis {
             return Err("the stride must be at least 1");
         }
         let (before, after) = padding.unwrap_or_else(|| {
-            // In usize even for a kernel as large as usize holds.
+            // Does not overflow, whatever the kernel.
             let reach = ((size - 1) / stride * stride).saturating_add(kernel);
             let all = reach.saturating_sub(size);
             (all / 2, all - all / 2)
         });
         let padded = size.checked_add(before).and_then(|s| s.checked_add(after));
         let padded = padded.ok_or("the padding is too large")?;
-        let way = padded
+        let room = padded
             .checked_sub(kernel)
             .ok_or("the kernel is larger than the padded image")?;
         Ok(Self {
@@ -202,7 +202,7 @@ impl Axis {
             stride,
             before,
             after,
-            out: way / stride + 1,
+            out: room / stride + 1,
         })
     }
 
@@ -210,8 +210,8 @@ impl Axis {
         (self.kernel, self.stride, self.before, self.after) == (1, 1, 0, 0)
     }
 
-    fn clip(&self, place: usize) -> (Range<usize>, usize) {
-        let begin = place * self.stride; // in the padded image
+    fn clip(&self, position: usize) -> (Range<usize>, usize) {
+        let begin = position * self.stride; // in the padded image
         let first = self.before.saturating_sub(begin).min(self.kernel);
         let end = (self.before + self.size).saturating_sub(begin);
         let range = first..end.min(self.kernel).max(first);

@@ -1,31 +1,42 @@
-use super::{blocks, check, matrix, read, weights_and_room, write};
-use crate::{Epilogue, Error, Scalar, Scratch, Window, channel_sum, error::same_len, gemm::Start};
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2};
+use super::{
+    block::{blocks, weights_and_room},
+    epilogue::Epilogue,
+    shapes::{check, matrix},
+};
+use crate::{
+    channels::{reduce::Scratch, sums::channel_sum},
+    contiguous::{in_order, in_order_mut},
+    error::{Error, same_len},
+    matmul::gemm::kernel::Start,
+    scalar::Scalar,
+    window::Window,
+};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 
-/// Where the gradients of a convolution go; those of `None` are not computed.
+/// Destinations for the gradients of a convolution. A gradient with `None` is not computed.
 #[derive(Debug)]
 pub struct ConvolutionGradients<'a, T> {
-    /// `(patch, out)`, of the weights.
+    /// Of the weights, `(patch, out)`.
     pub dw: Option<ArrayViewMut2<'a, T>>,
-    /// `(out)`, of the bias.
+    /// Of the bias, `(out)`.
     pub db: Option<&'a mut [T]>,
-    /// `(n, H·W·C)`, of the images.
+    /// Of the images, `(n, H·W·C)`.
     pub dx: Option<ArrayViewMut2<'a, T>>,
 }
 
-/// What a convolution computes with, to be reused.
+/// Memory that a convolution computes in, to be reused from call to call.
 #[derive(Debug, Clone, Default)]
 pub struct ConvolutionScratch<T> {
-    /// For the functions that take patches alone.
+    /// The scratch of the functions that take only a `Vec`.
     pub patches: Vec<T>,
     dz: Vec<T>,     // of a block: (rows, out)
     sums: Vec<f64>, // (2, out): over all blocks, and of one
     reduction: Scratch,
 }
 
-/// The gradients of [`convolve_then`](crate::convolve_then) for the images `x: (n, H·W·C)` and the
-/// outputs `y: (n, places·out)`, from `dout`, as `y`: block by block, so that the epilogue's way back,
-/// `dw`, `db` and `dx` share what is in the cache.
+/// The gradients of [`convolve_then`](crate::convolve_then) for the images `x: (n, H·W·C)`, the outputs
+/// `y: (n, places·out)` and their gradient `dout`, which has the shape of `y`. They are computed block by
+/// block, so that the backward pass of the epilogue, `dw`, `db` and `dx` find the block in cache.
 ///
 /// # Errors
 /// As [`convolve`](crate::convolve).
@@ -49,8 +60,8 @@ pub fn convolve_backward<T: Scalar>(
         check(OP, window, dx.dim(), w.dim(), dout.dim())?;
     }
     same_len(OP, out, db.as_ref().map_or(out, |db| db.len()))?;
-    let (x, y, dout) = (read(OP, &x)?, read(OP, &y)?, read(OP, &dout)?);
-    let mut dx = dx.as_mut().map(|dx| write(OP, dx)).transpose()?;
+    let (x, y, dout) = (in_order(OP, &x)?, in_order(OP, &y)?, in_order(OP, &dout)?);
+    let mut dx = dx.as_mut().map(|dx| in_order_mut(OP, dx)).transpose()?;
 
     let ConvolutionScratch {
         patches,
@@ -74,7 +85,7 @@ pub fn convolve_backward<T: Scalar>(
         };
         let dz = matrix(OP, dz, out)?;
         if db.is_some() {
-            let pixels: ArrayView3<'_, T> = dz.insert_axis(ndarray::Axis(2));
+            let pixels: ArrayView3<'_, T> = dz.insert_axis(Axis(2));
             channel_sum(pixels, block_sums, reduction)?;
             sums.iter_mut()
                 .zip(&*block_sums)
@@ -87,7 +98,7 @@ pub fn convolve_backward<T: Scalar>(
         }
         if let Some(dx) = &mut dx {
             let images = &mut dx[block.pixels(window)];
-            block.transpose(window, dz, &wt, None, images, room)?;
+            block.transposed(window, dz, &wt, None, images, room)?;
         }
     }
     if let Some(db) = &mut db {

@@ -1,5 +1,7 @@
-use super::{Factor, Gemm, Packed, Right, Start};
-use crate::{Scalar, naive};
+use super::{
+    InBlocks, Operands, buffers::Buffers, kernel::Start, left::LeftHandSide, right::RightHandSide,
+};
+use crate::{naive, scalar::Scalar};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use pulp::Simd;
 
@@ -15,14 +17,14 @@ fn gemm<'a, T: Scalar, S: Simd>(
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>,
 ) {
-    let packed = &mut Packed::new();
-    simd.vectorize(Gemm {
-        a: Factor::Matrix(a),
-        b: Right::Matrix(b),
+    let operands = Operands {
+        a: LeftHandSide::Matrix(a),
+        b: RightHandSide::Matrix(b),
         start,
         c,
-        packed,
-    });
+    };
+    let buffers = &mut Buffers::new();
+    simd.vectorize(InBlocks { operands, buffers });
 }
 
 fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
@@ -54,7 +56,7 @@ fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
     close(&c, &product, "a·b");
     let whole = c.clone();
 
-    // Each factor stored the other way about; bits as before.
+    // Each side stored transposed: the same bits.
     let (at, bt) = (
         a.t().as_standard_layout().into_owned(),
         b.t().as_standard_layout().into_owned(),
@@ -106,7 +108,7 @@ fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
     close(&c, &(&product + &row), "a·b + row");
 }
 
-/// Panels of every height and width, blocks of more than one panel, more than one block.
+/// Panels of every height and width, blocks of several panels, several blocks.
 const SHAPES: [(usize, usize, usize); 14] = [
     (1, 1, 1),
     (3, 2, 5),

@@ -1,38 +1,35 @@
+use super::{elements, elements_mut, stream};
 use crate::{
-    Error, Scalar,
-    channels::{expect_output, in_order},
-    elementwise::PIECE,
-    error::same_len,
-    par,
-    reduce::lanes,
-    simd::{NullaryFnOnce, vectorize},
-    stream,
+    error::{Error, same_len},
+    parallel::{self, PIECE},
+    scalar::Scalar,
+    simd::{NullaryFnOnce, chunk, vectorize},
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
 use std::array::from_fn;
 
 /// Per channel, the coefficients of `(x − center)·scale + shift`, `(C)` each.
 ///
-/// `x − center` is taken first, so that a mean large beside the spread costs no digits.
+/// `x − center` is computed first, so that a mean much larger than the spread costs no digits.
 #[derive(Debug, Clone, Copy)]
 pub struct ChannelAffine<'a, T> {
-    /// What is subtracted first.
+    /// Subtracted first.
     pub center: &'a [T],
-    /// What the difference is multiplied by.
+    /// The factor of the difference.
     pub scale: &'a [T],
-    /// What is added last.
+    /// Added last.
     pub shift: &'a [T],
 }
 
 impl<'a, T> ChannelAffine<'a, T> {
-    pub(crate) fn check(&self, op: &'static str, channels: usize) -> Result<(), Error> {
+    pub(super) fn check(&self, op: &'static str, channels: usize) -> Result<(), Error> {
         same_len(op, channels, self.center.len())?;
         same_len(op, channels, self.scale.len())?;
         same_len(op, channels, self.shift.len())
     }
 
-    /// Those of the channels from `first` on, so many.
-    pub(crate) fn panel(&self, first: usize, channels: usize) -> Self {
+    /// The coefficients of `channels` channels from `first` on.
+    pub(super) fn channels(&self, first: usize, channels: usize) -> Self {
         let of = |values: &'a [T]| &values[first..first + channels];
         Self {
             center: of(self.center),
@@ -70,7 +67,7 @@ fn affine_row<T: Scalar>(
 }
 
 /// `y = f((x − center)·scale + shift)` per channel, for `x, y: (outer, C, inner)`:
-/// BatchNormalization once its statistics are known, and the activation after it. Naive form:
+/// BatchNormalization with known statistics, and the activation after it. Naive form:
 /// [`naive::channel_affine`](crate::naive::channel_affine).
 ///
 /// # Errors
@@ -82,20 +79,24 @@ pub fn channel_affine<T: Scalar>(
     mut y: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
     const OP: &str = "channel_affine";
-    let (x, dims) = in_order(OP, &x)?;
+    let (x, dims) = elements(OP, &x)?;
     affine.check(OP, dims.channels)?;
-    expect_output(OP, dims, &y)?;
-    let y = y.as_slice_mut().ok_or(Error::NotContiguous { op: OP })?;
+    let y = elements_mut(OP, dims, &mut y)?;
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
-    if dims.inner == 1 && stream::is_far(y, row) {
-        par::for_each_piece(y, stream::piece(row), dims.len(), &|start, y: &mut [T]| {
-            let x = &x[start..start + y.len()];
-            stream::write_rows(y, row, Normalized { x, affine, f: &f });
-        });
+    if dims.inner == 1 && stream::bypasses_caches(y, row) {
+        parallel::for_each_piece(
+            y,
+            stream::piece_len(row),
+            dims.len(),
+            &|start, y: &mut [T]| {
+                let x = &x[start..start + y.len()];
+                stream::write_rows(y, row, Normalized { x, affine, f: &f });
+            },
+        );
         return Ok(());
     }
-    par::for_each_piece(y, piece, dims.len(), &|start, y: &mut [T]| {
+    parallel::for_each_piece(y, piece, dims.len(), &|start, y: &mut [T]| {
         vectorize(Rows {
             x: &x[start..start + y.len()],
             affine,
@@ -111,7 +112,7 @@ pub fn channel_affine<T: Scalar>(
     Ok(())
 }
 
-/// The values of [`channel_affine`] where `inner` is 1.
+/// The values of [`channel_affine`] if `inner` is 1.
 struct Normalized<'a, T, F> {
     x: &'a [T],
     affine: ChannelAffine<'a, T>,
@@ -123,15 +124,15 @@ impl<T: Scalar, F: Fn(T) -> T> stream::Values for Normalized<'_, T, F> {
 
     #[inline(always)]
     fn strip<const W: usize>(&self, at: usize, j: usize) -> [T; W] {
-        let x = lanes::<T, W>(&self.x[at..]);
-        let affine = self.affine.panel(j, W);
-        let (center, scale) = (lanes::<T, W>(affine.center), lanes::<T, W>(affine.scale));
-        let shift = lanes::<T, W>(affine.shift);
+        let x = chunk::<T, W>(&self.x[at..]);
+        let affine = self.affine.channels(j, W);
+        let (center, scale) = (chunk::<T, W>(affine.center), chunk::<T, W>(affine.scale));
+        let shift = chunk::<T, W>(affine.shift);
         from_fn(|k| (self.f)((x[k] - center[k]) * scale[k] + shift[k]))
     }
 }
 
-/// Writes whole rows, or a run of the only channel, wherever it is cut.
+/// Writes whole rows, or any part of a single channel.
 struct Rows<'a, T, F> {
     x: &'a [T],
     affine: ChannelAffine<'a, T>,

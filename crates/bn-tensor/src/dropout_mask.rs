@@ -1,18 +1,16 @@
-//! A random mask that is worked out where it is needed.
+//! A random mask that is computed where it is used, not stored.
 
 use crate::{
-    Error, Scalar,
-    elementwise::PIECE,
-    error::same_len,
-    par,
+    error::{Error, same_len},
+    parallel::{self, PIECE},
+    scalar::Scalar,
     simd::{NullaryFnOnce, vectorize},
 };
 
-/// A mask `m` of random places: `m[i]` is 0 with probability `ratio` and else `kept` (Dropout's).
+/// The random mask `m` of Dropout: `m[i]` is 0 with probability `ratio`, and else `kept`.
 ///
-/// The mask follows from `key` and the place alone (modulo 2³²), so it need not be stored: whoever
-/// has the key can apply it again. Each value's is a hash of its own, vectors of which take a tenth
-/// of the time of a generator's stream.
+/// Each `m[i]` is a hash of `key` and `i` (modulo 2³²), so the mask is not stored: the same key gives it
+/// again. Vectors of hashes take a tenth of the time of a random number generator.
 ///
 /// ```
 /// let mask = bn_tensor::Mask { key: 7, ratio: 0.25, kept: 2.0 };
@@ -26,11 +24,11 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mask<T> {
-    /// What tells it from others.
+    /// Identifies the mask: different keys give independent masks.
     pub key: u64,
-    /// The probability of a 0, at least 0 and below 1.
+    /// The probability of a 0; at least 0 and below 1.
     pub ratio: f64,
-    /// The mask elsewhere.
+    /// The other value of the mask.
     pub kept: T,
 }
 
@@ -38,24 +36,24 @@ impl<T: Scalar> Mask<T> {
     /// `y[i] = x[i]·m[i]`. A NaN stays a NaN.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when the lengths differ.
+    /// [`Error::ShapeMismatch`] if the lengths differ.
     pub fn apply(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
         same_len("Mask::apply", y.len(), x.len())?;
         let work = y.len();
-        par::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
+        parallel::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
             self.write_from(start, &x[start..start + y.len()], y);
         });
         Ok(())
     }
 
-    /// `y = x·m` for values whose places are `start` and those after it.
+    /// `y = x·m` for values whose positions begin with `start`.
     #[inline(always)]
     pub(crate) fn write_from(&self, start: usize, x: &[T], y: &mut [T]) {
         let values = self.values_from(start);
         vectorize(Masked { values, x, y });
     }
 
-    /// [`write_from`](Self::write_from) to the values themselves.
+    /// `y = y·m` for values whose positions begin with `start`.
     #[inline(always)]
     pub(crate) fn apply_from(&self, start: usize, y: &mut [T]) {
         let values = self.values_from(start);
@@ -72,7 +70,7 @@ impl<T: Scalar> Mask<T> {
     }
 }
 
-/// The mask from a place on.
+/// The mask from position `start` on.
 #[derive(Clone, Copy)]
 struct Values<T> {
     start: u32,
@@ -84,8 +82,8 @@ struct Values<T> {
 impl<T: Scalar> Values<T> {
     #[inline(always)]
     fn at(&self, i: usize) -> T {
-        let place = self.start.wrapping_add(i as u32);
-        let random = scattered(scattered(place ^ self.key[0]).wrapping_add(self.key[1]));
+        let position = self.start.wrapping_add(i as u32);
+        let random = hash(hash(position ^ self.key[0]).wrapping_add(self.key[1]));
         if random < self.threshold {
             T::zero()
         } else {
@@ -129,10 +127,10 @@ impl<T: Scalar> NullaryFnOnce for MaskedInPlace<'_, T> {
     }
 }
 
-/// A number that looks random, another one for each (the hash `lowbias32` of
-/// <https://github.com/skeeto/hash-prospector>).
+/// A one-to-one hash with random-looking values: `lowbias32` of
+/// <https://github.com/skeeto/hash-prospector>.
 #[inline(always)]
-fn scattered(i: u32) -> u32 {
+fn hash(i: u32) -> u32 {
     let i = (i ^ (i >> 16)).wrapping_mul(0x7feb_352d);
     let i = (i ^ (i >> 15)).wrapping_mul(0x846c_a68b);
     i ^ (i >> 16)
@@ -147,7 +145,7 @@ mod tests {
         Mask { key, ratio, kept }
     }
 
-    /// Values that follow each other, or stand a row apart, are dropped independently.
+    /// Values that are neighbours, or a row apart, are dropped independently.
     #[test]
     fn neighbours_are_independent() {
         const N: usize = 1 << 20;

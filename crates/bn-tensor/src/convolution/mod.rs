@@ -1,25 +1,34 @@
-//! Convolutions of channels-last images, lowered to one matrix product a block of images.
+//! Convolutions of channels-last images, lowered to one matrix product per block of images.
 //!
-//! A patch is what the window sees at one place, `kernel rows × kernel columns × channels` values in
+//! A patch is the `kernel rows × kernel columns × channels` values in the window at one position, in
 //! that order, and the patches of a block are the rows of a matrix. With the weights `(patch, out)`,
-//! which are Keras' `(rows, columns, in, out)` as they stand in memory:
+//! which have the memory layout of Keras' `(rows, columns, in, out)`:
 //!
 //! ```text
 //! convolve          y  = patches(x)·w + bias
 //! …_weights         dw = patches(x)ᵀ·dout
-//! …_transposed      dx = unpatch(dout·wᵀ)        each pixel the sum over the patches it is in
+//! …_transposed      dx = col2im(dout·wᵀ)         each pixel the sum over the patches it is in
 //! ```
 //!
 //! The third is also a transposed convolution, whose gradients are the first two.
 
-mod backward;
+pub(crate) mod backward;
 mod block;
+pub(crate) mod epilogue;
+mod im2col;
+mod shapes;
 
-pub use backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward};
-
-use crate::{Epilogue, Error, Scalar, Window, error::same_len, gemm::Start};
+use crate::{
+    contiguous::{in_order, in_order_mut},
+    error::{Error, same_len},
+    matmul::gemm::kernel::Start,
+    scalar::Scalar,
+    window::Window,
+};
 use block::{blocks, room_for_patches, weights_and_room};
+use epilogue::Epilogue;
 use ndarray::{ArrayView2, ArrayViewMut2};
+use shapes::{check, matrix, matrix_mut};
 
 /// `y = convolution(x, w) + bias` for `n` images `x: (n, H·W·C)`, weights `w: (patch, out)`,
 /// `bias: (out)` and `y: (n, places·out)`. PyTorch and Keras call this a convolution; it is a
@@ -50,7 +59,7 @@ pub fn convolve<T: Scalar>(
     convolve_then(window, x, w, bias, &Epilogue::NONE, y, scratch)
 }
 
-/// [`convolve`], and the epilogue on its values.
+/// [`convolve`], and then `then` on each value of `y` while its block is still in cache.
 ///
 /// # Errors
 /// As [`convolve`].
@@ -66,7 +75,7 @@ pub fn convolve_then<T: Scalar>(
     const OP: &str = "convolve";
     let out = check(OP, window, x.dim(), w.dim(), y.dim())?;
     same_len(OP, out, bias.map_or(out, <[T]>::len))?;
-    let (x, y) = (read(OP, &x)?, write(OP, &mut y)?);
+    let (x, y) = (in_order(OP, &x)?, in_order_mut(OP, &mut y)?);
     let images = x.len() / window.image_len();
     let (w, room) = weights_and_room(window, out, images, w, scratch);
     for block in blocks::<T>(window, out, images) {
@@ -99,7 +108,7 @@ pub fn convolve_weights<T: Scalar>(
 ) -> Result<(), Error> {
     const OP: &str = "convolve_weights";
     let out = check(OP, window, x.dim(), dw.dim(), dout.dim())?;
-    let (x, dout) = (read(OP, &x)?, read(OP, &dout)?);
+    let (x, dout) = (in_order(OP, &x)?, in_order(OP, &dout)?);
     let (mut beta, images) = (beta, x.len() / window.image_len());
     scratch.resize(room_for_patches::<T>(window, out, images), T::zero());
     for block in blocks::<T>(window, out, images) {
@@ -129,66 +138,13 @@ pub fn convolve_transposed<T: Scalar>(
     let out = check(OP, window, dx.dim(), w.dim(), dout.dim())?;
     let channels = window.image().2;
     same_len(OP, channels, bias.map_or(channels, <[T]>::len))?;
-    let (dout, dx) = (read(OP, &dout)?, write(OP, &mut dx)?);
+    let (dout, dx) = (in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?);
     let images = dx.len() / window.image_len();
     let (wt, room) = weights_and_room(window, out, images, w.reversed_axes(), scratch);
     for block in blocks::<T>(window, out, images) {
         let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
         let images = &mut dx[block.pixels(window)];
-        block.transpose(window, dout, &wt, bias, images, room)?;
+        block.transposed(window, dout, &wt, bias, images, room)?;
     }
     Ok(())
-}
-
-/// The number of output channels, when `images: (n, H·W·C)`, `w: (patch, out)` and
-/// `y: (n, places·out)` fit.
-fn check(
-    op: &'static str,
-    window: &Window,
-    images: (usize, usize),
-    w: (usize, usize),
-    y: (usize, usize),
-) -> Result<usize, Error> {
-    let (n, out) = (images.0, w.1);
-    for (expected, got) in [
-        ((n, window.image_len()), images),
-        ((window.patch(), out), w),
-        ((n, window.places() * out), y),
-    ] {
-        if expected != got {
-            return Err(Error::shape(op, &[expected.0, expected.1], &[got.0, got.1]));
-        }
-    }
-    Ok(out)
-}
-
-fn read<'a, T>(op: &'static str, x: &'a ArrayView2<'_, T>) -> Result<&'a [T], Error> {
-    x.as_slice().ok_or(Error::NotContiguous { op })
-}
-
-fn write<'a, T>(op: &'static str, x: &'a mut ArrayViewMut2<'_, T>) -> Result<&'a mut [T], Error> {
-    x.as_slice_mut().ok_or(Error::NotContiguous { op })
-}
-
-/// The rows `(rows, columns)` that the values are.
-fn matrix<'a, T>(
-    op: &'static str,
-    values: &'a [T],
-    columns: usize,
-) -> Result<ArrayView2<'a, T>, Error> {
-    ArrayView2::from_shape((values.len() / columns.max(1), columns), values).map_err(|_| bug(op))
-}
-
-fn matrix_mut<'a, T>(
-    op: &'static str,
-    values: &'a mut [T],
-    rows: usize,
-    columns: usize,
-) -> Result<ArrayViewMut2<'a, T>, Error> {
-    ArrayViewMut2::from_shape((rows, columns), values).map_err(|_| bug(op))
-}
-
-/// What cannot happen: the blocks are cut from shapes that were checked.
-fn bug(op: &'static str) -> Error {
-    Error::NotContiguous { op }
 }

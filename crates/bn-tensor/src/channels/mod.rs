@@ -1,10 +1,25 @@
-use crate::Error;
+//! Reductions and maps over the channels of an array, seen as `(outer, channels, inner)`: a matrix
+//! `(N, D)` is `(N, D, 1)`, a channels-last image batch `(N·H·W, C, 1)`, a channels-first one
+//! `(N, C, H·W)`.
+
+pub(crate) mod backward;
+mod deviations;
+pub(crate) mod moments;
+pub(crate) mod normalize;
+pub(crate) mod reduce;
+mod stream;
+pub(crate) mod sums;
+
+use crate::{
+    contiguous::{in_order, in_order_mut},
+    error::Error,
+};
 use ndarray::{ArrayView3, ArrayViewMut3};
 
-/// Rows are cut into so many blocks, where they are enough: work for as many threads. Each costs
-/// about as much as eight rows to begin and to end.
+/// The number of blocks that rows are cut into, if there are enough: work for as many threads. A block
+/// has an overhead of about eight rows.
 const BLOCKS: usize = 16;
-/// Values of a block at least, a few microseconds of work.
+/// The least values of a block, a few microseconds of work.
 const MIN_BLOCK: usize = 1 << 15;
 
 /// The shape `(outer, channels, inner)` of an array whose channels are reduced or scaled.
@@ -16,25 +31,21 @@ pub(crate) struct Dims {
 }
 
 /// The elements of `x` in memory order, and its shape.
-pub(crate) fn in_order<'a, T>(
+pub(crate) fn elements<'a, T>(
     op: &'static str,
     x: &'a ArrayView3<'_, T>,
 ) -> Result<(&'a [T], Dims), Error> {
-    let slice = x.as_slice().ok_or(Error::NotContiguous { op })?;
-    Ok((slice, Dims::of(x.dim())))
+    Ok((in_order(op, x)?, Dims::of(x.dim())))
 }
 
-/// `Ok` when `y` is in memory order and has the shape `dims`.
-pub(crate) fn expect_output<T>(
+/// The elements of `y` in memory order, if it has the shape `dims`.
+pub(crate) fn elements_mut<'a, T>(
     op: &'static str,
     dims: Dims,
-    y: &ArrayViewMut3<'_, T>,
-) -> Result<(), Error> {
+    y: &'a mut ArrayViewMut3<'_, T>,
+) -> Result<&'a mut [T], Error> {
     dims.expect(op, Dims::of(y.dim()))?;
-    match y.is_standard_layout() {
-        true => Ok(()),
-        false => Err(Error::NotContiguous { op }),
-    }
+    in_order_mut(op, y)
 }
 
 impl Dims {
@@ -60,13 +71,13 @@ impl Dims {
         (self.outer * self.inner) as u64
     }
 
-    /// Rows of a block, by the size of the whole alone.
+    /// Rows of a block. They depend only on the size of the array.
     pub(crate) fn block_rows(&self) -> usize {
         let enough = MIN_BLOCK.div_ceil(self.row().max(1));
         self.outer.div_ceil(BLOCKS).max(enough)
     }
 
-    /// One channel is one run of memory however it is seen; see it as the kernels like it.
+    /// An array of one channel as a single run of memory, which the kernels process fastest.
     pub(crate) fn one_channel_as_a_run(self) -> Self {
         if self.channels == 1 {
             let inner = self.len();

@@ -1,23 +1,25 @@
-use super::{
-    Factor, Gemm, Packed, PackedRight, Right, Start,
-    right::{PackAll, packed_len},
-    transpose::Transpose,
-};
-use crate::simd::with_registers;
-use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
+use super::transpose::Transpose;
+use ndarray::NdFloat;
 use pulp::Simd;
-use std::cell::RefCell;
 
-thread_local! {
-    static PACKED_F32: RefCell<Packed<f32>> = RefCell::new(Packed::new());
-    static PACKED_F64: RefCell<Packed<f64>> = RefCell::new(Packed::new());
+/// A computation that is compiled once for each scalar type, in this crate.
+///
+/// A generic function is compiled again in every crate that calls it. For a kernel as large as the
+/// matrix product that would cost each of them seconds, so it is a pair of functions here, and
+/// [`Vectors::run`] chooses between them.
+pub(crate) trait PerType<'a> {
+    type Input<T: 'a>;
+    type Output<T: 'a>;
+    fn run_f32(input: Self::Input<f32>) -> Self::Output<f32>;
+    fn run_f64(input: Self::Input<f64>) -> Self::Output<f64>;
 }
 
 /// The vector registers of a scalar type.
-pub trait Vectors: NdFloat + Transpose {
+pub(crate) trait Vectors: NdFloat + Transpose {
     /// A register of this type.
     type Vector<S: Simd>: Copy;
 
+    /// Elements of a register.
     fn lanes<S: Simd>() -> usize {
         size_of::<Self::Vector<S>>() / size_of::<Self>()
     }
@@ -30,31 +32,16 @@ pub trait Vectors: NdFloat + Transpose {
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
     fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    /// The registers that the slice fills.
+    /// The slice as whole registers; a remainder is left out.
     fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
-    /// The registers that the slice fills, to write to.
+    /// The slice as whole registers, mutable; a remainder is left out.
     fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
-    /// The slice's elements, then zeros; it is no longer than a register.
+    /// The slice's elements, then zeros; the slice is no longer than a register.
     fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
-    /// [`Gemm`] with this processor's registers and this thread's buffers. A method of the type, so
-    /// that the kernel is compiled once, here, and not in every crate that multiplies.
-    fn gemm<'a>(
-        a: Factor<'a, Self>,
-        b: Right<'a, Self>,
-        start: Start<'a, Self>,
-        c: ArrayViewMut2<'a, Self>,
-    );
-    /// Packs `b: (K, N)` for several products by [`gemm`](Self::gemm), into a buffer of
-    /// [`packed_len`](Self::packed_len) values.
-    fn pack_right<'b>(b: ArrayView2<'_, Self>, buffer: &'b mut [Self]) -> PackedRight<'b, Self>;
-    /// Values of the buffer that [`pack_right`](Self::pack_right) takes.
-    fn packed_len(k: usize, n: usize) -> usize {
-        packed_len::<Self>(k, n)
-    }
-    /// Allocates this thread's buffers.
-    fn prepare_thread();
-    /// As many of the register's elements as the slice has.
+    /// Stores as many of the register's elements as the slice holds.
     fn store<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
+    /// Runs the version of `K` that is compiled for this type.
+    fn run<'a, K: PerType<'a>>(input: K::Input<Self>) -> K::Output<Self>;
 }
 
 impl Vectors for f32 {
@@ -94,27 +81,8 @@ impl Vectors for f32 {
             _ => simd.partial_store_f32s(slice, vector),
         }
     }
-    fn gemm<'a>(
-        a: Factor<'a, f32>,
-        b: Right<'a, f32>,
-        start: Start<'a, f32>,
-        c: ArrayViewMut2<'a, f32>,
-    ) {
-        PACKED_F32.with_borrow_mut(|packed| {
-            with_registers(Gemm {
-                a,
-                b,
-                start,
-                c,
-                packed,
-            })
-        });
-    }
-    fn pack_right<'b>(b: ArrayView2<'_, f32>, buffer: &'b mut [f32]) -> PackedRight<'b, f32> {
-        with_registers(PackAll { b, buffer })
-    }
-    fn prepare_thread() {
-        PACKED_F32.with_borrow(|_| ());
+    fn run<'a, K: PerType<'a>>(input: K::Input<f32>) -> K::Output<f32> {
+        K::run_f32(input)
     }
 }
 
@@ -155,26 +123,7 @@ impl Vectors for f64 {
             _ => simd.partial_store_f64s(slice, vector),
         }
     }
-    fn gemm<'a>(
-        a: Factor<'a, f64>,
-        b: Right<'a, f64>,
-        start: Start<'a, f64>,
-        c: ArrayViewMut2<'a, f64>,
-    ) {
-        PACKED_F64.with_borrow_mut(|packed| {
-            with_registers(Gemm {
-                a,
-                b,
-                start,
-                c,
-                packed,
-            })
-        });
-    }
-    fn pack_right<'b>(b: ArrayView2<'_, f64>, buffer: &'b mut [f64]) -> PackedRight<'b, f64> {
-        with_registers(PackAll { b, buffer })
-    }
-    fn prepare_thread() {
-        PACKED_F64.with_borrow(|_| ());
+    fn run<'a, K: PerType<'a>>(input: K::Input<f64>) -> K::Output<f64> {
+        K::run_f64(input)
     }
 }

@@ -1,15 +1,14 @@
-//! Copies blocks of the factors to where the micro-kernel reads them in order.
+//! Packing: copies a block of a matrix into panels, which the micro-kernel reads in order.
 
-use super::Factor;
-use crate::Scalar;
+use crate::scalar::Scalar;
 use ndarray::{ArrayView2, Axis, Slice};
 use std::{array::from_fn, ops::Range};
 
 /// Bytes of a cache line: a vector that crosses two takes two loads.
 const LINE: usize = 64;
 
-/// The rows of the next panel, where `left` rows are in none yet: three units as long as they last,
-/// then one or two panels of fewer. (A panel of a single unit keeps the processor half busy.)
+/// The rows of the next panel if `left` rows remain: three units while there are enough, then one or
+/// two panels of fewer. (A panel of a single unit uses half of the processor's throughput.)
 #[inline(always)]
 pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
     match left.div_ceil(unit) {
@@ -18,53 +17,19 @@ pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
     }
 }
 
-/// The length of a buffer in which so many values can begin with a cache line.
+/// The length of a buffer in which `len` values can start at a cache line.
 pub(super) const fn with_alignment<T>(len: usize) -> usize {
     len + LINE / size_of::<T>()
 }
 
-/// So many values of the buffer, from its first cache line on.
+/// `len` values of the buffer, from its first cache line on.
 pub(super) fn aligned<T>(buffer: &mut [T], len: usize) -> &mut [T] {
     let start = buffer.as_ptr().align_offset(LINE).min(buffer.len() - len);
     &mut buffer[start..start + len]
 }
 
-/// Panels of rows of `a`, one after the other; in each, for each `k` the values of its rows. Where
-/// the last rows do not fill a panel they are padded with zeros.
-#[inline(always)]
-pub(super) fn pack_rows<'a, T: Scalar>(
-    a: &Factor<'_, T>,
-    is: Range<usize>,
-    ks: Range<usize>,
-    unit: usize,
-    buffer: &'a mut [T],
-) -> &'a [T] {
-    let (m, depth) = (is.len(), ks.len());
-    let packed = aligned(buffer, m.next_multiple_of(unit) * depth);
-    // Those in panels of three units, and those after them, in panels of the same number of rows.
-    let (panels, left) = (m / (3 * unit), m % (3 * unit));
-    let whole_panels = panels - usize::from(panels > 0 && (1..=unit).contains(&left));
-    let full = whole_panels * 3 * unit;
-    let (whole, rest) = packed.split_at_mut(full * depth);
-    let middle = is.start + full;
-    for (lines, packed, width) in [
-        (is.start..middle, whole, 3 * unit),
-        (middle..is.end, rest, panel_rows(m - full, unit)),
-    ] {
-        let ks = ks.clone();
-        match width {
-            0 => {}
-            12 => a.pack::<12>(lines, ks, packed),
-            8 => a.pack::<8>(lines, ks, packed),
-            6 => a.pack::<6>(lines, ks, packed),
-            4 => a.pack::<4>(lines, ks, packed),
-            _ => a.pack::<2>(lines, ks, packed),
-        }
-    }
-    packed
-}
-
-/// Panels of `width` columns of `b`, as [`pack_rows`].
+/// Packs columns `js` of rows `ks` of `b` into panels of `width` columns, at the buffer's first cache
+/// line.
 #[inline(always)]
 pub(super) fn pack_columns<'a, T: Scalar>(
     b: ArrayView2<'_, T>,
@@ -74,12 +39,13 @@ pub(super) fn pack_columns<'a, T: Scalar>(
     buffer: &'a mut [T],
 ) -> &'a [T] {
     let packed = aligned(buffer, js.len().next_multiple_of(width) * ks.len());
-    pack_block(b, ks, js, width, packed);
+    pack_columns_into(b, ks, js, width, packed);
     packed
 }
 
+/// [`pack_columns`] into `packed`, which has the exact length.
 #[inline(always)]
-pub(super) fn pack_block<T: Scalar>(
+pub(super) fn pack_columns_into<T: Scalar>(
     b: ArrayView2<'_, T>,
     ks: Range<usize>,
     js: Range<usize>,
@@ -99,7 +65,7 @@ pub(super) fn pack_block<T: Scalar>(
     }
 }
 
-/// Panels of `WIDTH` lines: `panel[k, i] = lines[i, k]`, and 0 for the `i` that `lines` has not.
+/// Panels of `WIDTH` lines: `panel[k, i] = lines[i, k]`, and 0 beyond the last line.
 #[inline(always)]
 pub(super) fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, packed: &mut [T]) {
     let (count, depth) = lines.dim();
@@ -107,14 +73,14 @@ pub(super) fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, pack
         let last = packed.len() - WIDTH * depth;
         packed[last..].fill(T::zero());
     }
-    // Some panels at a time: enough to read whole cache lines, few enough to write to.
+    // Panels that are written together: enough to read whole cache lines, few enough for the caches.
     const PANELS: usize = 4;
     let lines = lines.axis_chunks_iter(Axis(0), PANELS * WIDTH);
     for (lines, panels) in lines.zip(packed.chunks_mut(PANELS * WIDTH * depth)) {
         if lines.stride_of(Axis(1)) == 1 {
             let panels = panels.chunks_mut(WIDTH * depth);
             for (lines, panel) in lines.axis_chunks_iter(Axis(0), WIDTH).zip(panels) {
-                // So many `k` at a time that what is written to, again and again, stays in cache.
+                // Few enough `k` at a time that the block, which is written several times, stays in cache.
                 const DEPTH: usize = 64;
                 let blocks = panel.chunks_mut(DEPTH * WIDTH);
                 for (lines, block) in lines.axis_chunks_iter(Axis(1), DEPTH).zip(blocks) {
@@ -143,7 +109,7 @@ pub(super) fn pack<T: Scalar, const WIDTH: usize>(lines: ArrayView2<'_, T>, pack
     }
 }
 
-/// `panel[k, i] = lines[i, k]`, in blocks of four by four; lines of the padding are empty.
+/// `panel[k, i] = lines[i, k]`, in blocks of four by four; the lines of the padding are empty.
 #[inline(always)]
 pub(super) fn transpose<T: Scalar, const WIDTH: usize>(lines: [&[T]; WIDTH], panel: &mut [T]) {
     let panel = panel.as_chunks_mut::<WIDTH>().0;

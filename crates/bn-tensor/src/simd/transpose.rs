@@ -2,13 +2,14 @@
 
 use std::array::from_fn;
 
-/// Transposes a block.
-pub trait Transpose: Copy {
+/// A type of which a block can be transposed in registers.
+pub(crate) trait Transpose: Copy {
     /// The transposed block.
     fn transpose(block: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
-/// The compiler makes single loads and stores of it, at twice the time of the whole packing.
+/// The form without intrinsics. The compiler turns it into single loads and stores, which take twice
+/// as long as all the rest of packing.
 #[inline(always)]
 fn plain<T: Copy>(block: [[T; 4]; 4]) -> [[T; 4]; 4] {
     from_fn(|j| from_fn(|i| block[i][j]))

@@ -1,23 +1,23 @@
-//! What follows a convolution in the same pass over memory.
+//! The operations after a convolution, in the same pass over memory.
 
 use crate::{
-    Mask, Scalar,
-    elementwise::PIECE,
-    par,
+    dropout_mask::Mask,
+    parallel::{self, PIECE},
+    scalar::Scalar,
     simd::{NullaryFnOnce, vectorize},
 };
 
-/// A rectifier and then a random mask, either of which may be missing, on values that a convolution
-/// has just written: `y = r(x)·m`, with the gradient `dx = dout·m·r'`.
+/// A rectifier and then a random mask, both optional, on the output of a convolution: `y = r(x)·m`,
+/// with the gradient `dx = dout·m·r'`. They are applied while the output block is still in cache.
 ///
-/// On the first layer of a DCGAN's discriminator, 26 MB, the rectifier, the mask and their way back
-/// took four passes over memory of 2 ms each; here the values are still in the cache.
+/// On the first layer of a DCGAN's discriminator, 26 MB, separate passes for the rectifier and the mask,
+/// forward and backward, took 2 ms each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Epilogue<T> {
-    /// `r(x) = x` where `x` is above 0 and `slope·x` elsewhere. From 0 to 1: the sign of `y` must
-    /// tell that of `x`.
+    /// The slope of the rectifier `r`: `r(x) = x` for `x` above 0, and else `slope·x`. It must be from 0
+    /// to 1, because the gradient takes the sign of `x` from that of `y`.
     pub slope: Option<T>,
-    /// Random places that become 0.
+    /// Sets random elements to 0.
     pub mask: Option<Mask<T>>,
 }
 
@@ -30,17 +30,17 @@ impl<T> Epilogue<T> {
 }
 
 impl<T: Scalar> Epilogue<T> {
-    pub(crate) fn is_none(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         self.slope.is_none() && self.mask.is_none()
     }
 
-    /// Replaces `x` by `y`, for values whose place among all begins with `first`.
-    pub(crate) fn forward(&self, first: usize, values: &mut [T]) {
+    /// Replaces `x` by `y`; `first` is the position of the first value in the whole output.
+    pub(super) fn forward(&self, first: usize, values: &mut [T]) {
         if self.is_none() {
             return;
         }
         let work = values.len();
-        par::for_each_piece(values, PIECE, work, &|start, values: &mut [T]| {
+        parallel::for_each_piece(values, PIECE, work, &|start, values: &mut [T]| {
             if let Some(slope) = self.slope {
                 vectorize(Rectify { slope, values });
             }
@@ -50,10 +50,10 @@ impl<T: Scalar> Epilogue<T> {
         });
     }
 
-    /// Writes `dx`, as [`forward`](Self::forward).
-    pub(crate) fn backward(&self, first: usize, y: &[T], dout: &[T], dx: &mut [T]) {
+    /// Writes the gradient `dx`; `first` as in [`forward`](Self::forward).
+    pub(super) fn backward(&self, first: usize, y: &[T], dout: &[T], dx: &mut [T]) {
         let work = dx.len();
-        par::for_each_piece(dx, PIECE, work, &|start, dx: &mut [T]| {
+        parallel::for_each_piece(dx, PIECE, work, &|start, dx: &mut [T]| {
             let places = start..start + dx.len();
             match &self.mask {
                 Some(mask) => mask.write_from(first + start, &dout[places.clone()], dx),
@@ -61,7 +61,7 @@ impl<T: Scalar> Epilogue<T> {
             }
             if let Some(slope) = self.slope {
                 let y = &y[places];
-                vectorize(RectifyBack { slope, y, dx });
+                vectorize(RectifyBackward { slope, y, dx });
             }
         });
     }
@@ -79,7 +79,7 @@ impl<T: Scalar> NullaryFnOnce for Rectify<'_, T> {
     fn call(self) {
         let Self { slope, values } = self;
         if slope == T::zero() {
-            // `0·x` would make a NaN of an infinity.
+            // Not `0·x`, which is NaN for an infinity.
             for value in values {
                 *value = if *value < T::zero() {
                     T::zero()
@@ -96,13 +96,13 @@ impl<T: Scalar> NullaryFnOnce for Rectify<'_, T> {
     }
 }
 
-struct RectifyBack<'a, T> {
+struct RectifyBackward<'a, T> {
     slope: T,
     y: &'a [T],
     dx: &'a mut [T],
 }
 
-impl<T: Scalar> NullaryFnOnce for RectifyBack<'_, T> {
+impl<T: Scalar> NullaryFnOnce for RectifyBackward<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Thread control of OpenBLAS: rayon owns the threads, so the BLAS runs with one inside each.
 //!
-//! Besides `stream.rs` the only file of the workspace with `unsafe` in it.
+//! This file and `channels/stream.rs` are the only ones of the workspace with `unsafe` code.
 #![allow(unsafe_code)]
 
 /// Makes OpenBLAS compute each call on the thread that makes it. Does nothing without OpenBLAS.
@@ -22,8 +22,8 @@ pub(crate) fn use_calling_thread_only() {
 #[cfg(not(any(feature = "openblas", feature = "openblas-static")))]
 pub(crate) fn use_calling_thread_only() {}
 
-/// The name of the library that multiplies matrices and of the kernel that it chose for this
-/// processor, for reports of measurements.
+/// The name of the library that multiplies matrices, and of the kernel that it selected for this
+/// processor. Reports of measurements state it.
 ///
 /// ```
 /// let backend = bn_tensor::matmul_backend();

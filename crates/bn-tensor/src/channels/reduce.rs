@@ -1,64 +1,59 @@
-//! Two figures per channel of `(outer, channels, inner)`.
+//! Reductions to two results per channel of `(outer, channels, inner)`.
 //!
-//! Rows are cut into blocks by their number alone; each block leaves its figures in a row of
+//! Rows are cut into blocks, by the size of the array only. Each block leaves its results in a row of
 //! scratch, and those are combined in order: the same bits at any thread count.
 //!
-//! Blocks are whole rows, because memory wants to be read in order: panels of 512 columns of a
-//! (8192, 4096) matrix came at 9 GB/s, whole rows at 17, the pace of a plain read.
+//! Blocks are whole rows, because memory is fastest when it is read in order: blocks of 512 columns of
+//! a (8192, 4096) matrix were read at 9 GB/s, whole rows at 17, which is the speed of a plain read.
 
+use super::Dims;
 use crate::{
-    Scalar,
-    channels::Dims,
-    par,
-    simd::{NullaryFnOnce, vectorize},
+    parallel,
+    scalar::Scalar,
+    simd::{NullaryFnOnce, chunk, chunk_mut, vectorize},
 };
 use std::ops::Range;
 
-/// Rows whose values are summed in the element type before the sums go to double precision, which
-/// costs about as much as five rows.
+/// Rows that are summed in the element type before the sums go to double precision, which costs about
+/// as much as five rows.
 const TILE_ROWS: usize = 256;
-/// Rows that one sweep over the accumulators adds, so that those are loaded and stored less often:
-/// 1, 4 and 8 rows took a (8192, 4096) matrix at 11, 15 and 17 GB/s. With two inputs 4 rows are
-/// better: those of 8 rows of 1024 values fall on the same lines of the first-level cache, and
+/// Rows that are added in one sweep over the accumulators, so that these are loaded and stored less
+/// often: with 1, 4 and 8 rows a (8192, 4096) matrix was read at 11, 15 and 17 GB/s. With two inputs 4
+/// rows are better: 8 rows of 1024 values compete for the same lines of the first-level cache, and
 /// (1024, 1024) took 0.35 ms instead of 0.26.
 const SWEEP: usize = 8;
 const SWEEP_OF_TWO: usize = 4;
-/// Lanes that a run of one channel is summed in: four of the widest vectors, so that additions
-/// need not wait for each other.
-pub(crate) const LANES: usize = 64;
-/// Values of runs that are summed in the element type before the sum goes to double precision.
-pub(crate) const RUN: usize = 4096;
-/// Columns that are walked together at most, and two lesser widths: all accumulators begin
-/// as zeros, used or not.
+/// The most columns that are reduced together, and two smaller widths: all accumulators are set to
+/// zero first, whether they are used or not.
 const MOST_COLUMNS: usize = 4096;
 const MANY_COLUMNS: usize = 1024;
 const FEW_COLUMNS: usize = 256;
 
-/// Memory for partial sums, kept from call to call so that a warm call allocates nothing.
+/// Memory for partial sums. It is kept from call to call, so that a warm call allocates nothing.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
-    blocks: Vec<f64>,            // (blocks, 2·C): the figures of blocks of rows
-    pub(crate) unused: Vec<f64>, // (C): the second figure of a reduction to one
+    blocks: Vec<f64>,            // (blocks, 2·C): the results of blocks of rows
+    pub(crate) unused: Vec<f64>, // (C): the second result, of a reduction that has one only
 }
 
-/// The figures of some values of each channel of a range.
-pub(crate) struct Figures<'a> {
+/// The two results of each channel of a range.
+pub(crate) struct Results<'a> {
     pub(crate) a: &'a mut [f64],
     pub(crate) b: &'a mut [f64],
 }
 
-/// A reduction to two figures per channel. Where `inner` is 1, rows are summed in the element
-/// type, tile by tile; where it is not, each channel's runs are.
+/// A reduction to two results per channel. If `inner` is 1, whole rows are summed in the element type,
+/// tile by tile; if not, the runs of each channel are.
 pub(crate) trait Reduction: Sync {
     type T: Scalar;
     /// Whether it reads two inputs.
     const TWO_INPUTS: bool = false;
-    /// What is about the mean of the first rows, from column `first` on, in `shift`.
+    /// Writes an estimate of the mean of each column, from column `first` on, to `shift`.
     fn begin(&self, rows: Range<usize>, first: usize, shift: &mut [Self::T]) {
         let _ = (rows, first, shift);
     }
-    /// Adds `R` rows from `row` on, of `W` columns from `column` on, to `sums`: first to each
-    /// other, because a sum of few values rounds less than one that hundreds were added to.
+    /// Adds `R` rows from `row` on, of `W` columns from `column` on, to `sums`. The rows are first added
+    /// to each other, because a sum of few values has a smaller rounding error.
     fn strip<const R: usize, const W: usize>(
         &self,
         row: usize,
@@ -66,7 +61,8 @@ pub(crate) trait Reduction: Sync {
         shift: &[Self::T; W],
         sums: [&mut [Self::T; W]; 2],
     );
-    /// Adds a tile's sums of `count` rows to the figures `(a, b)` of the `seen` rows before.
+    /// The results `(a, b)` after a tile of `count` rows with these `sums`; `seen` is the number of
+    /// rows before it, and their results.
     fn flush(
         &self,
         seen: (u64, f64, f64),
@@ -74,9 +70,9 @@ pub(crate) trait Reduction: Sync {
         shift: &mut Self::T,
         sums: [Self::T; 2],
     ) -> (f64, f64);
-    /// The figures `(a, b)` of rows `rows` of channel `c`.
+    /// The results `(a, b)` of rows `rows` of channel `c`.
     fn channel(&self, rows: Range<usize>, c: usize) -> (f64, f64);
-    /// The figures of `seen` values and of `count` later ones, together.
+    /// The results of two parts together; each is a number of values and their results.
     fn combine(&self, seen: (u64, f64, f64), later: (u64, f64, f64)) -> (f64, f64);
 }
 
@@ -86,12 +82,12 @@ struct Accumulators<T, const M: usize> {
     sums: [[T; M]; 2],
 }
 
-/// Writes the figures of rows `rows` of the columns from `first` on, at most `M`.
+/// Writes the results of rows `rows` of the columns from `first` on, at most `M`.
 struct Columns<'a, R, const M: usize> {
     reduction: &'a R,
     rows: Range<usize>,
     first: usize,
-    out: Figures<'a>,
+    out: Results<'a>,
 }
 
 impl<R: Reduction, const M: usize> NullaryFnOnce for Columns<'_, R, M> {
@@ -143,7 +139,7 @@ impl<R: Reduction, const M: usize> NullaryFnOnce for Columns<'_, R, M> {
     }
 }
 
-/// Adds `N` rows to the accumulators, strip by strip: a strip's stay in vector registers.
+/// Adds `N` rows to the accumulators, strip by strip, so that those of a strip stay in registers.
 #[inline(always)]
 fn sweep<R: Reduction, const M: usize, const N: usize>(
     reduction: &R,
@@ -176,30 +172,12 @@ fn strip<R: Reduction, const M: usize, const N: usize, const W: usize>(
     acc: &mut Accumulators<R::T, M>,
 ) {
     let [a, b] = &mut acc.sums;
-    let sums = [strip_mut(&mut a[j..]), strip_mut(&mut b[j..])];
-    reduction.strip::<N, W>(row, first + j, lanes(&acc.shift[j..]), sums);
+    let sums = [chunk_mut(&mut a[j..]), chunk_mut(&mut b[j..])];
+    reduction.strip::<N, W>(row, first + j, chunk(&acc.shift[j..]), sums);
 }
 
-/// `sums += of_strip`
-#[inline(always)]
-pub(crate) fn add<T: Scalar, const W: usize>(sums: &mut [T; W], of_strip: [T; W]) {
-    sums.iter_mut().zip(of_strip).for_each(|(s, v)| *s += v);
-}
-
-/// The first `W` values of `row`.
-#[inline(always)]
-pub(crate) fn lanes<T, const W: usize>(row: &[T]) -> &[T; W] {
-    row.first_chunk().expect("a strip lies inside its row")
-}
-
-/// The first `W` values of `row`, to write to.
-#[inline(always)]
-pub(crate) fn strip_mut<T, const W: usize>(row: &mut [T]) -> &mut [T; W] {
-    row.first_chunk_mut().expect("a strip lies inside its row")
-}
-
-/// Writes the figures of rows `rows`.
-fn block<R: Reduction>(reduction: &R, dims: Dims, rows: Range<usize>, out: Figures<'_>) {
+/// Writes the results of rows `rows`.
+fn block<R: Reduction>(reduction: &R, dims: Dims, rows: Range<usize>, out: Results<'_>) {
     if dims.inner != 1 {
         vectorize(Channels {
             reduction,
@@ -215,24 +193,24 @@ fn block<R: Reduction>(reduction: &R, dims: Dims, rows: Range<usize>, out: Figur
     }
 }
 
-/// Writes the figures of rows `rows`, `M` columns at a time.
-fn columns<R: Reduction, const M: usize>(reduction: &R, rows: Range<usize>, out: Figures<'_>) {
+/// Writes the results of rows `rows`, `M` columns at a time.
+fn columns<R: Reduction, const M: usize>(reduction: &R, rows: Range<usize>, out: Results<'_>) {
     let chunks = out.a.chunks_mut(M).zip(out.b.chunks_mut(M));
     for (i, (a, b)) in chunks.enumerate() {
         vectorize(Columns::<_, M> {
             reduction,
             rows: rows.clone(),
             first: i * M,
-            out: Figures { a, b },
+            out: Results { a, b },
         });
     }
 }
 
-/// Writes the figures of rows `rows` of every channel, where `inner` is not 1.
+/// Writes the results of rows `rows` of every channel, where `inner` is not 1.
 struct Channels<'a, R> {
     reduction: &'a R,
     rows: Range<usize>,
-    out: Figures<'a>,
+    out: Results<'a>,
 }
 
 impl<R: Reduction> NullaryFnOnce for Channels<'_, R> {
@@ -246,11 +224,11 @@ impl<R: Reduction> NullaryFnOnce for Channels<'_, R> {
     }
 }
 
-/// Writes the figures of every channel.
+/// Writes the results of every channel.
 pub(crate) fn reduce(
     reduction: &impl Reduction,
     dims: Dims,
-    out: Figures<'_>,
+    out: Results<'_>,
     scratch: &mut Scratch,
 ) {
     let (rows, channels) = (dims.block_rows(), dims.channels);
@@ -265,12 +243,12 @@ pub(crate) fn reduce(
     let width = 2 * channels;
     let scratch = &mut scratch.blocks;
     scratch.resize(dims.outer.div_ceil(rows) * width, 0.0);
-    par::for_each_piece(&mut scratch[..], width, dims.len(), &|start, figures| {
-        let figures: &mut [f64] = figures;
+    parallel::for_each_piece(&mut scratch[..], width, dims.len(), &|start, results| {
+        let results: &mut [f64] = results;
         let first = start / width * rows;
         let last = (first + rows).min(dims.outer);
-        let (a, b) = figures.split_at_mut(channels);
-        block(reduction, dims, first..last, Figures { a, b });
+        let (a, b) = results.split_at_mut(channels);
+        block(reduction, dims, first..last, Results { a, b });
     });
     vectorize(Combine {
         reduction,
@@ -281,13 +259,13 @@ pub(crate) fn reduce(
     });
 }
 
-/// Combines the figures of blocks of `rows` rows, in order.
+/// Combines the results of blocks of `rows` rows, in order.
 struct Combine<'a, R> {
     reduction: &'a R,
     dims: Dims,
     rows: usize,
     blocks: &'a [f64], // (blocks, 2·C)
-    out: Figures<'a>,
+    out: Results<'a>,
 }
 
 impl<R: Reduction> NullaryFnOnce for Combine<'_, R> {
@@ -314,16 +292,4 @@ impl<R: Reduction> NullaryFnOnce for Combine<'_, R> {
             }
         }
     }
-}
-
-/// The sum of the lanes, in double precision at the end.
-#[inline(always)]
-pub(crate) fn fold<T: Scalar>(mut lanes: [T; LANES]) -> f64 {
-    for half in [32, 16, 8] {
-        for k in 0..half {
-            let upper = lanes[k + half];
-            lanes[k] += upper;
-        }
-    }
-    lanes[..8].iter().map(|v| v.as_f64()).sum()
 }

@@ -1,16 +1,24 @@
 //! The innermost loops: a tile of `c` in registers.
 
-use super::{Start, Vectors};
-use crate::reduce::lanes;
+use crate::simd::{Vectors, chunk};
 use ndarray::ArrayViewMut2;
 use pulp::Simd;
 use std::ops::Range;
 
-/// Columns of a narrow tile: a quarter of a vector of 16, the longest.
+/// Columns of a narrow tile: a quarter of a vector of 16 elements, the longest.
 const QUARTER: usize = 4;
-/// Bytes of a vector from which on a narrow tile takes less time: shorter vectors do not cost more than
-/// a quarter of these.
+/// Bytes of a vector from which on a narrow tile is faster. Of a shorter vector, four columns leave
+/// too little empty for it to pay.
 const WIDE: usize = 64;
+
+/// What the product is added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a, T> {
+    /// The old values of `c` times this factor. With a factor of 0 they are not read.
+    Scaled(T),
+    /// This row, in each row of `c`.
+    Row(&'a [T]),
+}
 
 /// A packed panel of `a` against a packed block of `b`.
 pub(super) struct Strip<'a, T> {
@@ -22,7 +30,8 @@ pub(super) struct Strip<'a, T> {
 }
 
 impl<T: Vectors> Strip<'_, T> {
-    /// Adds the products to rows of `c`, of which the panel has `rows`, some of them padding.
+    /// Adds the products to the rows of `c`. The panel has `rows` rows, the last of which may be
+    /// padding.
     #[inline(always)]
     pub(super) fn add_to<S: Simd>(&self, simd: S, rows: usize, c: ArrayViewMut2<'_, T>) {
         match rows {
@@ -37,7 +46,7 @@ impl<T: Vectors> Strip<'_, T> {
     #[inline(always)]
     fn tiles<S: Simd, const ROWS: usize>(&self, simd: S, c: ArrayViewMut2<'_, T>) {
         let mut lines = c.into_outer_iter_mut().filter_map(|row| row.into_slice());
-        // Those of the padding are empty: nothing is written to them.
+        // The rows of the padding are empty: nothing is written to them.
         let mut c: [&mut [T]; ROWS] = std::array::from_fn(|_| lines.next().unwrap_or_default());
         let (lanes, width) = (T::lanes::<S>(), 2 * T::lanes::<S>());
         let panels = self.b.chunks_exact(width * self.depth);
@@ -53,8 +62,8 @@ impl<T: Vectors> Strip<'_, T> {
         }
     }
 
-    /// A tile of so few columns that most of a vector would be empty: the 4 of 100 that are in no vector
-    /// of 16 would take as long as 16 do.
+    /// A tile of so few columns that most of a vector would be empty. Of 100 columns the last 4 would
+    /// otherwise take as long as 16.
     #[inline(always)]
     fn narrow_tile<const ROWS: usize>(
         &self,
@@ -65,7 +74,7 @@ impl<T: Vectors> Strip<'_, T> {
         let mut sums = [[T::zero(); QUARTER]; ROWS];
         let panel = b.chunks_exact(b.len() / self.depth);
         for (a, b) in self.a.as_chunks::<ROWS>().0.iter().zip(panel) {
-            let b: &[T; QUARTER] = lanes(b);
+            let b: &[T; QUARTER] = chunk(b);
             for i in 0..ROWS {
                 for j in 0..QUARTER {
                     sums[i][j] = a[i].mul_add(b[j], sums[i][j]);
@@ -120,8 +129,8 @@ impl<T: Vectors> Strip<'_, T> {
     }
 }
 
-/// `c = f(vector of the row, sum, c)` for the columns of a tile, of which the last vector may be
-/// filled in part; rows that are empty are padding.
+/// `c = f(index of the vector, sum, c)` for the columns of a tile. The last vector may be filled only
+/// in part; empty rows are padding.
 #[inline(always)]
 fn write<T: Vectors, S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -131,7 +140,7 @@ fn write<T: Vectors, S: Simd, const ROWS: usize, const VECTORS: usize>(
     f: impl Fn(usize, T::Vector<S>, T::Vector<S>) -> T::Vector<S>,
 ) {
     let lanes = T::lanes::<S>();
-    // A whole tile goes from registers to `c`: loops of known length keep it out of the stack.
+    // Loops of known length write a whole tile from registers to `c`, without the stack in between.
     if columns.len() == VECTORS * lanes && !c[ROWS - 1].is_empty() {
         for i in 0..ROWS {
             let c = T::vectors_mut::<S>(&mut c[i][columns.clone()]);

@@ -1,17 +1,20 @@
-use crate::{
-    ChannelAffine, Error, Scalar,
-    channels::{Dims, expect_output, in_order},
-    elementwise::PIECE,
-    error::same_len,
-    par,
-    reduce::{Figures, LANES, RUN, Reduction, Scratch, fold, lanes, reduce},
-    simd::{NullaryFnOnce, vectorize},
+use super::{
+    Dims, elements, elements_mut,
+    normalize::ChannelAffine,
+    reduce::{Reduction, Results, Scratch, reduce},
     stream,
+};
+use crate::{
+    accumulate::{ACCUMULATORS, RUN, fold},
+    error::{Error, same_len},
+    parallel::{self, PIECE},
+    scalar::Scalar,
+    simd::{NullaryFnOnce, chunk, vectorize},
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
 use std::{array::from_fn, ops::Range};
 
-/// The reduction to `(Σ d, Σ d·(x − center))` per channel, where `d` has passed the gate.
+/// The reduction to `(Σ d, Σ d·(x − center))` per channel, where `d` is the output of the gate.
 struct SumAndDot<'a, T, G> {
     x: &'a [T],
     d: &'a [T],
@@ -20,7 +23,7 @@ struct SumAndDot<'a, T, G> {
     dims: Dims,
 }
 
-/// `x − center`, and `d` past the gate of `(x − center)·scale + shift`.
+/// `x − center`, and `gate((x − center)·scale + shift, d)`.
 #[inline(always)]
 fn gated<T: Scalar>(
     [x, d]: [T; 2],
@@ -43,13 +46,13 @@ impl<T: Scalar, G: Fn(T, T) -> T + Sync> Reduction for SumAndDot<'_, T, G> {
         _: &[T; W],
         [sums, dots]: [&mut [T; W]; 2],
     ) {
-        let of = |values: &[T]| *lanes::<T, W>(&values[column..]);
+        let of = |values: &[T]| *chunk::<T, W>(&values[column..]);
         let (center, scale) = (of(self.affine.center), of(self.affine.scale));
         let shift = of(self.affine.shift);
         let (mut sum, mut dot) = (*sums, *dots);
         for r in row..row + R {
             let at = r * self.dims.channels + column;
-            let (x, d) = (lanes::<T, W>(&self.x[at..]), lanes::<T, W>(&self.d[at..]));
+            let (x, d) = (chunk::<T, W>(&self.x[at..]), chunk::<T, W>(&self.d[at..]));
             for k in 0..W {
                 let [xc, d] = gated([x[k], d[k]], [center[k], scale[k], shift[k]], self.gate);
                 sum[k] += d;
@@ -76,16 +79,16 @@ impl<T: Scalar, G: Fn(T, T) -> T + Sync> Reduction for SumAndDot<'_, T, G> {
             let at = (o * channels + c) * inner;
             let (x, d) = (&self.x[at..at + inner], &self.d[at..at + inner]);
             for (x, d) in x.chunks(RUN).zip(d.chunks(RUN)) {
-                let (mut sums, mut dots) = ([T::zero(); LANES], [T::zero(); LANES]);
-                let (x, x_rest) = x.as_chunks::<LANES>();
-                let (d, d_rest) = d.as_chunks::<LANES>();
+                let (mut sums, mut dots) = ([T::zero(); ACCUMULATORS], [T::zero(); ACCUMULATORS]);
+                let (x, x_rest) = x.as_chunks::<ACCUMULATORS>();
+                let (d, d_rest) = d.as_chunks::<ACCUMULATORS>();
                 let mut add = |k: usize, x: T, d: T| {
                     let [xc, d] = gated([x, d], coefficients, self.gate);
                     sums[k] += d;
                     dots[k] += d * xc;
                 };
                 for (x, d) in x.iter().zip(d) {
-                    (0..LANES).for_each(|k| add(k, x[k], d[k]));
+                    (0..ACCUMULATORS).for_each(|k| add(k, x[k], d[k]));
                 }
                 for (k, (&x, &d)) in x_rest.iter().zip(d_rest).enumerate() {
                     add(k, x, d);
@@ -107,7 +110,7 @@ impl<T: Scalar, G: Fn(T, T) -> T + Sync> Reduction for SumAndDot<'_, T, G> {
 /// `d = gate((x − center)·scale + shift, dout)`, for `x, dout: (outer, C, inner)` and the rest of
 /// shape `(C)`.
 ///
-/// These are the two sums of BatchNormalization's backward pass; the gate is the derivative of the
+/// These are the two sums of BatchNormalization's backward pass. The gate is the backward pass of the
 /// activation after it. Naive form:
 /// [`naive::channel_sum_and_dot`](crate::naive::channel_sum_and_dot).
 ///
@@ -122,8 +125,8 @@ pub fn channel_sum_and_dot<T: Scalar>(
     scratch: &mut Scratch,
 ) -> Result<(), Error> {
     const OP: &str = "channel_sum_and_dot";
-    let (x, dims) = in_order(OP, &x)?;
-    let (d, d_dims) = in_order(OP, &dout)?;
+    let (x, dims) = elements(OP, &x)?;
+    let (d, d_dims) = elements(OP, &dout)?;
     dims.expect(OP, d_dims)?;
     affine.check(OP, dims.channels)?;
     same_len(OP, dims.channels, sum.len())?;
@@ -137,12 +140,12 @@ pub fn channel_sum_and_dot<T: Scalar>(
         gate,
         dims,
     };
-    reduce(&sums, dims, Figures { a: sum, b: dot }, scratch);
+    reduce(&sums, dims, Results { a: sum, b: dot }, scratch);
     Ok(())
 }
 
-/// `dx = p·d + q·(x − center) + r` per channel, with `d` as in [`channel_sum_and_dot`]: the
-/// gradient of BatchNormalization once its sums are known. Naive form:
+/// `dx = p·d + q·(x − center) + r` per channel, with `d` as in [`channel_sum_and_dot`]: the gradient of
+/// BatchNormalization with known sums. Naive form:
 /// [`naive::channel_combine`](crate::naive::channel_combine).
 ///
 /// # Errors
@@ -156,21 +159,20 @@ pub fn channel_combine<T: Scalar>(
     mut dx: ArrayViewMut3<'_, T>,
 ) -> Result<(), Error> {
     const OP: &str = "channel_combine";
-    let (x, dims) = in_order(OP, &x)?;
-    let (d, d_dims) = in_order(OP, &dout)?;
+    let (x, dims) = elements(OP, &x)?;
+    let (d, d_dims) = elements(OP, &dout)?;
     dims.expect(OP, d_dims)?;
     affine.check(OP, dims.channels)?;
     for values in pqr {
         same_len(OP, dims.channels, values.len())?;
     }
-    expect_output(OP, dims, &dx)?;
-    let dx = dx.as_slice_mut().ok_or(Error::NotContiguous { op: OP })?;
+    let dx = elements_mut(OP, dims, &mut dx)?;
     let row = dims.row().max(1);
     let piece = PIECE.next_multiple_of(if dims.channels == 1 { 1 } else { row });
     let gate = &gate;
-    if dims.inner == 1 && stream::is_far(dx, row) {
-        let far_piece = stream::piece(row);
-        par::for_each_piece(dx, far_piece, dims.len(), &|start, dx: &mut [T]| {
+    if dims.inner == 1 && stream::bypasses_caches(dx, row) {
+        let piece = stream::piece_len(row);
+        parallel::for_each_piece(dx, piece, dims.len(), &|start, dx: &mut [T]| {
             let values = Combined {
                 x: &x[start..start + dx.len()],
                 d: &d[start..start + dx.len()],
@@ -182,7 +184,7 @@ pub fn channel_combine<T: Scalar>(
         });
         return Ok(());
     }
-    par::for_each_piece(dx, piece, dims.len(), &|start, dx: &mut [T]| {
+    parallel::for_each_piece(dx, piece, dims.len(), &|start, dx: &mut [T]| {
         vectorize(Rows {
             x: &x[start..start + dx.len()],
             d: &d[start..start + dx.len()],
@@ -200,7 +202,7 @@ pub fn channel_combine<T: Scalar>(
     Ok(())
 }
 
-/// The values of [`channel_combine`] where `inner` is 1.
+/// The values of [`channel_combine`] if `inner` is 1.
 struct Combined<'a, T, G> {
     x: &'a [T],
     d: &'a [T],
@@ -214,8 +216,8 @@ impl<T: Scalar, G: Fn(T, T) -> T> stream::Values for Combined<'_, T, G> {
 
     #[inline(always)]
     fn strip<const W: usize>(&self, at: usize, j: usize) -> [T; W] {
-        let of = |values: &[T]| *lanes::<T, W>(&values[j..]);
-        let (x, d) = (lanes::<T, W>(&self.x[at..]), lanes::<T, W>(&self.d[at..]));
+        let of = |values: &[T]| *chunk::<T, W>(&values[j..]);
+        let (x, d) = (chunk::<T, W>(&self.x[at..]), chunk::<T, W>(&self.d[at..]));
         let (center, [p, q, r]) = (of(self.affine.center), self.pqr.map(of));
         let (scale, shift) = (of(self.affine.scale), of(self.affine.shift));
         from_fn(|k| {
@@ -225,7 +227,7 @@ impl<T: Scalar, G: Fn(T, T) -> T> stream::Values for Combined<'_, T, G> {
     }
 }
 
-/// `p·d + q·(x − center) + r`, with `d` past the gate.
+/// `p·d + q·(x − center) + r`, with `d` after the gate.
 #[inline(always)]
 fn combined<T: Scalar>(
     values: [T; 2],
@@ -237,7 +239,7 @@ fn combined<T: Scalar>(
     p * d + q * xc + r
 }
 
-/// Writes whole rows, or a run of the only channel, wherever it is cut.
+/// Writes whole rows, or any part of a single channel.
 struct Rows<'a, T, G> {
     x: &'a [T],
     d: &'a [T],
@@ -274,7 +276,7 @@ fn combine_row<T: Scalar>(
     if inner == 1 {
         let n = dx.len();
         let (x, d, p, q, r) = (&x[..n], &d[..n], &p[..n], &q[..n], &r[..n]);
-        let affine = affine.panel(0, n);
+        let affine = affine.channels(0, n);
         for j in 0..n {
             let coefficients = [affine.center[j], affine.scale[j], affine.shift[j]];
             dx[j] = combined([x[j], d[j]], coefficients, [p[j], q[j], r[j]], gate);

@@ -1,13 +1,17 @@
+use super::{
+    elements,
+    reduce::{Reduction, Results, Scratch, reduce},
+};
 use crate::{
-    Error, Scalar,
-    channels::in_order,
-    error::same_len,
-    reduce::{Figures, LANES, RUN, Reduction, Scratch, add, fold, lanes, reduce},
+    accumulate::{ACCUMULATORS, RUN, add, fold},
+    error::{Error, same_len},
+    scalar::Scalar,
+    simd::chunk,
 };
 use ndarray::ArrayView3;
 use std::ops::Range;
 
-/// The sum of each channel, as the first figure; the second is 0.
+/// The sum of each channel, as the first result; the second is 0.
 struct Sum<'a, T> {
     x: &'a [T],
     channels: usize,
@@ -27,7 +31,7 @@ impl<T: Scalar> Reduction for Sum<'_, T> {
     ) {
         let mut sum = [T::zero(); W];
         for r in row..row + R {
-            let x = lanes::<T, W>(&self.x[r * self.channels + column..]);
+            let x = chunk::<T, W>(&self.x[r * self.channels + column..]);
             for k in 0..W {
                 sum[k] += x[k];
             }
@@ -46,10 +50,10 @@ impl<T: Scalar> Reduction for Sum<'_, T> {
         for o in rows {
             let run = &self.x[(o * self.channels + c) * self.inner..][..self.inner];
             for run in run.chunks(RUN) {
-                let mut sum = [T::zero(); LANES];
-                let (whole, rest) = run.as_chunks::<LANES>();
+                let mut sum = [T::zero(); ACCUMULATORS];
+                let (whole, rest) = run.as_chunks::<ACCUMULATORS>();
                 for x in whole {
-                    (0..LANES).for_each(|k| sum[k] += x[k]);
+                    (0..ACCUMULATORS).for_each(|k| sum[k] += x[k]);
                 }
                 sum.iter_mut().zip(rest).for_each(|(s, &x)| *s += x);
                 total += fold(sum);
@@ -66,7 +70,7 @@ impl<T: Scalar> Reduction for Sum<'_, T> {
 
 /// `out[c] = Σ x` over each channel, for `x: (outer, C, inner)`, `out: (C)`.
 ///
-/// Tiles are summed in the element type and added up in double precision. Naive form:
+/// Tiles are summed in the element type, and their sums are added in double precision. Naive form:
 /// [`naive::channel_sum`](crate::naive::channel_sum).
 ///
 /// ```
@@ -85,7 +89,7 @@ pub fn channel_sum<T: Scalar>(
     out: &mut [f64],
     scratch: &mut Scratch,
 ) -> Result<(), Error> {
-    let (x, dims) = in_order("channel_sum", &x)?;
+    let (x, dims) = elements("channel_sum", &x)?;
     same_len("channel_sum", dims.channels, out.len())?;
     let dims = dims.one_channel_as_a_run();
     let sum = Sum {
@@ -95,11 +99,11 @@ pub fn channel_sum<T: Scalar>(
     };
     let mut unused = std::mem::take(&mut scratch.unused);
     unused.resize(dims.channels, 0.0);
-    let figures = Figures {
+    let results = Results {
         a: out,
         b: &mut unused,
     };
-    reduce(&sum, dims, figures, scratch);
+    reduce(&sum, dims, results, scratch);
     scratch.unused = unused;
     Ok(())
 }

@@ -1,0 +1,154 @@
+use super::{
+    deviations::{Deviations, merged},
+    elements,
+    reduce::{Results, Scratch, reduce},
+};
+use crate::{error::Error, scalar::Scalar};
+use ndarray::{ArrayView1, ArrayView3};
+
+/// Count, mean and sum of squared deviations `m2 = Σ (x − mean)²` of each channel: all that a
+/// mean and a variance need, in a form that merges.
+///
+/// `E[x²] − E[x]²` loses every digit if the mean is much larger than the spread. Here the values are
+/// read once, as deviations from the mean so far, and tiles of them are merged in double precision:
+///
+/// ```text
+/// delta = mean_b − mean_a;   n = n_a + n_b
+/// mean  = mean_a + delta·n_b/n
+/// m2    = m2_a + m2_b + delta²·n_a·n_b/n
+/// ```
+///
+/// Chan, Golub and LeVeque, *Updating formulae and a pairwise algorithm for computing sample
+/// variances*, 1979. Two merged `Moments` equal one over both sets of values (except for rounding),
+/// whatever their counts, so a batch may be spread over micro-batches or machines.
+///
+/// A NaN or an infinity in a channel makes the mean and variance of that channel NaN, and of no other.
+///
+/// ```
+/// use bn_tensor::Moments;
+/// use ndarray::array;
+/// // A matrix (N, D) is the view (N, D, 1).
+/// let x = array![[[1.0f32], [10.0]], [[3.0], [30.0]]];
+/// let moments = Moments::of(x.view())?;
+/// assert_eq!(moments.mean().to_vec(), [2.0, 20.0]);
+/// assert_eq!(moments.variance()?.collect::<Vec<_>>(), [1.0, 100.0]);
+/// assert_eq!(moments.unbiased_variance()?.collect::<Vec<_>>(), [2.0, 200.0]);
+/// # Ok::<(), bn_tensor::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Moments {
+    count: u64,
+    channels: usize,
+    mean_m2: Vec<f64>, // (2·C): the means, then the m2s
+    scratch: Scratch,
+}
+
+impl Moments {
+    /// Creates moments of no values, for `channels` channels.
+    pub fn new(channels: usize) -> Self {
+        Self {
+            channels,
+            mean_m2: vec![0.0; 2 * channels],
+            ..Self::default()
+        }
+    }
+
+    /// The moments of `x: (outer, channels, inner)`.
+    ///
+    /// # Errors
+    /// [`Error::NotContiguous`].
+    pub fn of<T: Scalar>(x: ArrayView3<'_, T>) -> Result<Self, Error> {
+        let mut moments = Self::default();
+        moments.measure(x)?;
+        Ok(moments)
+    }
+
+    /// Replaces these moments by those of `x: (outer, channels, inner)`. A warm call does not allocate.
+    ///
+    /// # Errors
+    /// [`Error::NotContiguous`]; nothing has changed then.
+    pub fn measure<T: Scalar>(&mut self, x: ArrayView3<'_, T>) -> Result<(), Error> {
+        let (x, dims) = elements("Moments::measure", &x)?;
+        self.count = dims.count();
+        self.channels = dims.channels;
+        self.mean_m2.resize(2 * dims.channels, 0.0);
+        let (a, b) = self.mean_m2.split_at_mut(dims.channels);
+        let dims = dims.one_channel_as_a_run();
+        let deviations = Deviations { x, dims };
+        reduce(&deviations, dims, Results { a, b }, &mut self.scratch);
+        Ok(())
+    }
+
+    /// Merges the moments of other values into these.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] if the numbers of channels differ.
+    pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
+        if self.channels != other.channels {
+            let (expected, got) = (&[self.channels], &[other.channels]);
+            return Err(Error::shape("Moments::merge", expected, got));
+        }
+        if other.count == 0 {
+            return Ok(());
+        }
+        let (mean, m2) = self.mean_m2.split_at_mut(self.channels);
+        let (other_mean, other_m2) = other.mean_m2.split_at(self.channels);
+        for c in 0..self.channels {
+            let b = (other.count, other_mean[c], other_m2[c]);
+            (mean[c], m2[c]) = merged((self.count, mean[c], m2[c]), b);
+        }
+        self.count += other.count;
+        Ok(())
+    }
+
+    /// The number of values per channel.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The number of channels.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The mean of each channel, shape `(C)`; 0 if there are no values.
+    pub fn mean(&self) -> ArrayView1<'_, f64> {
+        ArrayView1::from(&self.mean_m2[..self.channels])
+    }
+
+    /// The sum of squared deviations of each channel, shape `(C)`.
+    pub fn m2(&self) -> ArrayView1<'_, f64> {
+        ArrayView1::from(&self.mean_m2[self.channels..])
+    }
+
+    /// The biased variance `m2/count` of each channel.
+    ///
+    /// # Errors
+    /// [`Error::TooFewValues`] if there are no values.
+    pub fn variance(&self) -> Result<impl ExactSizeIterator<Item = f64> + '_, Error> {
+        self.variance_with("Moments::variance", 0)
+    }
+
+    /// The unbiased variance `m2/(count − 1)` of each channel.
+    ///
+    /// # Errors
+    /// [`Error::TooFewValues`] if there are fewer than two values per channel.
+    pub fn unbiased_variance(&self) -> Result<impl ExactSizeIterator<Item = f64> + '_, Error> {
+        self.variance_with("Moments::unbiased_variance", 1)
+    }
+
+    fn variance_with(
+        &self,
+        op: &'static str,
+        ddof: u64,
+    ) -> Result<impl ExactSizeIterator<Item = f64> + '_, Error> {
+        if self.count <= ddof {
+            let (needed, got) = (ddof + 1, self.count);
+            return Err(Error::TooFewValues { op, needed, got });
+        }
+        let divisor = (self.count - ddof) as f64;
+        Ok(self.mean_m2[self.channels..]
+            .iter()
+            .map(move |m2| m2 / divisor))
+    }
+}

@@ -1,0 +1,133 @@
+//! The product of matrices that are large enough for packing to pay.
+//!
+//! `c = a·b` runs over blocks of `K`. A block of `b` is packed so that it stays in the second-level
+//! cache, a panel of `a` so that it stays in the first, and a micro-kernel keeps a tile of `c` in
+//! registers while it runs through both. This is the scheme of Goto and van de Geijn ("Anatomy of
+//! High-Performance Matrix Multiplication", 2008).
+//!
+//! The sum of an element runs over `k` in order, whatever tile the element is in, so the bits do not
+//! depend on how `c` is cut between threads.
+
+mod blocks;
+mod buffers;
+pub(crate) mod kernel;
+pub(crate) mod left;
+mod pack;
+pub(crate) mod patches;
+pub(crate) mod right;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    scalar::Scalar,
+    simd::{PerType, with_registers},
+};
+use blocks::{BLOCK_M, block_columns, block_depth, blocks};
+use buffers::{BUFFERS_F32, BUFFERS_F64, Buffers};
+use kernel::{Start, Strip};
+use left::LeftHandSide;
+use ndarray::{ArrayViewMut2, Axis, Slice};
+use pulp::{Simd, WithSimd};
+use right::RightHandSide;
+
+/// `c = a·b + start`, with this processor's registers and this thread's buffers; the rows of `c` are
+/// contiguous.
+pub(crate) fn gemm<'a, T: Scalar>(
+    a: LeftHandSide<'a, T>,
+    b: RightHandSide<'a, T>,
+    start: Start<'a, T>,
+    c: ArrayViewMut2<'a, T>,
+) {
+    T::run::<Gemm>(Operands { a, b, start, c });
+}
+
+/// Allocates this thread's packing buffers, so that no product does.
+#[cfg(feature = "parallel")]
+pub(crate) fn allocate_buffers<T: Scalar>() {
+    T::run::<AllocateBuffers>(());
+}
+
+/// `c = a·b + start`
+struct Operands<'a, T> {
+    a: LeftHandSide<'a, T>,  // (M, K)
+    b: RightHandSide<'a, T>, // (K, N)
+    start: Start<'a, T>,
+    c: ArrayViewMut2<'a, T>, // (M, N)
+}
+
+enum Gemm {}
+
+impl<'a> PerType<'a> for Gemm {
+    type Input<T: 'a> = Operands<'a, T>;
+    type Output<T: 'a> = ();
+    fn run_f32(operands: Operands<'a, f32>) {
+        BUFFERS_F32.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }));
+    }
+    fn run_f64(operands: Operands<'a, f64>) {
+        BUFFERS_F64.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }));
+    }
+}
+
+#[cfg(feature = "parallel")]
+enum AllocateBuffers {}
+
+#[cfg(feature = "parallel")]
+impl<'a> PerType<'a> for AllocateBuffers {
+    type Input<T: 'a> = ();
+    type Output<T: 'a> = ();
+    fn run_f32((): ()) {
+        BUFFERS_F32.with_borrow(|_| ());
+    }
+    fn run_f64((): ()) {
+        BUFFERS_F64.with_borrow(|_| ());
+    }
+}
+
+/// The product block by block, for registers of any length.
+struct InBlocks<'a, 'b, T> {
+    operands: Operands<'a, T>,
+    buffers: &'b mut Buffers<T>,
+}
+
+impl<T: Scalar> WithSimd for InBlocks<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { operands, buffers } = self;
+        let Operands { a, b, start, mut c } = operands;
+        let ((m, k), (_, n)) = (a.dim(), b.dim());
+        let width = 2 * T::lanes::<S>();
+        // Twelve rows of two vectors fill 24 of 32 registers, six rows 12 of 16.
+        let unit = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let (depth, columns) = (block_depth::<T>(), block_columns::<T>());
+        for ks in blocks(k, depth, 8) {
+            let start = if ks.start == 0 {
+                start
+            } else {
+                Start::Scaled(T::one())
+            };
+            for is in blocks(m, BLOCK_M, 3 * unit) {
+                let packed_a = a.pack_block(is.clone(), ks.clone(), unit, &mut buffers.a);
+                for js in blocks(n, columns, width) {
+                    let packed_b = b.pack_block(ks.clone(), js.clone(), width, &mut buffers.b);
+                    let (mut i, mut at) = (is.start, 0);
+                    while i < is.end {
+                        let rows = pack::panel_rows(is.end - i, unit);
+                        let strip = Strip {
+                            a: &packed_a[at..at + rows * ks.len()],
+                            b: packed_b,
+                            columns: js.clone(),
+                            depth: ks.len(),
+                            start,
+                        };
+                        let lines = Slice::from(i..(i + rows).min(is.end));
+                        strip.add_to(simd, rows, c.slice_axis_mut(Axis(0), lines));
+                        at += rows * ks.len();
+                        i += rows;
+                    }
+                }
+            }
+        }
+    }
+}
