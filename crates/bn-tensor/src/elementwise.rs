@@ -57,6 +57,40 @@ pub fn zip_map<T: Scalar>(
     Ok(())
 }
 
+/// `y[i] = f(a[i], b[i], c[i])`.
+///
+/// ```
+/// let mut y = [0.0; 2];
+/// bn_tensor::zip_map3(&[1.0, 2.0], &[3.0, 4.0], &[10.0, 20.0], &mut y, |a: f32, b, c| a * b + c)?;
+/// assert_eq!(y, [13.0, 28.0]);
+/// # Ok::<(), bn_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::ShapeMismatch`] if the lengths differ.
+pub fn zip_map3<T: Scalar>(
+    a: &[T],
+    b: &[T],
+    c: &[T],
+    y: &mut [T],
+    f: impl Fn(T, T, T) -> T + Sync,
+) -> Result<(), Error> {
+    for len in [a.len(), b.len(), c.len()] {
+        same_len("zip_map3", y.len(), len)?;
+    }
+    let work = y.len();
+    parallel::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
+        let piece = start..start + y.len();
+        let (a, b, c) = (&a[piece.clone()], &b[piece.clone()], &c[piece]);
+        vectorize(|| {
+            for (((y, &a), &b), &c) in y.iter_mut().zip(a).zip(b).zip(c) {
+                *y = f(a, b, c);
+            }
+        });
+    });
+    Ok(())
+}
+
 /// `f(&mut p[i], g[i])`: the step of an optimizer without state.
 ///
 /// # Errors

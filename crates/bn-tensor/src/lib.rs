@@ -37,6 +37,7 @@ mod convolution;
 mod dropout_mask;
 mod elementwise;
 mod error;
+mod magnitude;
 mod matmul;
 pub mod naive;
 mod parallel;
@@ -60,9 +61,10 @@ pub use convolution::{
 };
 pub use dropout_mask::Mask;
 pub use elementwise::{
-    fill_pieces, map, update, update_with_state, update_with_two_states, zip_map,
+    fill_pieces, map, update, update_with_state, update_with_two_states, zip_map, zip_map3,
 };
 pub use error::{Error, check_setting};
+pub use magnitude::largest_magnitude;
 pub use matmul::{blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn};
 pub use parallel::{alone, join, keep_awake, threads};
 pub use pool::{Pool, enter_pool};

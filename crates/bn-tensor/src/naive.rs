@@ -16,6 +16,17 @@ pub fn matmul<T: Scalar>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T
     })
 }
 
+/// The largest `|x|`: 0 without values, NaN if there is a NaN.
+pub fn largest_magnitude<T: Scalar>(x: &[T]) -> T {
+    x.iter().fold(T::zero(), |largest, x| {
+        if largest.is_nan() || x.abs() <= largest {
+            largest
+        } else {
+            x.abs()
+        }
+    })
+}
+
 /// Sum of each channel of `x: (outer, C, inner)`, shape `(C)`.
 pub fn channel_sum<T: Scalar>(x: ArrayView3<'_, T>) -> Array1<f64> {
     channels(x, |values| values.iter().sum())

@@ -3,7 +3,10 @@ use super::{
     elements,
     reduce::{Results, Scratch, reduce},
 };
-use crate::{error::Error, scalar::Scalar};
+use crate::{
+    error::{Error, check_setting, same_len},
+    scalar::Scalar,
+};
 use ndarray::{ArrayView1, ArrayView3};
 
 /// Count, mean and sum of squared deviations `m2 = Σ (x − mean)²` of each channel: all that a
@@ -76,6 +79,57 @@ impl Moments {
         let dims = dims.one_channel_as_a_run();
         let deviations = Deviations { x, dims };
         reduce(&deviations, dims, Results { a, b }, &mut self.scratch);
+        Ok(())
+    }
+
+    /// Moments from their parts, such as those that another machine sent: the number of values per
+    /// channel, and mean and m2 of each channel, `(C)` both. A `count` of 0 gives those of
+    /// [`new`](Self::new).
+    ///
+    /// ```
+    /// use bn_tensor::Moments;
+    /// use ndarray::Array3;
+    /// let x = Array3::from_shape_fn((10, 2, 1), |(n, c, _)| (n * c) as f64);
+    /// let sent = Moments::of(x.view())?;
+    /// let (mean, m2) = (sent.mean().to_vec(), sent.m2().to_vec());
+    /// let received = Moments::from_parts(sent.count(), &mean, &m2)?;
+    /// assert_eq!(received.mean(), sent.mean());
+    /// # Ok::<(), bn_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] if the lengths differ, [`Error::InvalidSetting`] for an m2 below 0.
+    pub fn from_parts(count: u64, mean: &[f64], m2: &[f64]) -> Result<Self, Error> {
+        let mut moments = Self::default();
+        moments.set_parts(count, mean, m2)?;
+        Ok(moments)
+    }
+
+    /// Replaces these moments by others from their parts; see [`from_parts`](Self::from_parts). It does
+    /// not allocate if there were at least as many channels before.
+    ///
+    /// ```
+    /// let mut moments = bn_tensor::Moments::new(2);
+    /// moments.set_parts(4, &[1.0, 2.0], &[8.0, 0.0])?;
+    /// assert_eq!(moments.variance()?.collect::<Vec<_>>(), [2.0, 0.0]);
+    /// # Ok::<(), bn_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_parts`](Self::from_parts); nothing has changed then.
+    pub fn set_parts(&mut self, count: u64, mean: &[f64], m2: &[f64]) -> Result<(), Error> {
+        same_len("Moments::set_parts", mean.len(), m2.len())?;
+        for &m2 in m2 {
+            check_setting("m2", "at least 0", m2, m2 >= 0.0 || m2.is_nan())?;
+        }
+        self.count = count;
+        self.channels = mean.len();
+        self.mean_m2.clear();
+        if count == 0 {
+            self.mean_m2.resize(2 * mean.len(), 0.0);
+        } else {
+            self.mean_m2.extend(mean.iter().chain(m2));
+        }
         Ok(())
     }
 

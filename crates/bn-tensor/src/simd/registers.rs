@@ -40,6 +40,13 @@ pub(crate) trait Vectors: NdFloat + Transpose {
     fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
     /// Stores as many of the register's elements as the slice holds.
     fn store<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
+    /// The bits of `|x|` as an integer.
+    type Bits: Ord + Default + Copy + Send;
+    /// The bits of `|self|`. As integers they have the order of the magnitudes, with infinity above
+    /// every number and NaN above infinity.
+    fn magnitude_bits(self) -> Self::Bits;
+    /// The value with these bits.
+    fn from_magnitude_bits(bits: Self::Bits) -> Self;
     /// Runs the version of `K` that is compiled for this type.
     fn run<'a, K: PerType<'a>>(input: K::Input<Self>) -> K::Output<Self>;
 }
@@ -80,6 +87,15 @@ impl Vectors for f32 {
             [whole] => *whole = vector,
             _ => simd.partial_store_f32s(slice, vector),
         }
+    }
+    type Bits = i32;
+    #[inline(always)]
+    fn magnitude_bits(self) -> i32 {
+        self.abs().to_bits() as i32
+    }
+    #[inline(always)]
+    fn from_magnitude_bits(bits: i32) -> f32 {
+        f32::from_bits(bits as u32)
     }
     fn run<'a, K: PerType<'a>>(input: K::Input<f32>) -> K::Output<f32> {
         K::run_f32(input)
@@ -122,6 +138,15 @@ impl Vectors for f64 {
             [whole] => *whole = vector,
             _ => simd.partial_store_f64s(slice, vector),
         }
+    }
+    type Bits = i64;
+    #[inline(always)]
+    fn magnitude_bits(self) -> i64 {
+        self.abs().to_bits() as i64
+    }
+    #[inline(always)]
+    fn from_magnitude_bits(bits: i64) -> f64 {
+        f64::from_bits(bits as u64)
     }
     fn run<'a, K: PerType<'a>>(input: K::Input<f64>) -> K::Output<f64> {
         K::run_f64(input)
