@@ -5,7 +5,10 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::{Batch, Dataset, Error, Result};
+use crate::{
+    dataset::{Batch, Dataset},
+    error::{Error, Result},
+};
 
 /// How the images of an epoch are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +36,8 @@ pub enum LastBatch {
     Merge,
 }
 
-/// The place in the stream of mini-batches: with the data set, the batch size and the sampling it
-/// tells all that is to come.
+/// The position in the stream of mini-batches. With the data set, the batch size and the sampling, it
+/// determines all later batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchState {
     /// The seed of all epochs.

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewMut2, Axis};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Images as the rows of a matrix, and a label for each.
 ///

@@ -5,7 +5,10 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use ndarray::Array2;
 
-use crate::{Dataset, Error, Result};
+use crate::{
+    dataset::Dataset,
+    error::{Error, Result},
+};
 
 /// One image a line, its 64 pixels and then its label.
 const CSV_GZ: &[u8] = include_bytes!("../data/digits.csv.gz");
@@ -21,11 +24,11 @@ const TRAIN: usize = 1415;
 /// <https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits>; the test part of that data set, as scikit-learn ships it
 /// (`load_digits`). Pixels are counts of 0 to 16, divided here by 16 to lie in 0..=1.
 ///
-/// **The split goes by writer.** The images stand in the order in which 13 people filled in forms:
-/// the labels repeat one sequence of about 130 digits fourteen times. A random split would test
-/// on the hands that it trained on; this one trains on the first 1,415 images (eleven forms) and
-/// tests on the last 382 (three forms). Where a form ends is told from the labels, as the data
-/// set names no writers. To mix the writers, use [`Digits::all`] with
+/// **The split is by writer.** The images are in the order in which 13 people filled in forms: the
+/// labels repeat one sequence of about 130 digits fourteen times. A random split would test on the
+/// handwriting that it trained on; this one trains on the first 1,415 images (eleven forms) and tests
+/// on the last 382 (three forms). The ends of the forms are inferred from the labels, because the data
+/// set does not name the writers. To mix the writers, use [`Digits::all`] with
 /// [`Dataset::split_validation`].
 ///
 /// ```
@@ -50,8 +53,8 @@ impl Digits {
     ///
     /// # Errors
     ///
-    /// [`Error::Gzip`], [`Error::Setting`] and others for a damaged build alone; the crate's tests
-    /// see that there is none.
+    /// [`Error::Gzip`], [`Error::Setting`] and others, only in a damaged build; the tests of the crate
+    /// check that there is none.
     pub fn load() -> Result<Self> {
         let mut csv = String::new();
         GzDecoder::new(CSV_GZ)

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-use crate::source::{Source, SourceFile};
-use crate::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    source::{Source, SourceFile},
+};
 use transfer::{Failure, PATIENCE, Transfer};
 
 /// Where data sets are downloaded from and to.

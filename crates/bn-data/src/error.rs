@@ -1,4 +1,4 @@
-//! What can go wrong, with the values that explain it.
+//! The error type of the crate.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use crate::mnist::{self, CLASSES};
-use crate::source::FASHION_MNIST;
-use crate::{Dataset, LoadOptions, Result};
+use crate::{
+    dataset::Dataset,
+    error::Result,
+    mnist::{self, CLASSES, LoadOptions},
+    source::FASHION_MNIST,
+};
 #[cfg(feature = "download")]
-use crate::{Download, data_dir};
+use crate::{download::Download, source::data_dir};
 
 /// Fashion-MNIST: pictures of clothes in the form of [`Mnist`](crate::Mnist), and harder.
 ///

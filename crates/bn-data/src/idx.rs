@@ -5,7 +5,7 @@ mod write;
 
 use ndarray::ArrayD;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// An array as an IDX file holds it: one of six element types, of any rank.
 ///
@@ -14,8 +14,8 @@ use crate::{Error, Result};
 /// `u32`, then the elements, big-endian, the last axis fastest. Rank 0 has no axes and so one
 /// element, a scalar; an axis of length 0 gives an array without elements.
 ///
-/// [`Idx::open`] and [`Idx::from_bytes`] tell a file packed by gzip from a plain one by its first
-/// two bytes, not by its name.
+/// [`Idx::open`] and [`Idx::from_bytes`] recognise a file packed by gzip by its first two bytes, not
+/// by its name.
 ///
 /// ```
 /// use bn_data::Idx;
@@ -127,7 +127,7 @@ impl Element {
     }
 }
 
-// Six types that differ in a name alone: a macro says it once.
+// A macro, because the six implementations differ only in a name.
 macro_rules! conversions {
     ($($variant:ident $type:ty),*) => {$(
         impl From<ArrayD<$type>> for Idx {

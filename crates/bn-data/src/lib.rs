@@ -6,11 +6,11 @@
 //! What the book's `load_mnist` chooses by flags is a view or a method here: [`Dataset::images`]
 //! is flattened, [`Dataset::images_4d`] is not, [`Dataset::one_hot`] encodes the labels.
 //!
-//! **Nothing of a file is believed before it is checked.** A header that promises more than its
-//! file holds allocates nothing, a download counts only after its SHA-256 agrees, and every error
-//! names the file and says what to do.
+//! **Files are checked before they are used.** A header that promises more than its file holds
+//! allocates nothing, a download is used only after its SHA-256 agrees, and every error names the file
+//! and says what to do.
 //!
-//! **Every random choice has a seed**, and the place in the stream of mini-batches is three
+//! **Every random choice has a seed**, and the position in the stream of mini-batches is three
 //! numbers ([`BatchState`]) that a checkpoint can hold.
 //!
 //! ```
@@ -18,7 +18,7 @@
 //!
 //! # fn main() -> bn_data::Result<()> {
 //! let (mut train, mut test) = Digits::load()?.into_parts();
-//! let standardize = Standardize::fit(train.images())?; // the training set alone
+//! let standardize = Standardize::fit(train.images())?; // the training set only
 //! standardize.apply(train.images_mut())?;
 //! standardize.apply(test.images_mut())?;
 //!
@@ -37,7 +37,6 @@
 struct Readme;
 
 mod batches;
-mod columns;
 mod dataset;
 mod digits;
 #[cfg(feature = "download")]
@@ -49,7 +48,9 @@ mod mnist;
 mod source;
 mod split;
 mod standardize;
+mod statistics;
 mod whitening;
+mod whole_file;
 
 pub use batches::{BatchState, Batches, LastBatch, Sampling};
 pub use dataset::{Batch, Dataset};
@@ -63,3 +64,4 @@ pub use mnist::{LoadOptions, Mnist};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
 pub use whitening::{Whitening, WhiteningKind};
+pub use whole_file::write_whole;

@@ -4,10 +4,14 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayD, Ix1};
 
-use crate::source::{FASHION_MNIST, MNIST, Source};
-use crate::{Dataset, Error, Idx, Result};
+use crate::{
+    dataset::Dataset,
+    error::{Error, Result},
+    idx::Idx,
+    source::{FASHION_MNIST, MNIST, Source},
+};
 #[cfg(feature = "download")]
-use crate::{Download, data_dir};
+use crate::{download::Download, source::data_dir};
 
 const SIDE: usize = 28;
 pub(crate) const CLASSES: usize = 10;

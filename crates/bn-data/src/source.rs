@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The environment variable that names the folder of the data sets: `BN_DATA_DIR`.
 pub const DATA_DIR_VARIABLE: &str = "BN_DATA_DIR";
@@ -71,7 +71,7 @@ impl Source {
     pub(crate) fn find(&self, dir: &Path) -> Result<Files<PathBuf>> {
         let [own, torchvision] = self.folders;
         let mut looked_in = Vec::new();
-        // The sub-folders first, their names tell one data set from the other.
+        // The sub-folders first: their names distinguish the data sets.
         for folder in [dir.join(own), dir.join(torchvision), dir.to_owned()] {
             if let Some(found) = self.files_in(&folder) {
                 return Ok(found);
@@ -168,7 +168,7 @@ pub(crate) static FASHION_MNIST: Source = Source {
         },
     },
     first_labels: [9, 0, 0, 3, 0, 2, 7, 2, 5, 5],
-    // The second is the data set's own home, but speaks plain HTTP alone.
+    // The second is the data set's own home, but offers only plain HTTP.
     mirrors: &[
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

@@ -5,7 +5,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::{Dataset, Error, Result};
+use crate::{
+    dataset::Dataset,
+    error::{Error, Result},
+};
 
 impl Dataset {
     /// The images and labels at `indices`, in that order; an index may come more than once.

@@ -2,19 +2,20 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::Result;
-use crate::columns::ColumnMoments;
+use crate::{
+    error::Result,
+    statistics::{check_images, column_moments},
+};
 
 /// Standardisation, `x = (x - mean) / std` for each pixel, by the mean and standard deviation of
 /// the training set.
 ///
-/// Fit it on the training set alone and apply it to every set: statistics of the test set would
-/// tell the network what it is not to know, and statistics of their own would move the sets
-/// against each other.
+/// Fit it on the training set only and apply it to every set. Statistics of the test set would leak
+/// information to the network, and separate statistics would shift the sets against each other.
 ///
-/// A pixel that is constant over the training set has no standard deviation to divide by; it is
-/// divided by 1, so that it becomes 0 in the training set and keeps its difference from the
-/// constant elsewhere (as scikit-learn's `StandardScaler` does). The variance is divided by N.
+/// A pixel that is constant over the training set has a standard deviation of 0. It is divided by 1
+/// instead, so that it becomes 0 in the training set and its difference from the constant in other
+/// sets (as with scikit-learn's `StandardScaler`). The variance is divided by N.
 ///
 /// ```
 /// use bn_data::Standardize;
@@ -32,25 +33,28 @@ use crate::columns::ColumnMoments;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardize {
-    moments: ColumnMoments,
-    std: Vec<f64>, // (D), 1 where the variance is 0
+    mean: Vec<f64>, // (D)
+    std: Vec<f64>,  // (D), 1 where the variance is 0
 }
 
 impl Standardize {
-    /// Takes the mean and standard deviation of each column of `images` `(N, D)`.
+    /// Computes the mean and standard deviation of each column of `images` `(N, D)`.
     ///
     /// # Errors
     ///
     /// [`Error::Empty`](crate::Error::Empty) without images,
     /// [`Error::NotFinite`](crate::Error::NotFinite) for a value that is infinite or NaN.
     pub fn fit(images: ArrayView2<'_, f32>) -> Result<Self> {
-        let moments = ColumnMoments::of("Standardize::fit", images)?;
-        let std = moments
-            .var
-            .iter()
-            .map(|&var| if var == 0.0 { 1.0 } else { var.sqrt() })
-            .collect();
-        Ok(Standardize { moments, std })
+        let moments = column_moments("Standardize::fit", images)?;
+        let n = moments.count() as f64;
+        let std = |&m2: &f64| match m2 {
+            0.0 => 1.0,
+            m2 => (m2 / n).sqrt(),
+        };
+        Ok(Standardize {
+            mean: moments.mean().to_vec(),
+            std: moments.m2().iter().map(std).collect(),
+        })
     }
 
     /// Standardises `images` `(N, D)` in place.
@@ -58,12 +62,12 @@ impl Standardize {
     /// # Errors
     ///
     /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for another D than that of the
-    /// training set, [`Error::NotFinite`](crate::Error::NotFinite); the images then are as they
-    /// were.
+    /// training set, [`Error::NotFinite`](crate::Error::NotFinite); the images are unchanged
+    /// then.
     pub fn apply(&self, mut images: ArrayViewMut2<'_, f32>) -> Result<()> {
-        self.moments.check("Standardize::apply", images.view())?;
+        check_images("Standardize::apply", self.mean.len(), images.view())?;
         for mut image in images.outer_iter_mut() {
-            for ((x, mean), std) in image.iter_mut().zip(&self.moments.mean).zip(&self.std) {
+            for ((x, mean), std) in image.iter_mut().zip(&self.mean).zip(&self.std) {
                 *x = ((f64::from(*x) - mean) / std) as f32;
             }
         }
@@ -73,11 +77,11 @@ impl Standardize {
     /// The mean of each pixel over the training set: `(D)`.
     #[must_use]
     pub fn mean(&self) -> &[f64] {
-        &self.moments.mean
+        &self.mean
     }
 
-    /// What each pixel is divided by: its standard deviation over the training set, or 1 if that
-    /// is 0: `(D)`.
+    /// The divisor of each pixel: its standard deviation over the training set, or 1 if that is 0:
+    /// `(D)`.
     #[must_use]
     pub fn std(&self) -> &[f64] {
         &self.std

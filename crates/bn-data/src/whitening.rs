@@ -2,13 +2,15 @@
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 
-use crate::columns::ColumnMoments;
-use crate::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    statistics::{check_images, column_moments},
+};
 
-/// Rows that are widened to `f64` at a time: enough to keep a matrix product busy, a few MB.
+/// Rows that are converted to `f64` at a time: enough for an efficient matrix product, a few MB.
 const BLOCK: usize = 1024;
 
-/// Which rotation a [`Whitening`] ends in.
+/// The rotation at the end of a [`Whitening`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhiteningKind {
@@ -17,7 +19,7 @@ pub enum WhiteningKind {
         /// How many axes to keep: at least 1, at most D.
         components: usize,
     },
-    /// Back in the pixels' own coordinates: of all whitened data, those nearest to the images.
+    /// Back to the coordinates of the pixels. Of all whitened data these are nearest to the images.
     Zca,
 }
 
@@ -31,12 +33,12 @@ pub enum WhiteningKind {
 /// ZCA:  W = V diag(1 / sqrt(λ + eps)) Vᵀ           (D, D), symmetric
 /// ```
 ///
-/// An axis along which the training set does not vary (a constant pixel, or more pixels than
-/// images; λ at most D ε λ_max) has scale 0 instead: the training set says nothing of it, and the
-/// formula would blow up what little a test image has there. So a constant pixel becomes 0, and
-/// PCA components beyond the rank are 0.
+/// An axis along which the training set does not vary (a constant pixel, or more pixels than images;
+/// λ at most D ε λ_max) has scale 0 instead. The training set has no information about it, and the
+/// formula would amplify small values of a test image without limit. So a constant pixel becomes 0,
+/// and PCA components beyond the rank are 0.
 ///
-/// Fit it on the training set alone, as a [`Standardize`](crate::Standardize). Source: Krizhevsky,
+/// Fit it on the training set only, as a [`Standardize`](crate::Standardize). Source: Krizhevsky,
 /// *Learning Multiple Layers of Features from Tiny Images* (2009), appendix A.
 ///
 /// The eigendecomposition is LAPACK's: `fit` needs the features `lapack` and `openblas` (or
@@ -56,13 +58,13 @@ pub enum WhiteningKind {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Whitening {
-    moments: ColumnMoments,
+    mean: Vec<f64>,           // (D)
     eigenvalues: Array1<f64>, // (D), largest first
     matrix: Array2<f64>,      // W: (D, k) for PCA, (D, D) for ZCA
 }
 
 impl Whitening {
-    /// Takes mean and covariance of `images` `(N, D)`; `eps` is added to each eigenvalue, so that
+    /// Computes mean and covariance of `images` `(N, D)`; `eps` is added to each eigenvalue, so that
     /// weak axes (noise, mostly) are amplified less.
     ///
     /// # Errors
@@ -88,8 +90,8 @@ impl Whitening {
                 must_be: "finite and at least 0".to_owned(),
             });
         }
-        let moments = ColumnMoments::of("Whitening::fit", images)?;
-        let (eigenvalues, v) = eigh(covariance(images, &moments.mean))?; // (D), (D, D)
+        let mean = column_moments("Whitening::fit", images)?.mean().to_vec();
+        let (eigenvalues, v) = eigh(covariance(images, &mean))?; // (D), (D, D)
 
         let noise = d as f64 * f64::EPSILON * eigenvalues.first().copied().unwrap_or(0.0);
         let scale = eigenvalues.mapv(|lambda| match lambda > noise {
@@ -108,7 +110,7 @@ impl Whitening {
             }
         };
         Ok(Whitening {
-            moments,
+            mean,
             eigenvalues,
             matrix,
         })
@@ -116,18 +118,18 @@ impl Whitening {
 
     /// Whitens `images` `(N, D)`: `(N, k)` for PCA, `(N, D)` for ZCA.
     ///
-    /// [`Dataset::with_images`](crate::Dataset::with_images) puts the result beside its labels.
+    /// [`Dataset::with_images`](crate::Dataset::with_images) combines the result with its labels.
     ///
     /// # Errors
     ///
     /// [`Error::ShapeMismatch`] for another D than that of the training set,
     /// [`Error::NotFinite`].
     pub fn apply(&self, images: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        self.moments.check("Whitening::apply", images)?;
+        check_images("Whitening::apply", self.mean.len(), images)?;
         let mut whitened = Array2::zeros((images.nrows(), self.matrix.ncols()));
         let blocks = whitened.axis_chunks_iter_mut(Axis(0), BLOCK);
         for (mut to, from) in blocks.zip(images.axis_chunks_iter(Axis(0), BLOCK)) {
-            let xc = centred(from, &self.moments.mean);
+            let xc = centred(from, &self.mean);
             let mut xw = Array2::zeros(to.raw_dim());
             add_product(xc.view(), self.matrix.view(), xw.view_mut());
             to.zip_mut_with(&xw, |to, &x| *to = x as f32);
@@ -138,7 +140,7 @@ impl Whitening {
     /// The mean of each pixel over the training set: `(D)`.
     #[must_use]
     pub fn mean(&self) -> &[f64] {
-        &self.moments.mean
+        &self.mean
     }
 
     /// The eigenvalues of the training set's covariance, which are the variances along the
@@ -176,11 +178,7 @@ fn covariance(images: ArrayView2<'_, f32>, mean: &[f64]) -> Array2<f64> {
 
 /// c += a b, with `a` (M, K), `b` (K, N) and `c` (M, N): the same bits at any number of threads.
 fn add_product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, c: ArrayViewMut2<'_, f64>) {
-    #[cfg(feature = "lapack")]
-    bn_tensor::matmul(a, b, 1.0, c).expect("the callers see to the shapes");
-    // Never run, as no build without LAPACK can fit a whitening.
-    #[cfg(not(feature = "lapack"))]
-    ndarray::linalg::general_mat_mul(1.0, &a, &b, 1.0, &mut { c });
+    bn_tensor::matmul(a, b, 1.0, c).expect("the callers pass shapes that agree");
 }
 
 /// The eigenvalues of a symmetric matrix, largest first, and the eigenvectors as columns.

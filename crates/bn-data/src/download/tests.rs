@@ -13,8 +13,11 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::source::{Files, MNIST};
-use crate::{Idx, LoadOptions, Mnist, mnist};
+use crate::{
+    idx::Idx,
+    mnist::{self, LoadOptions, Mnist},
+    source::{Files, MNIST, data_dir},
+};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -563,7 +566,7 @@ fn the_folder_that_the_user_named_comes_first() {
 
 #[test]
 fn the_real_mnist_by_the_public_way() {
-    let Some(files) = crate::data_dir(None).and_then(|dir| MNIST.find(&dir).ok()) else {
+    let Some(files) = data_dir(None).and_then(|dir| MNIST.find(&dir).ok()) else {
         println!("skipped: BN_DATA_DIR names no folder with MNIST");
         return;
     };

@@ -15,7 +15,7 @@ use crate::source::SourceFile;
 
 /// How often a mirror is asked for one file, as long as each answer brings something new.
 const TRIES: usize = 5;
-/// The largest packed file is Fashion-MNIST's training images, 26 MB; more is no data set of ours.
+/// The largest packed file is Fashion-MNIST's training images, 26 MB; a larger one is not a known data set.
 const MAX_PACKED: u64 = 64 << 20;
 /// Unpacked, it is 47 MB.
 const MAX_UNPACKED: u64 = 256 << 20;
@@ -85,9 +85,9 @@ impl Transfer {
         let mut response = request.call().map_err(mirror)?;
         let resumed = match response.status() {
             StatusCode::OK => false,
-            // Should it be another range than asked for, the check will tell.
+            // If it is another range than the requested one, the check fails.
             StatusCode::PARTIAL_CONTENT if have > 0 => true,
-            // The part is already whole, or no beginning of this file: the check will tell.
+            // The part is already whole, or not a beginning of this file, and then the check fails.
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(true),
             status => return Err(Failure::Mirror(format!("HTTP {status}"))),
         };

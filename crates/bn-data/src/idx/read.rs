@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use ndarray::{ArrayD, IxDyn};
 
 use super::{Element, Idx};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -156,7 +156,7 @@ fn shaped<T>(dims: Vec<usize>, elements: Vec<T>) -> Result<ArrayD<T>> {
     ArrayD::from_shape_vec(IxDyn(&dims), elements).map_err(|_| Error::TooLarge { dims })
 }
 
-/// Marks the errors of a gzip stream, so that they can be told from those of the file below.
+/// Marks the errors of a gzip stream, to distinguish them from those of the file itself.
 struct GzipErrors<R>(R);
 
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
-//! Writing IDX, whole or not at all.
+//! Writing IDX.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -8,22 +9,30 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::Idx;
-use crate::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    whole_file::write_whole,
+};
 
 impl Idx {
     /// Writes the array to `path`, packed by gzip if the name ends in `.gz`.
     ///
-    /// The data go to a temporary file in the same folder, which then takes the name: whoever
-    /// opens `path` finds the old file or the new one, whole. The same array gives the same bytes.
+    /// The file is written whole or not at all; see [`write_whole`](crate::write_whole). The same array
+    /// gives the same bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::InFile`] around [`Error::NotWritable`] or [`Error::Io`]; a file that stood at
-    /// `path` before then stands there still.
+    /// [`Error::InFile`] around [`Error::NotWritable`] or [`Error::Io`]; an existing file at `path` is
+    /// unchanged then.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        self.write_atomically(path)
-            .map_err(|problem| problem.in_file(path))
+        let save = || {
+            let header = self.header()?;
+            let packed = path.extension() == Some(OsStr::new("gz"));
+            write_whole(path, |file| self.write_file(&header, packed, file))?;
+            Ok(())
+        };
+        save().map_err(|problem: Error| problem.in_file(path))
     }
 
     /// The array as the bytes of a plain IDX file.
@@ -49,31 +58,22 @@ impl Idx {
         Ok(())
     }
 
-    fn write_atomically(&self, path: &Path) -> Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        // tempfile keeps its files private; this one is to become an ordinary file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut temporary = builder.tempfile_in(folder)?;
-
-        let mut writer = BufWriter::new(&mut temporary);
-        if path.extension() == Some(OsStr::new("gz")) {
+    fn write_file(&self, header: &[u8], packed: bool, file: &mut File) -> io::Result<()> {
+        let mut writer = BufWriter::new(file);
+        if packed {
             let mut encoder = GzEncoder::new(&mut writer, Compression::default());
-            self.to_writer(BufWriter::new(&mut encoder))?;
+            let mut unpacked = BufWriter::new(&mut encoder);
+            unpacked.write_all(header)?;
+            self.write_elements(&mut unpacked)?;
+            unpacked.flush()?;
+            drop(unpacked);
             encoder.finish()?;
         } else {
-            self.to_writer(&mut writer)?;
+            writer.write_all(header)?;
+            self.write_elements(&mut writer)?;
         }
-        // Dropped without this, a BufWriter would swallow its last error.
-        writer.flush()?;
-        drop(writer);
-        temporary.as_file().sync_all()?;
-        temporary.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        // A BufWriter ignores errors when it is dropped.
+        writer.flush()
     }
 
     fn header(&self) -> Result<Vec<u8>> {
@@ -89,7 +89,7 @@ impl Idx {
         Ok(header)
     }
 
-    /// In the order of the indices, however the array lies in memory.
+    /// The elements in the order of the indices, whatever the memory layout.
     fn write_elements(&self, w: &mut impl Write) -> io::Result<()> {
         match self {
             Idx::U8(a) => a.iter().try_for_each(|x| w.write_all(&x.to_be_bytes())),
