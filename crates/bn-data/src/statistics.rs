@@ -81,8 +81,8 @@ mod tests {
             for width in [1, 5] {
                 let images = images.slice_axis(Axis(1), Slice::from(..width));
                 let moments = column_moments("test", images).unwrap();
-                for j in 0..width {
-                    assert_eq!(moments.mean()[j], f64::from(constants[j]), "{rows} rows");
+                for (j, &constant) in constants.iter().enumerate().take(width) {
+                    assert_eq!(moments.mean()[j], f64::from(constant), "{rows} rows");
                     assert_eq!(moments.m2()[j], 0.0, "{rows} rows");
                 }
             }
