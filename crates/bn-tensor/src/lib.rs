@@ -65,8 +65,10 @@ pub use elementwise::{
 };
 pub use error::{Error, check_setting};
 pub use magnitude::largest_magnitude;
-pub use matmul::{blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn};
-pub use parallel::{alone, join, keep_awake, threads};
+pub use matmul::{
+    blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest,
+};
+pub use parallel::{join, keep_awake, single_threaded, threads};
 pub use pool::{Pool, enter_pool};
 pub use scalar::Scalar;
 pub use window::{Padding, Window};

@@ -32,7 +32,8 @@ fn of_pieces<T: Scalar>(x: &[T], work: usize) -> T::Bits {
     a.max(b)
 }
 
-struct OfPiece<'a, T>(&'a [T]);
+/// The bits of the largest magnitude, found where the values are: in the caller's loop.
+pub(crate) struct OfPiece<'a, T>(pub(crate) &'a [T]);
 
 impl<T: Scalar> NullaryFnOnce for OfPiece<'_, T> {
     type Output = T::Bits;
@@ -44,6 +45,13 @@ impl<T: Scalar> NullaryFnOnce for OfPiece<'_, T> {
         for x in whole {
             let bits = x.map(T::magnitude_bits);
             largest = from_fn(|k| largest[k].max(bits[k]));
+        }
+        // Rows of a hundred values have a rest worth a vector.
+        let (few, rest) = rest.as_chunks::<16>();
+        for x in few {
+            for (largest, x) in largest.iter_mut().zip(x) {
+                *largest = x.magnitude_bits().max(*largest);
+            }
         }
         let of_rest = rest.iter().map(|x| x.magnitude_bits());
         of_rest.chain(largest).max().unwrap_or_default()

@@ -87,7 +87,7 @@ fn prepare_thread() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parallel::{alone, join, keep_awake, threads};
+    use crate::parallel::{join, keep_awake, single_threaded, threads};
 
     #[test]
     fn what_runs_alone_stays_on_its_thread_until_it_ends() {
@@ -96,14 +96,14 @@ mod tests {
         pool.install(|| {
             let before = threads();
             let me = here();
-            alone(|| {
+            single_threaded(|| {
                 assert_eq!(threads(), 1);
                 for _ in 0..100 {
                     let (_, other) = keep_awake(|| join(usize::MAX, std::thread::yield_now, here));
                     assert_eq!(other, me);
                 }
             });
-            let _ = std::panic::catch_unwind(|| alone(|| panic!("on purpose")));
+            let _ = std::panic::catch_unwind(|| single_threaded(|| panic!("on purpose")));
             assert_eq!(threads(), before);
         });
     }

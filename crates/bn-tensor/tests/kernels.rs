@@ -4,7 +4,7 @@ mod common;
 
 use bn_tensor::{
     ChannelAffine, Moments, Pool, Scalar, Scratch, channel_affine, channel_combine, channel_sum,
-    channel_sum_and_dot, matmul, matmul_nt, matmul_tn, naive,
+    channel_sum_and_dot, matmul, matmul_nt, matmul_tn, matmul_tn_largest, naive,
 };
 use common::{cube, matrix, random};
 use ndarray::{Array2, Array3, s};
@@ -135,6 +135,46 @@ proptest! {
         check_channels::<f64>((outer, channels, 1), mean);
         check_channels::<f32>((outer / 20 + 1, channels / 4 + 1, inner), mean);
         check_channels::<f64>((outer / 20 + 1, channels / 4 + 1, inner), mean);
+    }
+}
+
+/// Products of every kind: by vectors, by the BLAS, by gemm in one block and in several, cut or not.
+#[test]
+fn a_measured_product_is_the_product_and_its_largest_magnitude() {
+    fn check<T: Scalar>((m, k, n): (usize, usize, usize)) {
+        let (a, b) = (matrix::<T>(k, m, 1), matrix::<T>(k, n, 2));
+        let mut want = Array2::zeros((m, n));
+        matmul_tn(a.view(), b.view(), T::zero(), want.view_mut()).unwrap();
+        let mut c = Array2::from_elem((m, n), T::nan());
+        let largest = matmul_tn_largest(a.view(), b.view(), c.view_mut()).unwrap();
+        assert_eq!(c, want);
+        let values: Vec<T> = want.iter().copied().collect();
+        assert_eq!(largest, naive::largest_magnitude(&values), "{m} {k} {n}");
+        for bad in [T::nan(), T::infinity()] {
+            let mut a = a.clone();
+            a[[k / 2, m - 1]] = bad;
+            let largest = matmul_tn_largest(a.view(), b.view(), c.view_mut()).unwrap();
+            assert!(!largest.is_finite(), "{m} {k} {n}");
+        }
+    }
+    let shapes = [
+        (1, 1, 1),
+        (1, 9, 30),
+        (30, 9, 1),
+        (30, 1, 9),
+        (20, 30, 40),
+        (784, 100, 100),
+        (100, 100, 100),
+        (300, 1100, 270),
+        (130, 20, 1000),
+    ];
+    for threads in [1, 3] {
+        Pool::new(threads).unwrap().install(|| {
+            for shape in shapes {
+                check::<f32>(shape);
+                check::<f64>(shape);
+            }
+        });
     }
 }
 

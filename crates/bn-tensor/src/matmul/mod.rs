@@ -4,12 +4,13 @@
 pub(crate) mod blas;
 pub(crate) mod gemm;
 pub(crate) mod product;
+mod small;
 mod vector;
 
 use crate::{error::Error, scalar::Scalar};
 use gemm::{kernel::Start, left::LeftHandSide, right::RightHandSide};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use product::product;
+use product::{measured_product, product};
 
 /// `c = a·b + beta·c` for `a: (M, K)`, `b: (K, N)`, `c: (M, N)`.
 ///
@@ -61,6 +62,34 @@ pub fn matmul_tn<T: Scalar>(
         Start::Scaled(beta),
         c,
     )
+}
+
+/// [`matmul_tn`] with `beta = 0`, and the [largest magnitude](crate::largest_magnitude) in `c`, which
+/// is found while each part of `c` is in the cache: of gradients it shows for next to nothing whether
+/// they are finite.
+///
+/// ```
+/// use ndarray::{array, Array2};
+/// let (x, dout) = (array![[1.0, 2.0]], array![[3.0, -4.0]]);
+/// let mut dw = Array2::zeros((2, 2));
+/// let largest = bn_tensor::matmul_tn_largest(x.view(), dout.view(), dw.view_mut())?;
+/// assert_eq!(largest, 8.0);
+/// # Ok::<(), bn_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::ShapeMismatch`] if the three shapes do not agree.
+pub fn matmul_tn_largest<T: Scalar>(
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    c: ArrayViewMut2<'_, T>,
+) -> Result<T, Error> {
+    let (a, b) = (
+        LeftHandSide::Matrix(a.reversed_axes()),
+        RightHandSide::Matrix(b),
+    );
+    let start = Start::Scaled(T::zero());
+    measured_product("matmul_tn_largest", a, b, start, c, true)
 }
 
 /// `c = a·bᵀ + beta·c` for `a: (M, K)`, `b: (N, K)`, `c: (M, N)`; see [`matmul`].

@@ -3,9 +3,16 @@
 use super::{
     blas,
     gemm::{gemm, kernel::Start, left::LeftHandSide, right::RightHandSide},
-    vector::{add_dot_products, add_outer_product, add_row_product},
+    small::add_small_product,
+    vector::{add_dot_products, add_outer_product, add_row_product, scale},
 };
-use crate::{error::Error, parallel, scalar::Scalar, simd::has_registers};
+use crate::{
+    error::Error,
+    magnitude::OfPiece,
+    parallel,
+    scalar::Scalar,
+    simd::{has_registers, vectorize},
+};
 use ndarray::{ArrayView1, ArrayViewMut2, Axis, linalg::general_mat_mul};
 
 /// A product of fewer multiply-adds is not cut: it takes about 10 µs.
@@ -22,6 +29,10 @@ const GEMM_TILE: usize = 1 << 20;
 const SHALLOW: usize = 16;
 /// Tiles are cut at multiples of this, so that only the last tile leaves a vector partly empty.
 const TILE_ALIGN: usize = 16;
+/// Without a BLAS, products of fewer multiply-adds are loops over vectors: they need no packing, and
+/// no memory for it.
+const SMALL: usize = 1 << 12;
+const HAS_BLAS: bool = cfg!(any(feature = "openblas", feature = "openblas-static"));
 /// Rows of the tiles of [`gemm`] are cut at multiples of this, the height of its panels.
 const PANEL_ROWS: usize = 12;
 
@@ -33,6 +44,18 @@ pub(crate) fn product<'a, T: Scalar>(
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>,
 ) -> Result<(), Error> {
+    measured_product(op, a, b, start, c, false).map(drop)
+}
+
+/// [`product`], and the largest magnitude in `c` if it `measures`.
+pub(crate) fn measured_product<'a, T: Scalar>(
+    op: &'static str,
+    a: LeftHandSide<'a, T>,
+    b: RightHandSide<'a, T>,
+    start: Start<'a, T>,
+    c: ArrayViewMut2<'a, T>,
+    measures: bool,
+) -> Result<T, Error> {
     let ((m, k), (kb, n)) = (a.dim(), b.dim());
     if k != kb {
         return Err(Error::shape(op, &[k, n], &[kb, n]));
@@ -56,15 +79,15 @@ pub(crate) fn product<'a, T: Scalar>(
         work if work < WORTH_FOUR => 2,
         work => (work / BLAS_TILE).max(4),
     };
-    Product {
+    let product = Product {
         a,
         b,
         start,
         c,
         by_gemm,
-    }
-    .compute(tiles.checked_ilog2().unwrap_or(0));
-    Ok(())
+        measures,
+    };
+    Ok(product.compute(tiles.checked_ilog2().unwrap_or(0)))
 }
 
 /// Whether [`gemm`] is faster than the BLAS for `a: (M, K)`, `b: (K, N)`; `b` may be stored by columns.
@@ -74,11 +97,11 @@ pub(crate) fn product<'a, T: Scalar>(
 /// against 90 at (100, 784)·(784, 100), 100 against 94 at (256, 100)·(100, 100), 108 against 98 at
 /// (1024, 2048)·(2048, 2048). It is also faster for a small `a·bᵀ` (93 against 81) and for a small
 /// depth. It is slower if `b` has as few columns as a last layer, or `a` as few as the 50 rows of a
-/// part of an evaluation, for which packing `b` took 0.03 of 0.18 ms. Without a BLAS, `gemm` is faster
-/// than ndarray's product wherever packing pays.
+/// part of an evaluation, for which packing `b` took 0.03 of 0.18 ms. Without a BLAS, `gemm` takes
+/// all but the smallest.
 pub(crate) fn gemm_is_faster(m: usize, n: usize, k: usize, b_by_columns: bool) -> bool {
     let work = m * n * k;
-    if cfg!(any(feature = "openblas", feature = "openblas-static")) {
+    if HAS_BLAS {
         let enough = if b_by_columns && k > SHALLOW {
             1 << 18
         } else {
@@ -86,7 +109,7 @@ pub(crate) fn gemm_is_faster(m: usize, n: usize, k: usize, b_by_columns: bool) -
         };
         work >= enough && m >= 96 && n >= 64 && has_registers()
     } else {
-        work >= 1 << 12 && m > 1 && n >= 4 && has_registers()
+        work >= SMALL && m > 1 && n > 1 && has_registers()
     }
 }
 
@@ -96,13 +119,14 @@ struct Product<'a, T> {
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>, // (M, N)
     by_gemm: bool,
+    measures: bool, // whether the largest magnitude in `c` is asked for
 }
 
 impl<T: Scalar> Product<'_, T> {
     /// Halves the longer side of `c`, and that of its parts, `halvings` times, then multiplies.
     /// (Halving until a part is small enough cut the longer of 48 and 52 rows once more, and the
     /// book's training step on two threads took 0.50 ms instead of 0.46.)
-    fn compute(self, halvings: u32) {
+    fn compute(self, halvings: u32) -> T {
         let (m, n) = self.c.dim();
         let across = m < n && matches!(self.b, RightHandSide::Matrix(_));
         let (longer, align) = match (across, self.by_gemm) {
@@ -122,7 +146,9 @@ impl<T: Scalar> Product<'_, T> {
             self.cut_rows(middle)
         };
         let halvings = halvings - 1;
-        parallel::join(work, || left.compute(halvings), || right.compute(halvings));
+        let (left, right) =
+            parallel::join(work, || left.compute(halvings), || right.compute(halvings));
+        T::from_magnitude_bits(left.magnitude_bits().max(right.magnitude_bits()))
     }
 
     /// The parts before and after row `at` of `c`.
@@ -172,17 +198,18 @@ impl<T: Scalar> Product<'_, T> {
         )
     }
 
-    fn multiply(self) {
+    fn multiply(self) -> T {
         let Self {
             a,
             b,
             start,
             mut c,
             by_gemm,
+            measures,
         } = self;
         let (a, b) = match (a, b) {
             (LeftHandSide::Matrix(a), RightHandSide::Matrix(b)) if !by_gemm => (a, b),
-            (a, b) => return gemm(a, b, start, c),
+            (a, b) => return gemm(a, b, start, c, measures),
         };
         let beta = match start {
             Start::Scaled(beta) => beta,
@@ -214,18 +241,20 @@ impl<T: Scalar> Product<'_, T> {
             && c.stride_of(Axis(1)) == 1
             && let Some(b) = b.row(0).to_slice()
         {
-            add_outer_product(a.column(0), b, beta, c);
+            add_outer_product(a.column(0), b, beta, c.view_mut());
         } else if k == 0 {
-            scale(c, beta);
-        } else {
+            scale(&mut c, beta);
+        } else if HAS_BLAS || m > 1 && m * n * k >= SMALL || !add_small_product(a, b, beta, &mut c)
+        {
             general_mat_mul(T::one(), &a, &b, beta, &mut c);
         }
-    }
-}
-
-/// `c = beta·c`; with `beta = 0` the old values are not read.
-fn scale<'a, T: Scalar>(c: impl IntoIterator<Item = &'a mut T>, beta: T) {
-    for c in c {
-        *c = if beta == T::zero() { beta } else { beta * *c };
+        T::from_magnitude_bits(match c.as_slice() {
+            _ if !measures => T::Bits::default(),
+            Some(c) => vectorize(OfPiece(c)),
+            None => {
+                let bits = c.iter().map(|c| c.magnitude_bits());
+                bits.max().unwrap_or_default()
+            }
+        })
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const PIECE: usize = 1 << 14;
 /// The number of threads that a computation started here would use.
 ///
 /// Inside [`Pool::install`](crate::Pool::install) it is the size of that pool. Outside it is the size
-/// of rayon's global pool (one thread per processor, or `RAYON_NUM_THREADS`). Inside [`alone`], and
+/// of rayon's global pool (one thread per processor, or `RAYON_NUM_THREADS`). Inside [`single_threaded`], and
 /// without the feature `parallel`, it is 1.
 pub fn threads() -> usize {
     #[cfg(feature = "parallel")]
@@ -34,9 +34,9 @@ thread_local! {
 /// threads. The results have the same bits.
 ///
 /// ```
-/// assert_eq!(bn_tensor::alone(bn_tensor::threads), 1);
+/// assert_eq!(bn_tensor::single_threaded(bn_tensor::threads), 1);
 /// ```
-pub fn alone<R>(f: impl FnOnce() -> R) -> R {
+pub fn single_threaded<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "parallel")]
     {
         /// Resets the flag, also if `f` panics.

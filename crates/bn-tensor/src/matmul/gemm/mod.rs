@@ -19,26 +19,35 @@ pub(crate) mod right;
 mod tests;
 
 use crate::{
+    magnitude::OfPiece,
     scalar::Scalar,
-    simd::{PerType, with_registers},
+    simd::{NullaryFnOnce, PerType, with_registers},
 };
 use blocks::{BLOCK_M, block_columns, block_depth, blocks};
 use buffers::{BUFFERS_F32, BUFFERS_F64, Buffers};
 use kernel::{Start, Strip};
 use left::LeftHandSide;
-use ndarray::{ArrayViewMut2, Axis, Slice};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 use pulp::{Simd, WithSimd};
 use right::RightHandSide;
+use std::ops::Range;
 
 /// `c = a·b + start`, with this processor's registers and this thread's buffers; the rows of `c` are
-/// contiguous.
+/// contiguous. Returns the largest magnitude in `c` if it `measures`.
 pub(crate) fn gemm<'a, T: Scalar>(
     a: LeftHandSide<'a, T>,
     b: RightHandSide<'a, T>,
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>,
-) {
-    T::run::<Gemm>(Operands { a, b, start, c });
+    measures: bool,
+) -> T {
+    T::run::<Gemm>(Operands {
+        a,
+        b,
+        start,
+        c,
+        measures,
+    })
 }
 
 /// Allocates this thread's packing buffers, so that no product does.
@@ -53,18 +62,19 @@ struct Operands<'a, T> {
     b: RightHandSide<'a, T>, // (K, N)
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>, // (M, N)
+    measures: bool,
 }
 
 enum Gemm {}
 
 impl<'a> PerType<'a> for Gemm {
     type Input<T: 'a> = Operands<'a, T>;
-    type Output<T: 'a> = ();
-    fn run_f32(operands: Operands<'a, f32>) {
-        BUFFERS_F32.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }));
+    type Output<T: 'a> = T;
+    fn run_f32(operands: Operands<'a, f32>) -> f32 {
+        BUFFERS_F32.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }))
     }
-    fn run_f64(operands: Operands<'a, f64>) {
-        BUFFERS_F64.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }));
+    fn run_f64(operands: Operands<'a, f64>) -> f64 {
+        BUFFERS_F64.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }))
     }
 }
 
@@ -90,12 +100,19 @@ struct InBlocks<'a, 'b, T> {
 }
 
 impl<T: Scalar> WithSimd for InBlocks<'_, '_, T> {
-    type Output = ();
+    type Output = T;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> T {
         let Self { operands, buffers } = self;
-        let Operands { a, b, start, mut c } = operands;
+        let Operands {
+            a,
+            b,
+            start,
+            mut c,
+            measures,
+        } = operands;
+        let mut largest = T::Bits::default();
         let ((m, k), (_, n)) = (a.dim(), b.dim());
         let width = 2 * T::lanes::<S>();
         // Twelve rows of two vectors fill 24 of 32 registers, six rows 12 of 16.
@@ -122,12 +139,33 @@ impl<T: Scalar> WithSimd for InBlocks<'_, '_, T> {
                             start,
                         };
                         let lines = Slice::from(i..(i + rows).min(is.end));
-                        strip.add_to(simd, rows, c.slice_axis_mut(Axis(0), lines));
+                        let mut lines = c.slice_axis_mut(Axis(0), lines);
+                        strip.add_to(simd, rows, lines.view_mut());
+                        if measures && ks.end == k {
+                            largest = largest.max(magnitude(lines.view(), js.clone()));
+                        }
                         at += rows * ks.len();
                         i += rows;
                     }
                 }
             }
         }
+        T::from_magnitude_bits(largest)
     }
+}
+
+/// The bits of the largest magnitude in some columns of a few rows, which are still in the
+/// first-level cache.
+#[inline(always)]
+fn magnitude<T: Scalar>(rows: ArrayView2<'_, T>, columns: Range<usize>) -> T::Bits {
+    if let Some(values) = rows.to_slice()
+        && columns.len() == rows.ncols()
+    {
+        return OfPiece(values).call();
+    }
+    let mut largest = T::Bits::default();
+    for row in rows.outer_iter().filter_map(|row| row.to_slice()) {
+        largest = largest.max(OfPiece(&row[columns.clone()]).call());
+    }
+    largest
 }

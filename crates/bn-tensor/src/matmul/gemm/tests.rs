@@ -15,16 +15,19 @@ fn gemm<'a, T: Scalar, S: Simd>(
     a: ArrayView2<'a, T>,
     b: ArrayView2<'a, T>,
     start: Start<'a, T>,
-    c: ArrayViewMut2<'a, T>,
+    mut c: ArrayViewMut2<'_, T>,
 ) {
     let operands = Operands {
         a: LeftHandSide::Matrix(a),
         b: RightHandSide::Matrix(b),
         start,
-        c,
+        c: c.view_mut(),
+        measures: true,
     };
     let buffers = &mut Buffers::new();
-    simd.vectorize(InBlocks { operands, buffers });
+    let largest = simd.vectorize(InBlocks { operands, buffers });
+    let values: Vec<T> = c.iter().copied().collect();
+    assert_eq!(largest, naive::largest_magnitude(&values));
 }
 
 fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
