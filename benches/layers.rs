@@ -5,7 +5,10 @@ mod report;
 mod workload;
 
 use bn::tensor::threads;
-use bn::{Affine, BatchNormConfig, BatchNormalization, Dropout, Layer, Mode, Pool, Relu};
+use bn::{
+    Affine, BatchNormConfig, BatchNormalization, Dropout, Io, Layer, Mode, Outcome, Pass, Pool,
+    Relu, Wanted,
+};
 use criterion::{Criterion, Throughput};
 use ndarray::{Array1, Array2};
 use workload::matrix;
@@ -69,8 +72,9 @@ fn pass(layers: &mut [Box<dyn Layer<f32>>], outputs: &mut [Array2<f32>]) {
         let (before, after) = outputs.split_at_mut(i + 1);
         let (x, y) = (before[i].view(), after[0].view_mut());
         layer
-            .forward_into(x, Mode::Train, y)
+            .forward_into(x, y, &Pass::new(Mode::Train))
             .expect("the shapes fit");
+        layer.settle(Outcome::Stands);
     }
 }
 
@@ -81,10 +85,17 @@ fn pass_back(
 ) {
     for (i, layer) in layers.iter_mut().enumerate().rev() {
         let (before, after) = gradients.split_at_mut(i + 1);
-        let (x, y) = (outputs[i].view(), outputs[i + 1].view());
-        let (dout, dx) = (after[0].view(), before[i].view_mut());
+        let io = Io {
+            x: outputs[i].view(),
+            y: outputs[i + 1].view(),
+            dout: after[0].view(),
+        };
+        let wanted = Wanted {
+            dx: Some(before[i].view_mut()),
+            params: true,
+        };
         layer
-            .backward_into(x, y, dout, Some(dx))
+            .backward_into(io, wanted, &Pass::new(Mode::Train))
             .expect("the shapes fit");
     }
 }

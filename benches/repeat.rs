@@ -7,7 +7,7 @@ mod workload;
 
 use bn::net::Workspace;
 use bn::tensor::{Moments, Scratch, channel_sum, threads};
-use bn::{Dropout, Layer, Mode, Pool};
+use bn::{Dropout, Layer, Mode, Pass, Pool};
 use ndarray::Axis;
 use std::{
     process::ExitCode,
@@ -94,7 +94,7 @@ fn work(name: &str) -> Option<Box<dyn FnMut() + Send>> {
             let mut dropout = Dropout::new(0.2, 1).ok()?;
             Box::new(move || {
                 dropout
-                    .forward_into(x.view(), Mode::Train, y.view_mut())
+                    .forward_into(x.view(), y.view_mut(), &Pass::new(Mode::Train))
                     .expect("the shapes fit")
             })
         }

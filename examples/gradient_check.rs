@@ -6,7 +6,7 @@ mod common;
 use anyhow::{Result, bail};
 use bn::layers::{Error as LayerError, ParamReport};
 use bn::net::Loss;
-use bn::{BatchNormConfig, GradientCheck, Network, SoftmaxWithLoss, Targets};
+use bn::{BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets};
 use clap::{Parser, ValueEnum};
 use common::args::{CommonArgs, Defaults};
 use common::picture::Area;
@@ -121,7 +121,7 @@ fn build(args: &Args, inputs: usize, classes: usize) -> Result<Network<f64>> {
         Activation::Sigmoid => builder.sigmoid(),
         Activation::Tanh => builder.tanh(),
     };
-    let builder = Network::builder(inputs).affine(20).batch_norm();
+    let builder = NetworkBuilder::<f64>::new(inputs).affine(20).batch_norm();
     let builder = activate(builder).dropout(0.2).affine_without_bias(15);
     let builder = builder.batch_norm_with(BatchNormConfig::pytorch());
     Ok(activate(builder).affine(classes).build(args.common.seed)?)

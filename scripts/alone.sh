@@ -1,13 +1,16 @@
 #!/bin/sh
-# Builds and runs, for each crate, a program outside the workspace that depends on it alone.
+# Builds and runs, for each crate, a program outside the workspace that depends on it (and, for layers
+# of its own in a network, on bn-layers below).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export CARGO_TARGET_DIR="$root/target/alone"
 
-try() { # crate, further dependencies; the program on standard input
+try() { # the crate, a crate below it that the program names too; the program on standard input
     crate=$1
+    below=
+    if [ -n "${2-}" ]; then below="$2 = { path = \"$root/crates/$2\" }"; fi
     mkdir -p "$folder/$crate/src"
     cat >"$folder/$crate/src/main.rs"
     cat >"$folder/$crate/Cargo.toml" <<TOML
@@ -16,9 +19,14 @@ name = "depends-on-$crate"
 edition = "2024"
 [dependencies]
 $crate = { path = "$root/crates/$crate" }
+$below
 ndarray = "0.17"
 [workspace]
 TOML
+    # The programs of the documentation come along as modules.
+    for module in "$root/crates/$crate"/docs/*.rs; do
+        if [ -e "$module" ]; then cp "$module" "$folder/$crate/src/"; fi
+    done
     cp "$root/Cargo.lock" "$folder/$crate/Cargo.lock"
     printf '%s: ' "$crate"
     cargo run -q --manifest-path "$folder/$crate/Cargo.toml"
@@ -35,7 +43,16 @@ fn main() {
 RUST
 
 try bn-layers <<'RUST'
-use bn_layers::{BatchNormConfig, BatchNormalization, Mode};
+mod gelu;
+mod layer_norm;
+use bn_layers::{BatchNormConfig, BatchNormalization, GradientCheck, Layer, LayerExt, Mode, Scalar};
+
+/// What a generic layer of one's own needs is here: `Scalar` too.
+fn twice<T: Scalar>(layer: &mut dyn Layer<T>, x: ndarray::ArrayView2<'_, T>) -> ndarray::Array2<T> {
+    let y = layer.forward(x, Mode::Train).unwrap();
+    layer.forward(y.view(), Mode::Train).unwrap()
+}
+
 fn main() {
     let x = ndarray::array![[1.0f32, 10.0], [3.0, 30.0]];
     let mut bn = BatchNormalization::new(2, BatchNormConfig::book()).unwrap();
@@ -43,19 +60,76 @@ fn main() {
     let dx = bn.backward(x.view(), y.view()).unwrap();
     assert!((y[[1, 0]] - 1.0).abs() < 1e-5 && dx.iter().all(|d| d.abs() < 1e-5));
     println!("xn {:?}", y.row(1).to_vec());
+
+    let x = ndarray::array![[1.0, 2.0, 4.0], [-1.0, 0.0, 0.5]];
+    let check = GradientCheck::default();
+    for layer in [&mut layer_norm::LayerNorm::new(3) as &mut dyn Layer<f64>, &mut gelu::Gelu] {
+        let report = check.check(layer, x.view()).unwrap();
+        assert!(report.worst().relative < 1e-6, "{report}");
+        assert!(twice(layer, x.view()).iter().all(|y| y.is_finite()));
+    }
+    println!("Layer Normalization and GELU from outside: gradients checked");
 }
 RUST
 
-try bn-net <<'RUST'
-use bn_net::{Network, Sgd, SoftmaxWithLoss};
+try bn-net bn-layers <<'RUST'
+#[path = "residual.rs"]
+mod residual;
+use bn_layers::{GradientCheck, LayerExt};
+use bn_net::{Adam, Checkpoint, IdentityWithLoss, Network, NetworkBuilder, Sgd, SoftmaxWithLoss};
+use ndarray::Array2;
+
+fn with_residual_block() -> Network<f64> {
+    let body = NetworkBuilder::<f64>::new(8).affine_without_bias(8).batch_norm().relu().affine(8);
+    let shortcut = NetworkBuilder::<f64>::new(8).affine(8);
+    let block = residual::Residual::new(body.build(1).unwrap(), shortcut.build(2).unwrap());
+    let builder = NetworkBuilder::<f64>::new(2).affine(8).layer("residual", block).relu();
+    builder.affine(1).build(3).unwrap()
+}
+
+fn train(network: &mut Network<f64>, adam: &mut Adam<f64>, steps: usize) -> f64 {
+    let x = Array2::from_shape_fn((32, 2), |(n, d)| ((n * 2 + d) as f64 * 0.7).sin());
+    let t = x.map_axis(ndarray::Axis(1), |x| x[0] * x[1]).insert_axis(ndarray::Axis(1));
+    let mut loss = IdentityWithLoss::default();
+    let step = |_| network.train_step(x.view(), t.view().into(), &mut loss, adam).unwrap();
+    (0..steps).map(step).last().unwrap()
+}
+
+fn bits(network: &Network<f64>) -> Vec<u64> {
+    let mut bits = Vec::new();
+    network.visit(&mut |p| bits.extend(p.value.iter().map(|v| v.to_bits())));
+    bits
+}
+
 fn main() {
     let mut net = Network::builder(2).affine(8).batch_norm().relu().affine(2).build(1).unwrap();
-    let x = ndarray::array![[0.0f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    let x = ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
     let (labels, mut loss, mut sgd) = ([0, 1, 1, 0], SoftmaxWithLoss::new(), Sgd::new(0.5).unwrap());
     for _ in 0..200 {
         net.train_step(x.view(), (&labels[..]).into(), &mut loss, &mut sgd).unwrap();
     }
     println!("exclusive or: accuracy {}", net.accuracy(x.view(), &labels).unwrap());
+
+    let (mut network, mut adam) = (with_residual_block(), Adam::book(0.01).unwrap());
+    let x = Array2::from_shape_fn((6, 2), |(n, d)| ((n * 2 + d) as f64).cos());
+    let report = GradientCheck::default().check(&mut network, x.view()).unwrap();
+    assert!(report.worst().relative < 1e-6, "{report}");
+    let first = train(&mut network, &mut adam, 1);
+    train(&mut network, &mut adam, 200);
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.add_network("network", &network).unwrap();
+    checkpoint.add_optimizer("adam", &adam).unwrap();
+    let path = std::env::temp_dir().join(format!("residual-{}.safetensors", std::process::id()));
+    checkpoint.save(&path).unwrap();
+    let last = train(&mut network, &mut adam, 100);
+    let (mut resumed, mut adam) = (with_residual_block(), Adam::book(0.01).unwrap());
+    let checkpoint = Checkpoint::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    checkpoint.restore_network("network", &mut resumed).unwrap();
+    checkpoint.restore_optimizer("adam", &mut adam, &resumed).unwrap();
+    train(&mut resumed, &mut adam, 100);
+    assert_eq!(bits(&resumed), bits(&network));
+    println!("residual block from outside: loss {first:.4} to {last:.6}, resumed to the same bits");
 }
 RUST
 

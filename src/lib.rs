@@ -51,16 +51,17 @@ pub use bn_tensor as tensor;
 
 pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling};
 pub use bn_layers::{
-    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d,
-    Dropout, GradientCheck, Identity, Init, Layer, LeakyRelu, MaxPool2d, Mode, Padding, Relu,
-    Sigmoid, Tanh,
+    Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,
+    ConvTranspose2d, Dropout, GradientCheck, Identity, Init, Io, Layer, LayerExt, LeakyRelu,
+    MaxPool2d, Mode, Outcome, Padding, Param, ParamMut, Pass, Relu, Reshape, Shape, Sigmoid, State,
+    StateMut, Tanh, Upsample2d, Wanted,
 };
 pub use bn_net::{
     AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, Gan, IdentityWithLoss,
-    Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov, Network, Optimizer, RmsProp, Schedule,
-    Sgd, SimpleConvNet, SoftmaxWithLoss, Targets, Trainer,
+    Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov, Network, NetworkBuilder, NetworkSpec,
+    Optimizer, RmsProp, Schedule, Sgd, SimpleConvNet, SoftmaxWithLoss, Targets, Trainer,
 };
-pub use bn_tensor::{Moments, Pool};
+pub use bn_tensor::{Moments, Pool, Scalar};
 
 /// Runs the README's programs as tests.
 #[cfg(doctest)]

@@ -4,8 +4,8 @@
 use bn::layers::Layout;
 use bn::net::Workspace;
 use bn::{
-    BatchNormConfig, BatchNormalization, Conv2dConfig, Gan, Init, Layer, Mode, Network, Pool, Sgd,
-    SoftmaxWithLoss, tensor,
+    BatchNormConfig, BatchNormalization, Conv2dConfig, Gan, Init, Io, Layer, Mode, Network,
+    Outcome, Pass, Pool, Sgd, SoftmaxWithLoss, Wanted, tensor,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -141,9 +141,20 @@ fn layer(
         values(shape.0, shape.1, 0.73),
     );
     let (mut y, mut dx) = (Array2::<f32>::zeros(shape), Array2::<f32>::zeros(shape));
+    let pass = Pass::new(Mode::Train);
     report(case, 5, repetitions, || {
-        bn.forward_into(x.view(), Mode::Train, y.view_mut())?;
-        bn.backward_into(x.view(), y.view(), dout.view(), Some(dx.view_mut()))?;
+        bn.forward_into(x.view(), y.view_mut(), &pass)?;
+        let io = Io {
+            x: x.view(),
+            y: y.view(),
+            dout: dout.view(),
+        };
+        let wanted = Wanted {
+            dx: Some(dx.view_mut()),
+            params: true,
+        };
+        bn.backward_into(io, wanted, &pass)?;
+        bn.settle(Outcome::Stands);
         Ok(())
     })
 }

@@ -10,7 +10,7 @@ pub(crate) mod product;
 pub(crate) mod table;
 pub(crate) mod timing;
 
-use bn::{BatchNormConfig, BatchNormalization, Layer, Mode};
+use bn::{BatchNormConfig, BatchNormalization, Io, Layer, Mode, Outcome, Pass, Wanted};
 use ndarray::Array2;
 
 /// Numbers around zero that differ along rows and columns.
@@ -44,15 +44,23 @@ impl BatchNorm {
 
     pub(crate) fn forward(&mut self) {
         let (x, y) = (self.x.view(), self.y.view_mut());
-        let result = self.layer.forward_into(x, Mode::Train, y);
+        let result = self.layer.forward_into(x, y, &Pass::new(Mode::Train));
         result.expect("the shapes fit");
+        self.layer.settle(Outcome::Stands);
     }
 
     pub(crate) fn backward(&mut self) {
-        let (x, y, dout) = (self.x.view(), self.y.view(), self.dout.view());
-        let result = self
-            .layer
-            .backward_into(x, y, dout, Some(self.dx.view_mut()));
+        let io = Io {
+            x: self.x.view(),
+            y: self.y.view(),
+            dout: self.dout.view(),
+        };
+        let wanted = Wanted {
+            dx: Some(self.dx.view_mut()),
+            params: true,
+        };
+        let pass = Pass::new(Mode::Train);
+        let result = self.layer.backward_into(io, wanted, &pass);
         result.expect("the shapes fit");
     }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bn::tensor::update;
 use bn::{
-    BatchNormConfig, Checkpoint, Conv2dConfig, Gan, Init, Layer, Network, Padding,
+    BatchNormConfig, Checkpoint, Conv2dConfig, Gan, Init, LayerExt, Network, Padding,
     net::NetworkBuilder,
 };
 use clap::ValueEnum;

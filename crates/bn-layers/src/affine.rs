@@ -1,14 +1,19 @@
 use crate::{
-    ChannelMap, Error, Init, Kind, Layer, Mode, Param, ParamMut, Shape,
-    error::check_setting,
-    layer::{expect_rows, expect_shape},
-    order::in_order,
+    error::Error,
+    init::Init,
+    layer::{Io, Layer, LayerExt, Wanted},
+    pass::{Mode, Pass},
+    shape::Shape,
+    spec::{LayerSpec, check_memory},
+    state::{State, StateMut},
+    weights::Weights,
 };
-use bn_tensor::{
-    Scalar, Scratch, channel_sum, join, matmul, matmul_nt, matmul_plus_row, matmul_tn,
+use bn_tensor::{Scalar, join, matmul, matmul_nt, matmul_plus_row, matmul_tn_largest};
+use ndarray::{
+    Array, Array1, Array2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut2, Dimension, Ix2,
 };
-use ndarray::{Array, Array1, Array2, ArrayView, ArrayView2, ArrayViewMut2, Axis, Dimension, Ix2};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 /// `y = x·W + b`, the fully connected layer. The book's `Affine` (`common/layers.py`).
 ///
@@ -18,9 +23,6 @@ use rand::Rng;
 /// dW = xᵀ·dout
 /// db = Σₙ dout
 /// ```
-///
-/// With a [weight decay](Self::with_weight_decay) of λ, as the book's networks have it, the loss
-/// gains `λ/2·ΣW²` and `dW` gains `λ·W`.
 ///
 /// Train and Eval are the same. An input of four dimensions is flattened to `(N, D)`, and its
 /// gradient comes back in the input's shape, as in the book. PyTorch stores `W` transposed.
@@ -45,13 +47,7 @@ use rand::Rng;
 /// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
 #[derive(Debug, Clone)]
 pub struct Affine<T> {
-    w: Array2<T>,         // (D, E)
-    b: Option<Array1<T>>, // (E)
-    dw: Array2<T>,        // (D, E)
-    db: Array1<T>,        // (E), empty without a bias
-    weight_decay: f64,
-    sums: Vec<f64>, // (E)
-    scratch: Scratch,
+    weights: Weights<T>, // W: (D, E), b: (E)
 }
 
 impl<T: Scalar> Affine<T> {
@@ -88,56 +84,30 @@ impl<T: Scalar> Affine<T> {
         Self::new(init.sample((inputs, outputs), rng)?, Array1::zeros(outputs))
     }
 
-    /// The same with a penalty of `λ/2·ΣW²` on its weights (the book's `weight_decay_lambda`).
-    ///
-    /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite λ.
-    pub fn with_weight_decay(mut self, lambda: f64) -> Result<Self, Error> {
-        let passes = lambda.is_finite() && lambda >= 0.0;
-        check_setting(
-            "the weight decay",
-            "a finite number, 0 or more",
-            lambda,
-            passes,
-        )?;
-        self.weight_decay = lambda;
-        Ok(self)
-    }
-
     fn with(w: Array2<T>, b: Option<Array1<T>>) -> Result<Self, Error> {
-        in_order("Affine::new", &w.view())?;
-        if let Some(b) = &b {
-            in_order("Affine::new", &b.view())?;
-        }
-        Ok(Self {
-            dw: Array2::zeros(w.dim()),
-            db: Array1::zeros(b.as_ref().map_or(0, Array1::len)),
-            weight_decay: 0.0,
-            sums: vec![0.0; w.ncols()],
-            scratch: Scratch::default(),
-            w,
-            b,
-        })
+        let shape = [w.nrows(), w.ncols()];
+        let weights = Weights::new("Affine::new", w, &shape, b, shape[1])?;
+        Ok(Self { weights })
     }
 
     /// The weights `(D, E)`.
     pub fn w(&self) -> ArrayView2<'_, T> {
-        self.w.view()
+        self.weights.w.view()
     }
 
     /// The bias `(E)`, if there is one.
-    pub fn b(&self) -> Option<ndarray::ArrayView1<'_, T>> {
-        self.b.as_ref().map(|b| b.view())
+    pub fn b(&self) -> Option<ArrayView1<'_, T>> {
+        self.weights.b.as_ref().map(|b| b.view())
     }
 
     /// The gradient of the weights `(D, E)`, of the last backward pass.
     pub fn dw(&self) -> ArrayView2<'_, T> {
-        self.dw.view()
+        self.weights.dw.view()
     }
 
     /// The gradient of the bias `(E)`, of the last backward pass; empty without a bias.
-    pub fn db(&self) -> ndarray::ArrayView1<'_, T> {
-        self.db.view()
+    pub fn db(&self) -> ArrayView1<'_, T> {
+        self.weights.db.view()
     }
 
     /// `y: (N, E)` for `x: (N, D)`, or for any `x` whose rows, flattened, hold `D` values.
@@ -149,7 +119,7 @@ impl<T: Scalar> Affine<T> {
         x: ArrayView<'_, T, D>,
         mode: Mode,
     ) -> Result<Array2<T>, Error> {
-        Layer::forward(self, rows("Affine", x)?, mode)
+        LayerExt::forward(self, rows("Affine", x)?, mode)
     }
 
     /// `dx`, in the shape of `x`, for `dout: (N, E)`; keeps `dw` and `db`.
@@ -161,75 +131,40 @@ impl<T: Scalar> Affine<T> {
         x: ArrayView<'_, T, D>,
         dout: ArrayView2<'_, T>,
     ) -> Result<Array<T, D>, Error> {
-        let mut dx = Array::zeros(x.raw_dim());
-        let width = self.w.nrows();
-        let dx_rows = dx
-            .view_mut()
-            .into_shape_with_order((x.len() / width.max(1), width))
-            .map_err(|_| Error::shape("Affine::backward", &[width], x.shape()))?;
-        self.gradients(rows("Affine::backward", x)?, dout, Some(dx_rows))?;
-        Ok(dx)
-    }
-
-    fn expect_input(&self, op: &'static str, x: &ArrayView2<'_, T>) -> Result<(), Error> {
-        expect_rows("Affine", x.nrows())?;
-        expect_shape(op, (x.nrows(), self.w.nrows()), x)
+        let rows = rows("Affine::backward", x.view())?;
+        let y = Array2::zeros(dout.dim()); // not read: the gradients depend on x and dout
+        let dx = LayerExt::backward(self, rows, y.view(), dout)?;
+        dx.into_shape_with_order(x.raw_dim())
+            .map_err(|_| Error::shape("Affine::backward", x.shape(), rows.shape()))
     }
 
     fn outputs(&self, x: ArrayView2<'_, T>, y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
-        self.expect_input("Affine", &x)?;
-        expect_shape("Affine output", (x.nrows(), self.w.ncols()), &y.view())?;
-        in_order("Affine output", &y.view())?;
-        let w = self.w.view();
-        match self.b.as_ref().and_then(|b| b.as_slice()) {
-            Some(b) => matmul_plus_row(x, w, b, y)?,
-            None => matmul(x, w, T::zero(), y)?,
+        match self.weights.bias() {
+            Some(b) => matmul_plus_row(x, self.w(), b, y)?,
+            None => matmul(x, self.w(), T::zero(), y)?,
         }
         Ok(())
     }
 
-    /// `Ok` when `dout` and `dx` fit `x`.
-    fn expect_backward(
-        &self,
-        x: &ArrayView2<'_, T>,
-        dout: &ArrayView2<'_, T>,
-        dx: Option<&ArrayViewMut2<'_, T>>,
-    ) -> Result<(), Error> {
-        const OP: &str = "Affine::backward";
-        self.expect_input(OP, x)?;
-        expect_shape(OP, (x.nrows(), self.w.ncols()), dout)?;
-        dx.map_or(Ok(()), |dx| expect_shape(OP, x.dim(), &dx.view()))
+    /// Takes over `scale·y + shift` of its outputs; see [`Weights::fold`].
+    pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
+        self.weights.fold(scale_and_shift, |place| place.1)
     }
 
-    fn gradients(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
-    ) -> Result<(), Error> {
-        self.expect_backward(&x, &dout, dx.as_ref())?;
-        if self.b.is_some() {
-            in_order("Affine::backward", &dout)?;
-            let dout = dout.insert_axis(Axis(2)); // (N, E, 1)
-            channel_sum(dout, &mut self.sums, &mut self.scratch)?;
-            for (db, &sum) in self.db.iter_mut().zip(&self.sums) {
-                *db = T::from_f64(sum);
-            }
-        }
-        let decay = T::from_f64(self.weight_decay);
-        if decay != T::zero() {
-            self.dw.assign(&self.w);
-        }
-        let (w, dw) = (self.w.view(), self.dw.view_mut());
-        let (by_weights, by_inputs) = join(
-            x.nrows() * w.len(),
-            || matmul_tn(x, dout, decay, dw), // dW = xᵀ·dout + λ·W
-            || dx.map_or(Ok(()), |dx| matmul_nt(dout, w, T::zero(), dx)),
-        );
-        by_weights?;
-        by_inputs?;
-        Ok(())
+    /// With weights and a bias of zero.
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let (inputs, outputs) = (settings.inputs, settings.outputs);
+        check_memory::<T>("Affine", &[inputs, outputs])?;
+        let b = settings.bias.then(|| Array1::zeros(outputs));
+        Self::with(Array2::zeros((inputs, outputs)), b)
     }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Settings {
+    inputs: usize,
+    outputs: usize,
+    bias: bool,
 }
 
 /// `x` as a matrix of its rows, flattened.
@@ -248,17 +183,18 @@ fn rows<'a, T, D: Dimension>(
 
 impl<T: Scalar> Layer<T> for Affine<T> {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        if input.size() != self.w.nrows() {
-            return Err(Error::shape("Affine", &[self.w.nrows()], &[input.size()]));
+        let (inputs, outputs) = self.w().dim();
+        if input.size() != inputs {
+            return Err(Error::shape("Affine", &[inputs], &[input.size()]));
         }
-        Ok(Shape::Flat(self.w.ncols()))
+        Ok(Shape::Flat(outputs))
     }
 
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        _: Mode,
         y: ArrayViewMut2<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
         self.outputs(x, y)
     }
@@ -274,88 +210,49 @@ impl<T: Scalar> Layer<T> for Affine<T> {
 
     fn backward_into(
         &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
-        self.gradients(x, dout, dx)
+        let Io { x, dout, .. } = io;
+        if wanted.params {
+            self.weights.sum_bias("Affine::backward", &dout)?; // db = Σₙ dout
+        }
+        let Weights {
+            w, dw, largest_dw, ..
+        } = &mut self.weights;
+        let (w, dw) = (w.view(), wanted.params.then(|| dw.view_mut()));
+        let (by_weights, by_inputs) = join(
+            x.nrows() * w.len(),
+            || dw.map(|dw| matmul_tn_largest(x, dout, dw)).transpose(), // dW = xᵀ·dout
+            || (wanted.dx).map_or(Ok(()), |dx| matmul_nt(dout, w, T::zero(), dx)), // dx = dout·Wᵀ
+        );
+        if wanted.params {
+            *largest_dw = by_weights?;
+        }
+        Ok(by_inputs?)
     }
 
-    fn input_gradient_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
-    ) -> Result<(), Error> {
-        self.expect_backward(&x, &dout, Some(&dx))?;
-        matmul_nt(dout, self.w.view(), T::zero(), dx)?;
-        Ok(())
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        self.weights.state(visit);
     }
 
-    fn penalty(&self) -> f64 {
-        if self.weight_decay == 0.0 {
-            return 0.0;
-        }
-        let squares: f64 = self.w.iter().map(|w| w.as_f64().powi(2)).sum();
-        0.5 * self.weight_decay * squares
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        self.weights.state_mut(visit);
     }
 
-    fn fold(&mut self, map: &ChannelMap) -> bool {
-        let outputs = self.w.ncols();
-        if map.scale.len() != outputs || map.shift.len() != outputs {
-            return false;
-        }
-        for mut w in self.w.rows_mut() {
-            for (w, scale) in w.iter_mut().zip(&map.scale) {
-                *w = T::from_f64(w.as_f64() * scale);
-            }
-        }
-        let bias = self.b.get_or_insert_with(|| Array1::zeros(outputs));
-        for ((b, scale), shift) in bias.iter_mut().zip(&map.scale).zip(&map.shift) {
-            *b = T::from_f64(b.as_f64() * scale + shift);
-        }
-        self.db = Array1::zeros(outputs);
+    fn rows_are_independent(&self) -> bool {
         true
     }
 
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
-        visitor(Param {
-            name: "weight",
-            kind: Kind::Weight,
-            shape: self.w.shape(),
-            value: self.w.as_slice().unwrap_or_default(),
-            grad: self.dw.as_slice().unwrap_or_default(),
-        });
-        if let Some(b) = &self.b {
-            visitor(Param {
-                name: "bias",
-                kind: Kind::Bias,
-                shape: b.shape(),
-                value: b.as_slice().unwrap_or_default(),
-                grad: self.db.as_slice().unwrap_or_default(),
-            });
-        }
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
-        let shape = [self.w.nrows(), self.w.ncols()];
-        visitor(ParamMut {
-            name: "weight",
-            kind: Kind::Weight,
-            shape: &shape,
-            value: self.w.as_slice_mut().unwrap_or_default(),
-            grad: self.dw.as_slice().unwrap_or_default(),
-        });
-        if let Some(b) = &mut self.b {
-            visitor(ParamMut {
-                name: "bias",
-                kind: Kind::Bias,
-                shape: &shape[1..],
-                value: b.as_slice_mut().unwrap_or_default(),
-                grad: self.db.as_slice().unwrap_or_default(),
-            });
-        }
+    fn describe(&self) -> Option<LayerSpec> {
+        let (inputs, outputs) = self.w().dim();
+        let bias = self.weights.b.is_some();
+        let settings = Settings {
+            inputs,
+            outputs,
+            bias,
+        };
+        Some(LayerSpec::new("Affine", settings))
     }
 }

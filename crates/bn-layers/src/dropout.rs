@@ -1,11 +1,14 @@
 use crate::{
-    Error, Layer, Mode, Pointwise, Shape,
-    error::check_setting,
-    layer::{expect_rows, expect_shape},
-    order::{in_order, in_order_mut},
+    error::Error,
+    layer::{Io, Layer, Outcome, Wanted},
+    pass::{Mode, Pass},
+    shape::Shape,
+    spec::LayerSpec,
+    state::{State, StateMut},
 };
-use bn_tensor::{Mask, Scalar};
+use bn_tensor::{Mask, Scalar, check_setting, in_order, in_order_mut};
 use ndarray::{ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
 
 /// Sets each value to zero with probability `ratio` (arXiv:1207.0580; the book's `Dropout`,
 /// `common/layers.py`).
@@ -17,10 +20,10 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 ///
 /// Shapes: any `(N, D)`. The k-th mask follows from the seed and k alone, value by value, and is
 /// never stored: the backward pass works it out again, in less time than reading it would take.
-/// While [`hold_draws`](Layer::hold_draws) is on, forward passes repeat one mask.
+/// After a step that was refused the same mask is drawn again.
 ///
 /// ```
-/// use bn_layers::{Dropout, Layer, Mode};
+/// use bn_layers::{Dropout, LayerExt, Mode};
 /// use ndarray::Array2;
 /// let x = Array2::<f32>::ones((100, 100));
 /// let mut dropout = Dropout::new(0.5, 7)?;
@@ -42,15 +45,14 @@ pub struct Dropout {
     draws: u64,
     drawn: Option<u64>, // which mask the last forward pass had; none in evaluation
     shape: (usize, usize), // (N, D) of the last forward pass
-    hold: bool,
-    drew: bool, // whether the last forward pass drew a mask of its own
+    is_pending: bool,   // whether the last forward pass drew a mask and its step has not ended
 }
 
 impl Dropout {
     /// Inverted dropout: scales in training, so that evaluation is the identity.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
     pub fn new(ratio: f64, seed: u64) -> Result<Self, Error> {
         let ratio = checked(ratio)?;
         Ok(Self::with(ratio, 1.0 / (1.0 - ratio), 1.0, seed))
@@ -59,7 +61,7 @@ impl Dropout {
     /// The book's dropout: scales in evaluation.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
     pub fn book(ratio: f64, seed: u64) -> Result<Self, Error> {
         let ratio = checked(ratio)?;
         Ok(Self::with(ratio, 1.0, 1.0 - ratio, seed))
@@ -74,31 +76,21 @@ impl Dropout {
             draws: 0,
             drawn: None,
             shape: (0, 0),
-            hold: false,
-            drew: false,
+            is_pending: false,
         }
     }
 
     /// The seed, and how many masks were drawn from it: the whole state of the generator.
-    pub fn state(&self) -> (u64, u64) {
+    pub fn seed_and_draws(&self) -> (u64, u64) {
         (self.seed, self.draws)
-    }
-
-    /// The next mask or, while held, the last one again.
-    fn draw(&mut self) -> u64 {
-        self.drew = !(self.hold && self.draws > 0);
-        self.draws += u64::from(self.drew);
-        self.draws - 1
     }
 
     /// The mask of a forward pass of this shape.
     pub(crate) fn begin<T: Scalar>(&mut self, shape: (usize, usize), mode: Mode) -> Mask<T> {
-        self.drew = false;
-        self.drawn = match mode {
-            Mode::Eval => None,
-            Mode::Train | Mode::BatchStats => Some(self.draw()),
-        };
         self.shape = shape;
+        self.is_pending = mode != Mode::Eval;
+        self.drawn = self.is_pending.then_some(self.draws);
+        self.draws = self.draws.wrapping_add(self.is_pending.into());
         self.mask()
     }
 
@@ -114,20 +106,15 @@ impl Dropout {
         }
     }
 
-    /// That of the last forward pass, if it was of this shape.
-    pub(crate) fn mask_for<T: Scalar>(
-        &self,
-        op: &'static str,
-        x: &ArrayView2<'_, T>,
-    ) -> Result<Mask<T>, Error> {
-        if self.shape.0 != x.nrows() {
+    /// The mask of the last forward pass, if `x` has its rows.
+    pub(crate) fn mask_for<T: Scalar>(&self, x: &ArrayView2<'_, T>) -> Result<Mask<T>, Error> {
+        if self.shape != x.dim() {
             return Err(Error::NoForward {
                 layer: "Dropout",
                 expected: self.shape.0,
                 got: x.nrows(),
             });
         }
-        expect_shape(op, self.shape, x)?;
         Ok(self.mask())
     }
 
@@ -155,6 +142,22 @@ fn mixed(a: u64, b: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Settings {
+    ratio: f64,
+    is_book: bool,
+}
+
+impl Dropout {
+    /// With a seed of 0, which is part of the state.
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        match settings.is_book {
+            true => Self::book(settings.ratio, 0),
+            false => Self::new(settings.ratio, 0),
+        }
+    }
+}
+
 impl<T: Scalar> Layer<T> for Dropout {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
         Ok(input)
@@ -163,13 +166,11 @@ impl<T: Scalar> Layer<T> for Dropout {
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        mode: Mode,
         mut y: ArrayViewMut2<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        expect_rows("Dropout", x.nrows())?;
-        expect_shape("Dropout", x.dim(), &y.view())?;
         let (x_values, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
-        Ok(self.begin(x.dim(), mode).apply(x_values, y)?)
+        Ok(self.begin(x.dim(), pass.mode()).apply(x_values, y)?)
     }
 
     fn eval_into(
@@ -178,55 +179,61 @@ impl<T: Scalar> Layer<T> for Dropout {
         mut y: ArrayViewMut2<'_, T>,
         _: &mut Vec<T>,
     ) -> Result<(), Error> {
-        expect_rows("Dropout", x.nrows())?;
-        expect_shape("Dropout", x.dim(), &y.view())?;
         let y = in_order_mut("Dropout", &mut y)?;
         Ok(self.evaluation().apply(in_order("Dropout", &x)?, y)?)
     }
 
     fn backward_into(
         &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
         const OP: &str = "Dropout::backward";
-        expect_rows("Dropout", x.nrows())?;
-        expect_shape(OP, x.dim(), &dout)?;
-        let mask = self.mask_for(OP, &x)?;
-        let Some(mut dx) = dx else { return Ok(()) };
-        expect_shape(OP, x.dim(), &dx.view())?;
-        Ok(mask.apply(in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?)?)
+        let mask = self.mask_for(&io.x)?;
+        let Some(mut dx) = wanted.dx else {
+            return Ok(());
+        };
+        Ok(mask.apply(in_order(OP, &io.dout)?, in_order_mut(OP, &mut dx)?)?)
     }
 
-    fn pointwise(&self) -> Option<Pointwise> {
-        Some(Pointwise::Dropout(self.clone()))
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        visit(State::Counter("seed", self.seed));
+        visit(State::Counter("draws", self.draws));
     }
 
-    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
-        visitor("seed", self.seed);
-        visitor("draws", self.draws);
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        visit(StateMut::Counter("seed", &mut self.seed));
+        visit(StateMut::Counter("draws", &mut self.draws));
     }
 
-    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
-        visitor("seed", &mut self.seed);
-        visitor("draws", &mut self.draws);
-        self.drew = false; // whatever comes next, it has not been drawn yet
+    fn settle(&mut self, outcome: Outcome) {
+        let was_pending = std::mem::take(&mut self.is_pending);
+        if let Some(drawn) = self.drawn
+            && was_pending
+            && outcome == Outcome::TakenBack
+        {
+            self.draws = drawn;
+        }
     }
 
-    fn hold_draws(&mut self, hold: bool) {
-        self.hold = hold;
+    fn rows_are_independent(&self) -> bool {
+        true
     }
 
-    fn forget_forward(&mut self) {
-        self.draws -= u64::from(std::mem::take(&mut self.drew));
+    fn describe(&self) -> Option<LayerSpec> {
+        let settings = Settings {
+            ratio: self.ratio,
+            is_book: self.evaluated != 1.0,
+        };
+        Some(LayerSpec::new("Dropout", settings))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::LayerExt;
     use ndarray::Array2;
 
     fn ones() -> Array2<f64> {
@@ -252,23 +259,26 @@ mod tests {
         assert!(y.iter().all(|&v| v == 0.0 || v == 1.0));
         let y = dropout.forward(ones().view(), Mode::Eval).unwrap();
         assert!(y.iter().all(|&v| v == 0.75));
-        let mut z = ones();
-        dropout
-            .eval_into(ones().view(), z.view_mut(), &mut Vec::new())
-            .unwrap();
-        assert_eq!(y, z);
+        assert_eq!(dropout.eval(ones().view()).unwrap(), y);
     }
 
     #[test]
-    fn masks_change_unless_held_and_repeat_with_the_seed() {
+    fn masks_change_unless_taken_back_and_repeat_with_the_seed() {
         let mut a = Dropout::new(0.5, 3).unwrap();
         let first = a.forward(ones().view(), Mode::Train).unwrap();
-        let second = a.forward(ones().view(), Mode::Train).unwrap();
-        assert_ne!(first, second);
-        Layer::<f64>::forget_forward(&mut a);
-        assert_eq!(a.forward(ones().view(), Mode::Train).unwrap(), second);
-        Layer::<f64>::hold_draws(&mut a, true);
-        assert_eq!(a.forward(ones().view(), Mode::BatchStats).unwrap(), second);
+        let (mut second, pass) = (ones(), Pass::new(Mode::Train));
+        for _ in 0..2 {
+            a.forward_into(ones().view(), second.view_mut(), &pass)
+                .unwrap();
+            assert_ne!(first, second);
+            Layer::<f64>::settle(&mut a, Outcome::TakenBack);
+            Layer::<f64>::settle(&mut a, Outcome::TakenBack); // once is enough
+            assert_eq!(a.draws, 1);
+        }
+        let third = a.forward(ones().view(), Mode::BatchStats).unwrap();
+        assert_eq!(third, second);
+        Layer::<f64>::settle(&mut a, Outcome::TakenBack); // its step has ended already
+        assert_eq!(a.draws, 2);
         let dx = a.backward(ones().view(), second.view(), ones().view());
         assert_eq!(dx.unwrap(), second);
 

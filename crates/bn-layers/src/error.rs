@@ -2,7 +2,8 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Arrays that do not fit together, or whose memory is not in row-major order.
+    /// Arrays that do not fit together, or whose memory is not in row-major order; a setting outside
+    /// its range.
     #[error(transparent)]
     Tensor(#[from] bn_tensor::Error),
     /// A batch without a single row.
@@ -42,15 +43,44 @@ pub enum Error {
         /// Values in a row.
         size: usize,
     },
-    /// A setting outside its range.
-    #[error("{what} must be {range}, got {got}")]
-    InvalidSetting {
-        /// The setting.
+    /// A running mean or variance that is not finite in the element type: the input holds a NaN or
+    /// an infinity, or values too far apart.
+    #[error(
+        "BatchNormalization: the {what} of channel {channel} is {value:e}, which {scalar} cannot hold; \
+         scale the input down, or use a smaller learning rate"
+    )]
+    Statistics {
+        /// `mean` or `variance`.
         what: &'static str,
-        /// What it may be.
-        range: &'static str,
-        /// What it was.
-        got: f64,
+        /// The channel.
+        channel: usize,
+        /// What it would be.
+        value: f64,
+        /// The element type.
+        scalar: &'static str,
+    },
+    /// A second training pass, although nobody said how the step of the first one ended.
+    #[error(
+        "{layer}: the last training pass was never settled; a layer that holds other layers must \
+         pass `Layer::settle` on to them"
+    )]
+    Unsettled {
+        /// The layer that refused.
+        layer: &'static str,
+    },
+    /// The other shards of a batch cannot be reached, or do not fit.
+    #[error("the batch's other shards: {reason}")]
+    Shards {
+        /// What went wrong.
+        reason: String,
+    },
+    /// A description of a layer from which none can be made.
+    #[error("cannot make the layer {layer}: {reason}")]
+    Spec {
+        /// The layer's type.
+        layer: String,
+        /// Why not.
+        reason: String,
     },
     /// The build lacks what this needs.
     #[error("{what} needs LAPACK: build with the features `lapack` and `openblas`")]
@@ -76,21 +106,7 @@ pub enum Error {
 
 impl Error {
     /// [`bn_tensor::Error::ShapeMismatch`] from slices.
-    pub(crate) fn shape(op: &'static str, expected: &[usize], got: &[usize]) -> Self {
+    pub fn shape(op: &'static str, expected: &[usize], got: &[usize]) -> Self {
         Self::Tensor(bn_tensor::Error::shape(op, expected, got))
     }
-}
-
-/// `Ok` when `value` passes.
-pub(crate) fn check_setting(
-    what: &'static str,
-    range: &'static str,
-    value: f64,
-    passes: bool,
-) -> Result<(), Error> {
-    if passes {
-        return Ok(());
-    }
-    let got = value;
-    Err(Error::InvalidSetting { what, range, got })
 }

@@ -1,4 +1,9 @@
-use crate::{Error, Layer, Mode, Shape, layer::expect_rows};
+use crate::{
+    error::Error,
+    layer::{Io, Layer, LayerExt, Outcome, Wanted},
+    pass::{Mode, Pass},
+    shape::Shape,
+};
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -6,9 +11,11 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 /// `(L(v + h) − L(v − h))/2h` in double precision (the book's `numerical_gradient`,
 /// `common/gradient.py`, as a tool of its own).
 ///
-/// The layer runs in [`Mode::BatchStats`], so running statistics stay as they are, and its random
-/// draws are held, so that every evaluation sees the same dropout mask. Parameters and `x` come
-/// out with the bits that they went in with; the layer's stored gradients are those of `x`.
+/// The layer runs in [`Mode::BatchStats`], so running statistics stay as they are, and its counters
+/// are reset before each pass, so that every evaluation sees the same dropout mask. Parameters,
+/// counters and `x` come out with the bits that they went in with; the layer's stored gradients are
+/// those of `x`. A layer that needs to know the shape of an image is checked inside a network that
+/// does.
 ///
 /// - **A batch of one** is refused by a BatchNormalization: `xn` would be 0 and the check would
 ///   compare 0 with 0. Take at least 4 rows.
@@ -151,7 +158,7 @@ impl GradientCheck {
     }
 
     /// Checks `layer` at `x: (N, D)` for the loss `objective`, to which the layer's
-    /// [`penalty`](Layer::penalty) is added.
+    /// [`penalty`](LayerExt::penalty) is added.
     ///
     /// # Errors
     /// What the layer's forward and backward, or the objective, refuse.
@@ -161,33 +168,34 @@ impl GradientCheck {
         x: ArrayView2<'_, f64>,
         objective: &mut Objective<'_>,
     ) -> Result<Report, Error> {
-        expect_rows("GradientCheck", x.nrows())?;
-        layer.hold_draws(true);
-        let report = self.with_draws_held(layer, x, objective);
-        layer.hold_draws(false);
-        report
-    }
-
-    fn with_draws_held(
-        &self,
-        layer: &mut dyn Layer<f64>,
-        x: ArrayView2<'_, f64>,
-        objective: &mut Objective<'_>,
-    ) -> Result<Report, Error> {
         let width = layer.output_shape(Shape::Flat(x.ncols()))?.size();
+        if x.nrows() == 0 {
+            let layer = "GradientCheck";
+            return Err(Error::EmptyBatch { layer });
+        }
         let y = Array2::zeros((x.nrows(), width));
+        let mut counters = Vec::new();
+        layer.visit_counters(&mut |_, value| counters.push(value));
         let mut probe = Probe {
             dout: y.clone(),
             y,
             x: x.as_standard_layout().into_owned(),
             layer,
             objective,
+            counters,
         };
+        let report = self.report(&mut probe);
+        probe.layer.settle(Outcome::TakenBack);
+        probe.reset_counters();
+        report
+    }
+
+    fn report(&self, probe: &mut Probe<'_, '_>) -> Result<Report, Error> {
         let analytic = probe.gradients()?;
         let largest = analytic.iter().flat_map(|(_, grad)| grad);
         let floor = 1e-3 * largest.fold(0.0f64, |m, g| m.max(g.abs()));
         let arrays = analytic.into_iter().enumerate();
-        let params = arrays.map(|(k, (name, grad))| self.array(&mut probe, k, name, &grad, floor));
+        let params = arrays.map(|(k, (name, grad))| self.array(probe, k, name, &grad, floor));
         Ok(Report {
             params: params.collect::<Result<_, _>>()?,
         })
@@ -283,12 +291,23 @@ struct Probe<'a, 'o> {
     x: Array2<f64>,
     y: Array2<f64>,
     dout: Array2<f64>,
+    counters: Vec<u64>,
 }
 
 impl Probe<'_, '_> {
+    /// So that the next pass draws as the first one did.
+    fn reset_counters(&mut self) {
+        let mut counters = self.counters.iter();
+        self.layer.visit_counters_mut(&mut |_, value| {
+            *value = counters.next().copied().unwrap_or(*value);
+        });
+    }
+
     fn loss(&mut self) -> Result<f64, Error> {
+        self.reset_counters();
         let (x, y) = (self.x.view(), self.y.view_mut());
-        self.layer.forward_into(x, Mode::BatchStats, y)?;
+        self.layer
+            .forward_into(x, y, &Pass::new(Mode::BatchStats))?;
         let loss = (self.objective)(self.y.view(), self.dout.view_mut())?;
         Ok(loss + self.layer.penalty())
     }
@@ -297,11 +316,20 @@ impl Probe<'_, '_> {
     fn gradients(&mut self) -> Result<Vec<(String, Vec<f64>)>, Error> {
         self.loss()?;
         let mut dx = Array2::zeros(self.x.dim());
-        let (x, y, dout) = (self.x.view(), self.y.view(), self.dout.view());
-        self.layer.backward_into(x, y, dout, Some(dx.view_mut()))?;
+        let io = Io {
+            x: self.x.view(),
+            y: self.y.view(),
+            dout: self.dout.view(),
+        };
+        let wanted = Wanted {
+            dx: Some(dx.view_mut()),
+            params: true,
+        };
+        self.layer
+            .backward_into(io, wanted, &Pass::new(Mode::BatchStats))?;
         let mut all = Vec::new();
         self.layer.visit(&mut |p| {
-            if p.kind.is_trained() {
+            if p.is_trained {
                 all.push((p.name.to_owned(), p.grad.to_vec()));
             }
         });
@@ -327,7 +355,7 @@ impl Probe<'_, '_> {
         let mut old = f64::NAN;
         let mut seen = 0;
         self.layer.visit_mut(&mut |p| {
-            if p.kind.is_trained() {
+            if p.is_trained {
                 if seen == k {
                     old = p.value[index];
                     p.value[index] = value.unwrap_or(old);

@@ -1,5 +1,5 @@
-use crate::{Error, error::check_setting};
-use bn_tensor::Scalar;
+use crate::error::Error;
+use bn_tensor::{Scalar, check_setting};
 use ndarray::Array2;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
@@ -48,7 +48,7 @@ impl Init {
     /// Weights of shape `(inputs, outputs)`, the same for the same state of `rng`.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite standard deviation or gain,
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite standard deviation or gain,
     /// [`Error::NoLapack`] for `Orthogonal` in a build without it.
     pub fn sample<T: Scalar>(
         self,

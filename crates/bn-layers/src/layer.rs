@@ -1,190 +1,108 @@
-use crate::{Error, Pointwise, Rectifier};
+use crate::{
+    error::Error,
+    pass::{Mode, Pass},
+    shape::Shape,
+    spec::LayerSpec,
+    state::{Param, ParamMut, State, StateMut},
+};
 use bn_tensor::Scalar;
+use dyn_clone::DynClone;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
-use std::fmt::Debug;
+use std::{any::Any, fmt::Debug};
 
-/// What a forward pass is for. Never a global: it is given with each call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Normalise by the batch, move the running statistics, drop out.
-    Train,
-    /// Normalise by the batch and leave the running statistics alone; drop out. For a gradient
-    /// check, or for the fakes that a generator makes for its discriminator.
-    BatchStats,
-    /// Normalise by the running statistics, drop nothing, change nothing.
-    Eval,
-}
-
-/// What one row of a batch holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shape {
-    /// A vector of so many values.
-    Flat(usize),
-    /// An image, channels last: value `(h, w, c)` stands at `(h·width + w)·channels + c`.
-    Image {
-        /// Rows of pixels.
-        height: usize,
-        /// Pixels in a row.
-        width: usize,
-        /// Values of a pixel.
-        channels: usize,
-    },
-}
-
-impl Shape {
-    /// The number of values in a row.
-    pub fn size(&self) -> usize {
-        match *self {
-            Self::Flat(size) => size,
-            Self::Image {
-                height,
-                width,
-                channels,
-            } => height * width * channels,
-        }
-    }
-}
-
-impl From<usize> for Shape {
-    fn from(size: usize) -> Self {
-        Self::Flat(size)
-    }
-}
-
-impl From<(usize, usize, usize)> for Shape {
-    /// `(height, width, channels)`.
-    fn from((height, width, channels): (usize, usize, usize)) -> Self {
-        Self::Image {
-            height,
-            width,
-            channels,
-        }
-    }
-}
-
-impl std::fmt::Display for Shape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Flat(size) => write!(f, "{size}"),
-            Self::Image {
-                height,
-                width,
-                channels,
-            } => write!(f, "{height}×{width}×{channels}"),
-        }
-    }
-}
-
-/// What an array of a layer's state is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// The matrix of an [`Affine`](crate::Affine): what weight decay decays.
-    Weight,
-    /// What an [`Affine`](crate::Affine) adds.
-    Bias,
-    /// BatchNormalization's scale.
-    Gamma,
-    /// BatchNormalization's shift.
-    Beta,
-    /// BatchNormalization's running mean: kept, not trained.
-    RunningMean,
-    /// BatchNormalization's running variance: kept, not trained.
-    RunningVar,
-}
-
-impl Kind {
-    /// Whether an optimizer moves it.
-    pub fn is_trained(self) -> bool {
-        !matches!(self, Self::RunningMean | Self::RunningVar)
-    }
-}
-
-/// One array of a layer's state, to read.
+/// The arrays of a backward pass, `N` rows each.
 #[derive(Debug, Clone, Copy)]
-pub struct Param<'a, T> {
-    /// Its name in the layer: `weight`, `bias`, `gamma`, `beta`, `running_mean`, `running_var`.
-    pub name: &'a str,
-    /// What it is.
-    pub kind: Kind,
-    /// Its shape.
-    pub shape: &'a [usize],
-    /// Its values in row-major order.
-    pub value: &'a [T],
-    /// The gradient of the last backward pass; empty where nothing is trained.
-    pub grad: &'a [T],
+pub struct Io<'a, T> {
+    /// The input of the last forward pass, `(N, D)`.
+    pub x: ArrayView2<'a, T>,
+    /// Its output, `(N, E)`.
+    pub y: ArrayView2<'a, T>,
+    /// The gradient of a loss with respect to `y`, `(N, E)`.
+    pub dout: ArrayView2<'a, T>,
 }
 
-/// One array of a layer's state, to change.
+/// What a backward pass is to compute.
 #[derive(Debug)]
-pub struct ParamMut<'a, T> {
-    /// As [`Param::name`].
-    pub name: &'a str,
-    /// As [`Param::kind`].
-    pub kind: Kind,
-    /// As [`Param::shape`].
-    pub shape: &'a [usize],
-    /// As [`Param::value`].
-    pub value: &'a mut [T],
-    /// As [`Param::grad`].
-    pub grad: &'a [T],
+pub struct Wanted<'a, T> {
+    /// Where the gradient with respect to `x` goes, `(N, D)`.
+    pub dx: Option<ArrayViewMut2<'a, T>>,
+    /// Whether the gradients of the parameters are wanted. If not, those that the layer holds stay
+    /// as they are.
+    pub params: bool,
 }
 
-/// `y = scale·x + shift` for each channel, then the rectifier, if there is one: a
-/// [`BatchNormalization`](crate::BatchNormalization) in evaluation.
-#[derive(Debug, Clone)]
-pub struct ChannelMap {
-    /// Of each channel.
-    pub scale: Vec<f64>,
-    /// Of each channel.
-    pub shift: Vec<f64>,
-    /// The rectifier that the layer had absorbed.
-    pub rectifier: Option<Rectifier>,
+/// How a training step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Its updates stand.
+    Stands,
+    /// It was refused: whatever the last forward pass changed is undone.
+    TakenBack,
 }
 
 /// A step of a network: a function of a batch `x: (N, D)` to `y: (N, E)`, with its gradient.
 ///
-/// The caller owns every activation. [`forward_into`](Self::forward_into) writes `y`, and
-/// [`backward_into`](Self::backward_into) is handed the same `x` and `y` again, so no layer copies
-/// its input and a step reuses its buffers. [`forward`](Self::forward) and
-/// [`backward`](Self::backward) are the same with fresh arrays, for reading and trying out.
+/// Three methods are required. The others have defaults that are safe: at worst slower.
+///
+/// The caller owns every activation, so a layer copies none: [`forward_into`](Self::forward_into)
+/// writes to an array of the caller's, and [`backward_into`](Self::backward_into) is handed the
+/// same `x` and `y` again. The caller (a [`Network`](https://docs.rs/bn-net), or [`LayerExt`]) has
+/// checked the arrays: their shapes are those of [`output_shape`](Self::output_shape), they are
+/// contiguous in row-major order, and there is at least one row. (A pass over a
+/// [shard](Pass::sharded) may have none.)
 ///
 /// A row may be an image, channels last; [`Shape`] says so.
-pub trait Layer<T: Scalar>: Debug + Send + Sync {
+///
+/// Layer Normalization (arXiv:1607.06450) as an example, without its fast form:
+///
+/// ```
+#[doc = include_str!("../docs/layer_norm.rs")]
+/// use bn_layers::{GradientCheck, LayerExt, Mode};
+/// let x = ndarray::array![[1.0, 2.0, 4.0f64], [-1.0, 0.0, 0.5]];
+/// let mut norm = LayerNorm::new(3);
+/// let y = norm.forward(x.view(), Mode::Train)?;
+/// assert!(y.sum_axis(ndarray::Axis(1)).iter().all(|sum| sum.abs() < 1e-12));
+/// assert!(GradientCheck::default().check(&mut norm, x.view())?.worst().relative < 1e-6);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
     /// The shape of an output row for an input row of shape `input`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::ShapeMismatch`] when such a row cannot pass.
+    /// [`bn_tensor::Error::ShapeMismatch`] when such a row does not fit.
     fn output_shape(&self, input: Shape) -> Result<Shape, Error>;
-
-    /// Whether a batch of `rows` rows of `width` values can pass in `mode`, before anything is
-    /// computed or changed.
-    ///
-    /// # Errors
-    /// [`Error::EmptyBatch`], [`Error::TooFewValues`].
-    fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), Error> {
-        let _ = (width, mode);
-        if rows == 0 {
-            let layer = std::any::type_name::<Self>();
-            return Err(Error::EmptyBatch { layer });
-        }
-        Ok(())
-    }
 
     /// Writes the output for `x: (N, D)` to `y: (N, E)`.
     ///
-    /// A NaN or an infinity in `x` passes through to `y`; no layer swallows it.
+    /// In [`Mode::Train`] what the pass changes in the layer, such as running statistics, must be
+    /// such that [`settle`](Self::settle) can undo it. A NaN or an infinity in `x` passes through
+    /// to `y`.
     ///
     /// # Errors
-    /// Shapes that do not fit, and what [`check_batch`](Self::check_batch) refuses.
+    /// What cannot be computed, such as the variance of one value.
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        mode: Mode,
         y: ArrayViewMut2<'_, T>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error>;
+
+    /// From `io.dout`, the gradient of a loss with respect to `y`, computes what is `wanted`: the
+    /// gradient with respect to `x`, and those of the parameters, which the layer keeps. `io.x`
+    /// and `io.y` are those of the last [`forward_into`](Self::forward_into).
+    ///
+    /// # Errors
+    /// [`Error::NoForward`] without that forward pass.
+    fn backward_into(
+        &mut self,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error>;
 
     /// [`forward_into`](Self::forward_into) in [`Mode::Eval`] without changing the layer, so that
-    /// one network serves many threads. `scratch` is the caller's, to be reused.
+    /// one network serves many threads. `scratch` is the caller's, to be reused. By default a copy
+    /// of the layer runs.
     ///
     /// # Errors
     /// As [`forward_into`](Self::forward_into).
@@ -193,153 +111,185 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         x: ArrayView2<'_, T>,
         y: ArrayViewMut2<'_, T>,
         scratch: &mut Vec<T>,
-    ) -> Result<(), Error>;
-
-    /// From `dout: (N, E)`, the gradient of a loss with respect to `y`, keeps the gradients of the
-    /// parameters and writes `dx: (N, D)`, where it is wanted. `x` and `y` are those of the last
-    /// [`forward_into`](Self::forward_into).
-    ///
-    /// # Errors
-    /// Shapes that do not fit; [`Error::NoForward`].
-    fn backward_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        y: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
-    ) -> Result<(), Error>;
-
-    /// Writes `dx: (N, D)` as [`backward_into`](Self::backward_into) does, and leaves the gradients
-    /// of the parameters as they are: the way back through a network that only passes the gradient
-    /// on, such as a GAN's discriminator while the generator learns. A layer with parameters says
-    /// how; of the others `backward_into` is that already.
-    ///
-    /// # Errors
-    /// As [`backward_into`](Self::backward_into).
-    fn input_gradient_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        y: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
-        self.backward_into(x, y, dout, Some(dx))
+        let _ = scratch;
+        dyn_clone::clone_box(self).forward_into(x, y, &Pass::new(Mode::Eval))
     }
 
-    /// Shows each array of the layer's state, in a fixed order.
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
-        let _ = visitor;
+    /// Shows each part of the layer's state, in a fixed order: parameters, buffers, counters. With
+    /// [`describe`](Self::describe) that is all that a checkpoint needs. A layer without state has
+    /// none to show.
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        let _ = visit;
     }
 
-    /// Hands out each array of the layer's state, in the order of [`visit`](Self::visit).
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
-        let _ = visitor;
+    /// Hands out each part of the layer's state, in the order of [`state`](Self::state).
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        let _ = visit;
     }
 
-    /// Shows each counter of the layer's state by its name in the layer, in a fixed order: with the
-    /// arrays of [`visit`](Self::visit) all that a checkpoint needs.
-    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
-        let _ = visitor;
-    }
-
-    /// Hands out each counter, in the order of [`visit_counters`](Self::visit_counters).
-    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
-        let _ = visitor;
-    }
-
-    /// Moves the running statistics by those of the last batch, as [`Mode::Train`] does at once.
-    /// A network runs its layers in [`Mode::BatchStats`] and calls this when the whole pass has
-    /// come out finite.
-    fn update_running(&mut self) {}
-
-    /// Takes the last forward pass back as far as it can be told later: a random layer repeats
-    /// its draw. A network calls this when a pass comes to nothing.
-    fn forget_forward(&mut self) {}
-
-    /// What the layer adds to the loss: the penalty of a weight decay.
-    fn penalty(&self) -> f64 {
-        0.0
-    }
-
-    /// What this layer is, if the layer before it may take it over.
-    fn pointwise(&self) -> Option<Pointwise> {
-        None
-    }
-
-    /// Takes over the layer that follows this one, if it can: from then on `y` is the output of
-    /// both, and `dout` the gradient with respect to it. A network offers it; the two then take one
-    /// pass over memory each way instead of two.
-    fn absorb(&mut self, next: Pointwise) -> bool {
-        let _ = next;
-        false
+    /// Tells the layer how the step ended whose forward pass was its last: once for each step,
+    /// whatever failed, even where the layer's own pass was not reached. Running statistics are
+    /// updated for [`Outcome::Stands`]; a random layer draws the same again after
+    /// [`Outcome::TakenBack`].
+    fn settle(&mut self, outcome: Outcome) {
+        let _ = outcome;
     }
 
     /// Whether in evaluation a row's output depends on that row alone. A network then evaluates a
-    /// large batch in chunks of rows.
-    fn is_row_by_row(&self) -> bool {
-        true
-    }
-
-    /// What this layer is in evaluation, if it is a map of each channel by itself.
-    fn channel_map(&self) -> Option<ChannelMap> {
-        None
-    }
-
-    /// Takes over, for inference, the map of each of its output's channels that follows it, if it
-    /// can: its own weights and bias then do the work of both. The map's rectifier is left out.
-    fn fold(&mut self, map: &ChannelMap) -> bool {
-        let _ = map;
+    /// large batch in chunks of rows, several at a time.
+    fn rows_are_independent(&self) -> bool {
         false
     }
 
-    /// While held, a random layer repeats its last draw (for a gradient check).
-    fn hold_draws(&mut self, hold: bool) {
-        let _ = hold;
+    /// The layer's description, from which it can be made again; `None` if it has none. Every
+    /// layer of this crate has one.
+    fn describe(&self) -> Option<LayerSpec> {
+        None
     }
+}
 
-    /// [`forward_into`](Self::forward_into) to a new array `(N, E)`.
+dyn_clone::clone_trait_object!(<T> Layer<T> where T: Scalar);
+
+/// Calls a layer by itself: with checks and fresh arrays, for reading and trying out. Every
+/// [`Layer`] has these methods.
+///
+/// ```
+/// use bn_layers::{LayerExt, Mode, Relu};
+/// use ndarray::array;
+/// let x = array![[-1.0, 2.0]];
+/// let y = Relu.forward(x.view(), Mode::Train)?;
+/// let dx = Relu.backward(x.view(), y.view(), array![[3.0, 3.0]].view())?;
+/// assert_eq!((y, dx), (array![[0.0, 2.0]], array![[0.0, 3.0]]));
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+pub trait LayerExt<T: Scalar>: Layer<T> {
+    /// The output `(N, E)` for `x: (N, D)` of any memory layout. The pass is a step of its own: in
+    /// [`Mode::Train`] it updates the running statistics.
     ///
     /// # Errors
-    /// As [`forward_into`](Self::forward_into).
+    /// [`Error::EmptyBatch`], [`Error::Tensor`] for a width that does not fit, and what
+    /// [`Layer::forward_into`] refuses; the layer is then as before.
     fn forward(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<Array2<T>, Error> {
-        let width = self.output_shape(Shape::Flat(x.ncols()))?.size();
-        let mut y = Array2::zeros((x.nrows(), width));
-        self.forward_into(x, mode, y.view_mut())?;
-        Ok(y)
+        let mut y = output_for(self, &x)?;
+        let result = self.forward_into(contiguous(&x).view(), y.view_mut(), &Pass::new(mode));
+        self.settle(match &result {
+            Ok(()) => Outcome::Stands,
+            Err(_) => Outcome::TakenBack,
+        });
+        result.map(|()| y)
     }
 
-    /// [`backward_into`](Self::backward_into) to a new array `dx: (N, D)`.
+    /// The gradient `dx: (N, D)` for `dout: (N, E)`, of the last [`forward`](Self::forward), whose
+    /// `x: (N, D)` and `y: (N, E)` are handed in again; keeps the gradients of the parameters.
     ///
     /// # Errors
-    /// As [`backward_into`](Self::backward_into).
+    /// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit, and what
+    /// [`Layer::backward_into`] refuses.
     fn backward(
         &mut self,
         x: ArrayView2<'_, T>,
         y: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
     ) -> Result<Array2<T>, Error> {
+        let (rows, width) = output_for(self, &x)?.dim();
+        for array in [&y, &dout] {
+            if array.dim() != (rows, width) {
+                let op = "backward";
+                return Err(Error::shape(op, &[rows, width], array.shape()));
+            }
+        }
         let mut dx = Array2::zeros(x.dim());
-        self.backward_into(x, y, dout, Some(dx.view_mut()))?;
+        let (x, y, dout) = (contiguous(&x), contiguous(&y), contiguous(&dout));
+        let io = Io {
+            x: x.view(),
+            y: y.view(),
+            dout: dout.view(),
+        };
+        let wanted = Wanted {
+            dx: Some(dx.view_mut()),
+            params: true,
+        };
+        self.backward_into(io, wanted, &Pass::new(Mode::Train))?;
         Ok(dx)
     }
+
+    /// The output `(N, E)` for `x: (N, D)` of any memory layout in evaluation, without changing the
+    /// layer.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    fn eval(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
+        let mut y = output_for(self, &x)?;
+        self.eval_into(contiguous(&x).view(), y.view_mut(), &mut Vec::new())?;
+        Ok(y)
+    }
+
+    /// Shows the arrays of the layer's state, in order.
+    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
+        self.state(&mut |part| {
+            if let State::Array(param) = part {
+                visitor(param);
+            }
+        });
+    }
+
+    /// Hands out the arrays of the layer's state, in order.
+    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+        self.state_mut(&mut |part| {
+            if let StateMut::Array(param) = part {
+                visitor(param);
+            }
+        });
+    }
+
+    /// Shows the counters of the layer's state, in order.
+    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
+        self.state(&mut |part| {
+            if let State::Counter(name, value) = part {
+                visitor(name, value);
+            }
+        });
+    }
+
+    /// Hands out the counters of the layer's state, in order.
+    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
+        self.state_mut(&mut |part| {
+            if let StateMut::Counter(name, value) = part {
+                visitor(name, value);
+            }
+        });
+    }
+
+    /// The penalty `Σ λ/2·Σ value²` of the weight decay that the gradients of the parameters
+    /// contain: a part of the loss.
+    fn penalty(&self) -> f64 {
+        let mut penalty = 0.0;
+        self.visit(&mut |p| {
+            if p.penalty != 0.0 {
+                let squares: f64 = p.value.iter().map(|w| w.as_f64().powi(2)).sum();
+                penalty += 0.5 * p.penalty * squares;
+            }
+        });
+        penalty
+    }
 }
 
-/// `Ok` when `got` has the shape `expected`.
-pub(crate) fn expect_shape<T>(
-    op: &'static str,
-    expected: (usize, usize),
-    got: &ArrayView2<'_, T>,
-) -> Result<(), Error> {
-    if got.dim() == expected {
-        return Ok(());
+impl<T: Scalar, L: Layer<T> + ?Sized> LayerExt<T> for L {}
+
+/// An array for the output for `x: (N, D)`.
+fn output_for<T: Scalar>(
+    layer: &(impl Layer<T> + ?Sized),
+    x: &ArrayView2<'_, T>,
+) -> Result<Array2<T>, Error> {
+    let width = layer.output_shape(Shape::Flat(x.ncols()))?.size();
+    if x.nrows() == 0 {
+        return Err(Error::EmptyBatch { layer: "Layer" });
     }
-    Err(Error::shape(op, &[expected.0, expected.1], got.shape()))
+    Ok(Array2::zeros((x.nrows(), width)))
 }
 
-/// `Ok` when there is at least one row.
-pub(crate) fn expect_rows(layer: &'static str, rows: usize) -> Result<(), Error> {
-    if rows == 0 {
-        return Err(Error::EmptyBatch { layer });
-    }
-    Ok(())
+/// `x` in row-major order, copied if need be.
+fn contiguous<'a, T: Scalar>(x: &'a ArrayView2<'_, T>) -> ndarray::CowArray<'a, T, ndarray::Ix2> {
+    x.as_standard_layout()
 }

@@ -5,8 +5,15 @@
 //! **A layer owns its parameters; the caller owns the activations.** [`Layer::forward_into`] writes
 //! to an array of the caller's, and [`Layer::backward_into`] is handed the same `x` and `y` again.
 //! So no layer copies its input, a network can reuse and share buffers, and a training step, once
-//! warm, allocates nothing. [`Layer::forward`] and [`Layer::backward`] are the same with fresh
-//! arrays, and read like the book.
+//! warm, allocates nothing. [`LayerExt::forward`] and [`LayerExt::backward`] are the same with
+//! checks and fresh arrays, and read like the book.
+//!
+//! **A layer is small.** [`Layer`] has nine methods, of which three are required; the defaults of
+//! the others are never wrong, at worst slower. Whoever calls a layer has checked the arrays.
+//! An element-wise function is an [`Activation`], in fifteen lines.
+//!
+//! **A step is taken or taken back.** A training pass changes what it must (a Dropout's draw) and
+//! remembers the rest (a batch's statistics); [`Layer::settle`] then says whether the step stands.
 //!
 //! **BatchNormalization sees its input as `(outer, channels, inner)`**, so that one pair of
 //! formulas serves dense input, images with their channels first or last, and the book's
@@ -14,14 +21,14 @@
 //! [`batch_norm_eval`] and [`batch_norm_backward`], leaves gamma, beta and the running statistics
 //! to the caller; the layer, [`BatchNormalization`], owns them and is built on it.
 //!
-//! **The mode is given with each call** ([`Mode`]), and evaluation takes `&self`
+//! **The mode is given with each call** ([`Mode`], in a [`Pass`]), and evaluation takes `&self`
 //! ([`Layer::eval_into`]), so that one network serves many threads.
 //!
 //! The names are those of *Deep Learning from Scratch*, `common/layers.py`; its way of writing
 //! BatchNormalization is in [`naive`].
 //!
 //! ```
-//! use bn_layers::{BatchNormConfig, BatchNormalization, Layer, Mode, Relu};
+//! use bn_layers::{BatchNormConfig, BatchNormalization, LayerExt, Mode, Relu};
 //! use ndarray::array;
 //! let mut bn = BatchNormalization::new(2, BatchNormConfig::book())?;
 //! let x = array![[1.0f32, -4.0], [2.0, 0.0], [3.0, 4.0]];
@@ -40,34 +47,33 @@
 
 mod activation;
 mod affine;
-mod avg_pool2d;
 mod batch_norm;
 mod convolution;
 mod dropout;
 mod error;
+#[doc(hidden)]
+pub mod fusion;
 mod gradient_check;
-mod identity;
 mod init;
 mod layer;
-mod leaky_relu;
-mod max_pool2d;
+mod make;
 pub mod naive;
-mod order;
-mod pointwise;
-mod relu;
+mod padding;
+mod pass;
+mod pooling;
 mod reshape;
-mod sigmoid;
-mod tanh;
-mod upsample2d;
+mod shape;
+mod spec;
+mod state;
+mod weights;
 
-pub use activation::{Activation, Rectifier};
+pub use activation::{Activation, Identity, LeakyRelu, Relu, Sigmoid, Tanh};
 pub use affine::Affine;
-pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::{
     BatchNormCache, BatchNormConfig, BatchNormalization, Layout, RunningAverage, RunningStats,
     batch_norm_backward, batch_norm_eval, batch_norm_train,
 };
-pub use bn_tensor::Padding;
+pub use bn_tensor::{Moments, Padding, Scalar};
 pub use convolution::{
     Conv2d, Conv2dConfig, ConvTranspose2d, images_to_channels_first, images_to_channels_last,
     kernel_from_pytorch, kernel_to_pytorch, transposed_kernel_from_pytorch,
@@ -76,17 +82,14 @@ pub use convolution::{
 pub use dropout::Dropout;
 pub use error::Error;
 pub use gradient_check::{Entry, GradientCheck, Objective, ParamReport, Report};
-pub use identity::Identity;
 pub use init::Init;
-pub use layer::{ChannelMap, Kind, Layer, Mode, Param, ParamMut, Shape};
-pub use leaky_relu::LeakyRelu;
-pub use max_pool2d::MaxPool2d;
-pub use pointwise::Pointwise;
-pub use relu::Relu;
+pub use layer::{Io, Layer, LayerExt, Outcome, Wanted};
+pub use pass::{Mode, Pass, ShardReduction};
+pub use pooling::{AvgPool2d, MaxPool2d, Upsample2d};
 pub use reshape::Reshape;
-pub use sigmoid::Sigmoid;
-pub use tanh::Tanh;
-pub use upsample2d::Upsample2d;
+pub use shape::Shape;
+pub use spec::LayerSpec;
+pub use state::{Param, ParamMut, State, StateMut};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

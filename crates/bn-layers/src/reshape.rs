@@ -1,6 +1,9 @@
 use crate::{
-    Error, Layer, Mode, Pointwise, Shape,
-    layer::{expect_rows, expect_shape},
+    error::Error,
+    layer::{Io, Layer, Wanted},
+    pass::Pass,
+    shape::Shape,
+    spec::LayerSpec,
 };
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -31,33 +34,27 @@ impl Reshape {
 }
 
 fn copy<T: Scalar>(from: ArrayView2<'_, T>, mut to: ArrayViewMut2<'_, T>) -> Result<(), Error> {
-    expect_rows("Reshape", from.nrows())?;
-    expect_shape("Reshape", from.dim(), &to.view())?;
+    if from.dim() != to.dim() {
+        return Err(Error::shape("Reshape", from.shape(), to.shape()));
+    }
     to.assign(&from);
     Ok(())
 }
 
 impl<T: Scalar> Layer<T> for Reshape {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        if input.size() != self.shape.size() {
-            return Err(Error::shape(
-                "Reshape",
-                &[self.shape.size()],
-                &[input.size()],
-            ));
+        let (expected, got) = (self.shape.size(), input.size());
+        match got == expected {
+            true => Ok(self.shape),
+            false => Err(Error::shape("Reshape", &[expected], &[got])),
         }
-        Ok(self.shape)
-    }
-
-    fn pointwise(&self) -> Option<Pointwise> {
-        Some(Pointwise::Reshape)
     }
 
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        _: Mode,
         y: ArrayViewMut2<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
         copy(x, y)
     }
@@ -73,11 +70,18 @@ impl<T: Scalar> Layer<T> for Reshape {
 
     fn backward_into(
         &mut self,
-        _: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
-        dx.map_or(Ok(()), |dx| copy(dout, dx))
+        wanted.dx.map_or(Ok(()), |dx| copy(io.dout, dx))
+    }
+
+    fn rows_are_independent(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> Option<LayerSpec> {
+        Some(LayerSpec::new("Reshape", self.shape))
     }
 }

@@ -3,13 +3,18 @@
 
 mod common;
 
-use bn_layers::{BatchNormConfig, BatchNormalization, Error, Layer, Layout, Mode, Shape};
+use bn_layers::{BatchNormConfig, BatchNormalization, Error, Layer, LayerExt, Layout, Mode, Shape};
 use bn_tensor::Error as TensorError;
-use common::{bits, random, random_row, state};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayView2};
+use common::{AnyShape, bits, random, random_row, state};
+use ndarray::{Array1, Array2, Array3, Array4};
 use std::fmt::Debug;
 
 const MODES: [Mode; 3] = [Mode::Train, Mode::BatchStats, Mode::Eval];
+const LAYOUTS: [Layout; 3] = [
+    Layout::ChannelsLast,
+    Layout::ChannelsFirst,
+    Layout::PerPosition,
+];
 
 fn batch_norm(layout: Layout, config: BatchNormConfig) -> BatchNormalization<f64> {
     let bn = BatchNormalization::new(3, config).unwrap();
@@ -39,7 +44,7 @@ fn refused<R: Debug>(
     let later = |bn: &BatchNormalization<f64>| {
         let mut bn = bn.clone();
         let dx = bn.backward(x().view(), random((6, 3), 5).view());
-        bn.update_running();
+        bn.forward(x().view(), Mode::Train).unwrap();
         (dx.map(|dx| bits(&dx)), state(&bn))
     };
     let before = (state(bn), later(bn));
@@ -63,49 +68,70 @@ fn is_shape(error: &Error, expected: &[usize], got: &[usize]) -> bool {
     e == expected && g == got
 }
 
-fn is_not_contiguous(error: &Error) -> bool {
-    matches!(error, Error::Tensor(TensorError::NotContiguous { .. }))
-}
-
-fn eval_into(
-    bn: &BatchNormalization<f64>,
-    x: ArrayView2<'_, f64>,
-    y: &mut Array2<f64>,
-) -> Result<(), Error> {
-    bn.eval_into(x, y.view_mut(), &mut Vec::new())
-}
-
 #[test]
 fn a_wrong_width() {
     let wide = random((6, 4), 6);
     let is_wide = |error: Error| assert!(is_shape(&error, &[6, 3], &[6, 4]), "{error}");
+    let is_wide_row = |error: Error| assert!(is_shape(&error, &[3], &[4]), "{error}");
     for mode in MODES {
         is_wide(refused(&mut warm(), |bn| bn.forward(wide.view(), mode)));
-        is_wide(refused(&mut warm(), |bn| bn.check_batch(6, 4, mode)));
-        let error = refused(&mut warm(), |bn| {
-            let mut y = wide.clone();
-            bn.forward_into(x().view(), mode, y.view_mut())
-        });
-        is_wide(error);
+        is_wide_row(refused(&mut warm(), |bn| {
+            LayerExt::forward(bn, wide.view(), mode)
+        }));
     }
     is_wide(refused(&mut warm(), |bn| {
         bn.backward(wide.view(), wide.view())
     }));
-    is_wide(refused(&mut warm(), |bn| {
-        eval_into(bn, wide.view(), &mut x())
+    is_wide_row(refused(&mut warm(), |bn| bn.eval(wide.view())));
+    is_wide_row(refused(&mut warm(), |bn| {
+        LayerExt::backward(bn, wide.view(), wide.view(), wide.view())
     }));
-    is_wide(refused(&mut warm(), |bn| {
-        eval_into(bn, x().view(), &mut wide.clone())
-    }));
-    let error = refused(&mut warm(), |bn| bn.output_shape(Shape::Flat(4)));
-    assert!(is_shape(&error, &[1, 3], &[1, 4]), "{error}");
-    let image = Shape::Image {
-        height: 3,
-        width: 2,
-        channels: 2,
-    };
+    is_wide_row(refused(&mut warm(), |bn| bn.output_shape(Shape::Flat(4))));
+    let image = Shape::from((3, 2, 2));
     let error = refused(&mut warm(), |bn| bn.output_shape(image));
     assert!(is_shape(&error, &[3], &[2]), "{error}");
+}
+
+/// A flat row has one value per channel; an image has its channels last.
+#[test]
+fn rows_whose_channels_are_not_those_of_the_layer() {
+    let new = |channels| BatchNormalization::<f64>::new(channels, BatchNormConfig::book());
+    let is_shape = |error: Error, expected, got| {
+        assert!(is_shape(&error, &[expected], &[got]), "{error}");
+        assert!(error.to_string().contains("BatchNormalization"), "{error}");
+    };
+    for layout in LAYOUTS {
+        let mut bn = new(25).unwrap().with_layout(layout);
+        let twice = random((4, 50), 6);
+        is_shape(bn.output_shape(Shape::Flat(50)).unwrap_err(), 25, 50);
+        is_shape(bn.eval(twice.view()).unwrap_err(), 25, 50);
+        for mode in MODES {
+            let error = LayerExt::forward(&mut bn, twice.view(), mode).unwrap_err();
+            is_shape(error, 25, 50);
+        }
+        assert_eq!(bn.output_shape(Shape::Flat(25)).unwrap(), Shape::Flat(25));
+    }
+    // Channels first there are none: a network's images have them last.
+    let image = Shape::from((4, 4, 3));
+    for (layout, channels) in [(Layout::ChannelsLast, 3), (Layout::PerPosition, 48)] {
+        let bn = new(channels).unwrap().with_layout(layout);
+        assert_eq!(bn.output_shape(image).unwrap(), image);
+    }
+    for channels in [3, 4, 48] {
+        let bn = new(channels).unwrap().with_layout(Layout::ChannelsFirst);
+        let error = bn.output_shape(image).unwrap_err();
+        assert!(error.to_string().contains("channels first"), "{error}");
+        is_shape(error, channels, 48);
+    }
+    let bn = new(3).unwrap().with_layout(Layout::PerPosition);
+    is_shape(bn.output_shape(image).unwrap_err(), 3, 48);
+
+    let error = new(0).unwrap_err();
+    assert!(
+        matches!(error, Error::Tensor(TensorError::InvalidSetting { .. })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("channels"), "{error}");
 }
 
 #[test]
@@ -114,13 +140,12 @@ fn an_empty_batch() {
     let none = Array2::zeros((0, 3));
     for mode in MODES {
         is_empty(refused(&mut warm(), |bn| bn.forward(none.view(), mode)));
-        is_empty(refused(&mut warm(), |bn| bn.check_batch(0, 3, mode)));
         let flat = Array4::zeros((2, 0, 5, 3));
         is_empty(refused(&mut warm(), |bn| bn.forward(flat.view(), mode)));
+        let error = LayerExt::forward(&mut warm(), none.view(), mode);
+        is_empty(error.unwrap_err());
     }
-    is_empty(refused(&mut warm(), |bn| {
-        eval_into(bn, none.view(), &mut none.clone())
-    }));
+    is_empty(warm().eval(none.view()).unwrap_err());
 }
 
 #[test]
@@ -144,7 +169,7 @@ fn one_value_per_channel_in_training() {
             for error in [
                 refused(&mut bn, |bn| bn.forward(row.view(), mode)),
                 refused(&mut bn, |bn| bn.forward(image.view(), mode)),
-                refused(&mut bn, |bn| bn.check_batch(1, 3, mode)),
+                refused(&mut bn, |bn| LayerExt::forward(bn, row.view(), mode)),
             ] {
                 assert!(
                     matches!(error, Error::TooFewValues { got: 1, .. }),
@@ -154,7 +179,7 @@ fn one_value_per_channel_in_training() {
             }
         }
         let mut bn = batch_norm(layout, tracking_off);
-        let error = refused(&mut bn, |bn| eval_into(bn, row.view(), &mut row.clone()));
+        let error = refused(&mut bn, |bn| bn.eval(row.view()));
         assert!(
             matches!(error, Error::TooFewValues { got: 1, .. }),
             "{error}"
@@ -163,7 +188,6 @@ fn one_value_per_channel_in_training() {
         let mut bn = batch_norm(layout, BatchNormConfig::book());
         bn.forward(row.view(), Mode::Eval).unwrap();
         bn.forward(image.view(), Mode::Eval).unwrap();
-        bn.check_batch(1, 3, Mode::Eval).unwrap();
     }
 }
 
@@ -175,7 +199,6 @@ fn one_image_of_several_pixels_will_do_per_channel_but_not_per_position() {
         (Layout::ChannelsFirst, (1, 3, 2, 2)),
     ] {
         let mut bn = batch_norm(layout, BatchNormConfig::book());
-        bn.check_batch(1, 12, Mode::Train).unwrap();
         let x = image.to_shape(dims).unwrap();
         let y = bn.forward(x.view(), Mode::Train).unwrap();
         assert!(y.iter().all(|v| v.is_finite()) && y.dim() == dims);
@@ -190,37 +213,35 @@ fn one_image_of_several_pixels_will_do_per_channel_but_not_per_position() {
     );
 }
 
+/// Input of any memory layout is taken, and gives the same bits.
 #[test]
 fn memory_that_is_not_in_row_major_order() {
-    let columns = random::<f64>((3, 6), 8);
-    let x = || x();
-    let strided = || columns.t();
-    for mode in MODES {
-        let error = refused(&mut warm(), |bn| bn.forward(strided(), mode));
-        assert!(is_not_contiguous(&error), "{error}");
-        assert!(error.to_string().contains("as_standard_layout"), "{error}");
-        let error = refused(&mut warm(), |bn| {
-            bn.forward_into(x().view(), mode, columns.clone().view_mut().reversed_axes())
-        });
-        assert!(is_not_contiguous(&error), "{error}");
-    }
-    let mut bn = warm();
-    for error in [
-        refused(&mut bn, |bn| bn.backward(x().view(), strided())),
-        refused(&mut bn, |bn| bn.backward(strided(), x().view())),
-        refused(&mut bn, |bn| {
-            let mut dx = columns.clone();
-            let dx = dx.view_mut().reversed_axes();
-            bn.backward_into(x().view(), x().view(), x().view(), Some(dx))
-        }),
-        refused(&mut bn, |bn| eval_into(bn, strided(), &mut x())),
-        refused(&mut bn, |bn| {
-            let mut y = columns.clone();
-            let y = y.view_mut().reversed_axes();
-            bn.eval_into(x().view(), y, &mut Vec::new())
-        }),
+    let images: Array4<f64> = random((4, 30), 8)
+        .into_shape_with_order((4, 2, 5, 3))
+        .unwrap();
+    let reversed = images.t().as_standard_layout().into_owned();
+    for (layout, channels) in [
+        (Layout::ChannelsLast, 3),
+        (Layout::ChannelsFirst, 2),
+        (Layout::PerPosition, 30),
     ] {
-        assert!(is_not_contiguous(&error), "{error}");
+        let bn = BatchNormalization::new(channels, BatchNormConfig::pytorch());
+        let mut bn = bn.unwrap().with_layout(layout);
+        let mut same = bn.clone();
+        for mode in MODES {
+            let y = bn.forward(images.view(), mode).unwrap();
+            let got = same.forward(reversed.t(), mode).unwrap();
+            assert_eq!(bits(&got), bits(&y));
+            let dx = bn.backward(images.view(), images.view()).unwrap();
+            for [x, dout] in [
+                [reversed.t(), reversed.t()],
+                [images.view(), reversed.t()],
+                [reversed.t(), images.view()],
+            ] {
+                assert_eq!(bits(&same.backward(x, dout).unwrap()), bits(&dx));
+            }
+            assert_eq!(state(&same), state(&bn));
+        }
     }
 }
 
@@ -229,11 +250,10 @@ fn a_backward_that_does_not_fit_its_forward() {
     let (six, four) = (x(), random((4, 3), 9));
     let error = refused(&mut warm(), |bn| bn.backward(six.view(), four.view()));
     assert!(is_shape(&error, &[6, 3], &[4, 3]), "{error}");
-    let error = refused(&mut warm(), |bn| {
-        let dx = &mut four.clone();
-        bn.backward_into(six.view(), six.view(), six.view(), Some(dx.view_mut()))
-    });
-    assert!(is_shape(&error, &[6, 3], &[4, 3]), "{error}");
+    for [y, dout] in [[&four, &six], [&six, &four]] {
+        let error = refused_by_shape(&mut warm(), &six, [y, dout]);
+        assert!(is_shape(&error, &[6, 3], &[4, 3]), "{error}");
+    }
 
     for (mut bn, rows) in [
         (warm(), 6),
@@ -245,17 +265,32 @@ fn a_backward_that_does_not_fit_its_forward() {
     }
     // As many images, of another size.
     let mut bn = batch_norm(Layout::ChannelsFirst, BatchNormConfig::book());
-    let (x, other) = (random((4, 6), 9), random((4, 9), 9));
-    Layer::forward(&mut bn, x.view(), Mode::Train).unwrap();
+    let images = |width| Array4::<f64>::ones((4, 3, 1, width));
+    bn.forward(images(2).view(), Mode::Train).unwrap();
     let error = refused(&mut bn, |bn| {
-        Layer::backward(bn, other.view(), other.view(), other.view())
+        bn.backward(images(3).view(), images(3).view())
     });
     assert!(is_shape(&error, &[4, 3, 2], &[4, 3, 3]), "{error}");
+    let mut bn = AnyShape(bn);
+    let other = random((4, 9), 9);
+    let error = bn.backward(other.view(), other.view(), other.view());
+    assert!(is_shape(&error.unwrap_err(), &[4, 3, 2], &[4, 3, 3]));
+}
+
+/// Through [`LayerExt`], whose refusals name no layer.
+fn refused_by_shape(
+    bn: &mut BatchNormalization<f64>,
+    x: &Array2<f64>,
+    [y, dout]: [&Array2<f64>; 2],
+) -> Error {
+    let before = state(bn);
+    let error = LayerExt::backward(bn, x.view(), y.view(), dout.view()).unwrap_err();
+    assert_eq!(state(bn), before, "{error}");
+    error
 }
 
 #[test]
 fn a_matrix_of_a_multiple_of_the_channels_is_a_wrong_width() {
-    // Through `Layer`, such rows are flattened images; as a matrix of their own they do not fit.
     for layout in [Layout::ChannelsLast, Layout::ChannelsFirst] {
         let mut bn = batch_norm(layout, BatchNormConfig::book());
         let wide = random((4, 6), 9);
@@ -280,11 +315,7 @@ fn dimensions_and_channels_that_do_not_fit() {
         let error = refused(&mut bn, |bn| bn.backward(x.view(), x.view()));
         assert!(is_shape(&error, &expected, &got), "{error}");
     }
-    for layout in [
-        Layout::ChannelsLast,
-        Layout::ChannelsFirst,
-        Layout::PerPosition,
-    ] {
+    for layout in LAYOUTS {
         let mut bn = batch_norm(layout, BatchNormConfig::book());
         let (cube, row) = (Array3::ones((4, 1, 3)), Array1::ones(3));
         for error in [

@@ -143,6 +143,10 @@ fn is_shape(error: &Error) -> bool {
     matches!(error, Error::Tensor(TensorError::ShapeMismatch { .. }))
 }
 
+fn is_setting(error: &Error) -> bool {
+    matches!(error, Error::Tensor(TensorError::InvalidSetting { .. }))
+}
+
 fn is_not_contiguous(error: &Error) -> bool {
     matches!(error, Error::Tensor(TensorError::NotContiguous { .. }))
 }
@@ -246,6 +250,11 @@ fn bad_configs() -> Vec<(BatchNormConfig, &'static str)> {
             bad.push((BatchNormConfig { running, ..book }, "momentum"));
         }
     }
+    // A momentum of 1 would divide by 1 − 1ᵗ.
+    for m in [-0.1, 1.0, 1.1, f64::NAN, f64::INFINITY] {
+        let running = RunningAverage::KeepCorrected(m);
+        bad.push((BatchNormConfig { running, ..book }, "momentum"));
+    }
     bad
 }
 
@@ -253,7 +262,7 @@ fn bad_configs() -> Vec<(BatchNormConfig, &'static str)> {
 fn a_config_out_of_range() {
     for (config, word) in bad_configs() {
         let same = |error: Error| {
-            assert!(matches!(error, Error::InvalidSetting { .. }), "{error}");
+            assert!(is_setting(&error), "{error}");
             let message = error.to_string();
             assert!(message.contains(word) && message.contains("got"), "{error}");
         };

@@ -4,8 +4,8 @@
 mod common;
 
 use bn_layers::{
-    AvgPool2d, Conv2d, Conv2dConfig, ConvTranspose2d, Error, GradientCheck, Init, Layer, MaxPool2d,
-    Mode, Padding, Upsample2d,
+    AvgPool2d, Conv2d, Conv2dConfig, ConvTranspose2d, Error, GradientCheck, Init, Layer, LayerExt,
+    MaxPool2d, Mode, Padding, Upsample2d,
 };
 use common::random;
 use ndarray::{Array2, Array4};
@@ -147,25 +147,20 @@ fn what_does_not_fit_is_refused() {
     // Batches: none, and rows that are no images; nothing changes.
     let state = |conv: &Conv2d<f32>| (conv.w(), conv.dw(), conv.db().to_owned());
     let before = state(&conv);
-    let mut y = Array2::zeros((2, 27));
-    let empty = conv.forward_into(
-        Array2::zeros((0, 50)).view(),
-        Mode::Train,
-        Array2::zeros((0, 27)).view_mut(),
-    );
+    let empty = conv.forward(Array2::zeros((0, 50)).view(), Mode::Train);
     assert!(matches!(empty, Err(Error::EmptyBatch { .. })));
-    for x in [Array2::zeros((2, 49)), Array2::zeros((3, 50))] {
-        conv.forward_into(x.view(), Mode::Train, y.view_mut())
-            .unwrap_err();
-        let dout = Array2::ones((2, 27));
-        conv.backward_into(x.view(), dout.view(), dout.view(), None)
-            .unwrap_err();
+    let narrow = Array2::zeros((2, 49));
+    conv.forward(narrow.view(), Mode::Train).unwrap_err();
+    conv.eval(narrow.view()).unwrap_err();
+    let (x, y, dout) = (
+        Array2::ones((2, 50)),
+        Array2::ones((2, 27)),
+        Array2::ones((3, 27)),
+    );
+    for [x, y, dout] in [[&narrow, &y, &y], [&x, &dout, &y], [&x, &y, &dout]] {
+        let error = conv.backward(x.view(), y.view(), dout.view());
+        assert!(matches!(error, Err(Error::Tensor(_))), "{error:?}");
     }
-    let (x, dout) = (Array2::ones((2, 50)), Array2::ones((2, 27)));
-    let mut narrow = Array2::zeros((2, 49));
-    let dx = Some(narrow.view_mut());
-    conv.backward_into(x.view(), dout.view(), dout.view(), dx)
-        .unwrap_err();
     assert_eq!(state(&conv), before);
 
     assert!(MaxPool2d::new(image, (2, 2), (2, 2), Padding::all(2)).is_err());

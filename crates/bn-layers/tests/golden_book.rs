@@ -3,7 +3,7 @@
 
 mod common;
 
-use bn_layers::{Affine, BatchNormConfig, Layer, Layout, Mode, Relu, Sigmoid, naive};
+use bn_layers::{Affine, BatchNormConfig, LayerExt, Layout, Mode, Relu, Sigmoid, naive};
 use bn_tensor::Scalar;
 use common::{
     Compare, evaluated,
@@ -109,8 +109,8 @@ fn check_affine<T: Scalar>(case: &AffineCase, compare: &mut Compare) {
 
     // Without a bias: y is less by the bias, and every other gradient is the same.
     let mut affine = Affine::without_bias(case.weight.rows::<T>()).unwrap();
-    let y = Layer::forward(&mut affine, x.view(), Mode::Train).unwrap();
-    let dx = Layer::backward(&mut affine, x.view(), y.view(), dout.view()).unwrap();
+    let y = LayerExt::forward(&mut affine, x.view(), Mode::Train).unwrap();
+    let dx = LayerExt::backward(&mut affine, x.view(), y.view(), dout.view()).unwrap();
     let want = case.y.rows::<f64>() - &case.bias.vector::<f64>();
     compare.same(&format!("{name} without bias y"), &y, &want);
     compare.same(&format!("{name} without bias dx"), &dx, &case.dx.data);

@@ -4,7 +4,7 @@
 mod common;
 
 use bn_layers::{
-    AvgPool2d, Conv2d, ConvTranspose2d, Layer, MaxPool2d, Mode, Padding, Upsample2d,
+    AvgPool2d, Conv2d, ConvTranspose2d, Layer, LayerExt, MaxPool2d, Mode, Padding, Upsample2d,
     images_to_channels_first, images_to_channels_last, kernel_from_pytorch, kernel_to_pytorch,
     transposed_kernel_from_pytorch, transposed_kernel_to_pytorch,
 };

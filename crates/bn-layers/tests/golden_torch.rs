@@ -4,7 +4,7 @@
 mod common;
 
 use bn_layers::{
-    Affine, BatchNormConfig, Layer, Layout, LeakyRelu, Mode, Relu, RunningAverage, Sigmoid, Tanh,
+    Affine, BatchNormConfig, LayerExt, Layout, LeakyRelu, Mode, Relu, RunningAverage, Sigmoid, Tanh,
 };
 use common::{
     Compare,
@@ -66,8 +66,8 @@ fn linear() {
     let weight = case.weight.transposed().rows::<f32>();
     let mut affine = Affine::new(weight, case.bias.vector()).unwrap();
     let (x, dout) = (case.x.rows::<f32>(), case.dout.rows::<f32>());
-    let y = Layer::forward(&mut affine, x.view(), Mode::Train).unwrap();
-    let dx = Layer::backward(&mut affine, x.view(), y.view(), dout.view()).unwrap();
+    let y = LayerExt::forward(&mut affine, x.view(), Mode::Train).unwrap();
+    let dx = LayerExt::backward(&mut affine, x.view(), y.view(), dout.view()).unwrap();
     compare.same("y", &y, &case.y.data);
     compare.same("dx", &dx, &case.dx.data);
     compare.same("dw", affine.dw(), &case.dweight.transposed().data);

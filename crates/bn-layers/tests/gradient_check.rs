@@ -3,14 +3,14 @@
 mod common;
 
 use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Error, GradientCheck, Layer, LeakyRelu, Mode,
-    Param, ParamMut, Relu, Report, Shape,
+    Affine, BatchNormConfig, BatchNormalization, Error, GradientCheck, Io, Layer, LeakyRelu,
+    Outcome, Param, Pass, Relu, Report, Shape, State, StateMut, Wanted,
 };
 use common::{random, random_row};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
 
 /// A layer whose backward is off: `dx` by a factor, or the gradient of one parameter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Off<L> {
     layer: L,
     dx_factor: f64,
@@ -38,7 +38,7 @@ impl<L: Layer<f64>> Off<L> {
     }
 }
 
-impl<L: Layer<f64>> Layer<f64> for Off<L> {
+impl<L: Layer<f64> + Clone> Layer<f64> for Off<L> {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
         self.layer.output_shape(input)
     }
@@ -46,50 +46,51 @@ impl<L: Layer<f64>> Layer<f64> for Off<L> {
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, f64>,
-        mode: Mode,
         y: ArrayViewMut2<'_, f64>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        self.layer.forward_into(x, mode, y)
-    }
-
-    fn eval_into(
-        &self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayViewMut2<'_, f64>,
-        scratch: &mut Vec<f64>,
-    ) -> Result<(), Error> {
-        self.layer.eval_into(x, y, scratch)
+        self.layer.forward_into(x, y, pass)
     }
 
     fn backward_into(
         &mut self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayView2<'_, f64>,
-        dout: ArrayView2<'_, f64>,
-        dx: Option<ArrayViewMut2<'_, f64>>,
+        io: Io<'_, f64>,
+        wanted: Wanted<'_, f64>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        let Some(mut dx) = dx else {
-            return self.layer.backward_into(x, y, dout, None);
+        let Wanted { mut dx, params } = wanted;
+        let wanted = Wanted {
+            dx: dx.as_mut().map(|dx| dx.view_mut()),
+            params,
         };
-        self.layer.backward_into(x, y, dout, Some(dx.view_mut()))?;
-        dx *= self.dx_factor;
+        self.layer.backward_into(io, wanted, pass)?;
+        if let Some(mut dx) = dx {
+            dx *= self.dx_factor;
+        }
         Ok(())
     }
 
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, f64>)) {
-        self.layer.visit(&mut |p| {
+    fn state(&self, visit: &mut dyn FnMut(State<'_, f64>)) {
+        self.layer.state(&mut |part| {
+            let State::Array(p) = part else {
+                return visit(part);
+            };
             let factor = if p.name == self.param {
                 self.param_factor
             } else {
                 1.0
             };
             let grad: Vec<f64> = p.grad.iter().map(|g| g * factor).collect();
-            visitor(Param { grad: &grad, ..p });
+            visit(State::Array(Param { grad: &grad, ..p }));
         });
     }
 
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, f64>)) {
-        self.layer.visit_mut(visitor);
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, f64>)) {
+        self.layer.state_mut(visit);
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.layer.settle(outcome);
     }
 }
 

@@ -5,25 +5,27 @@
 mod common;
 
 use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Dropout, Error, GradientCheck, Identity, Layer,
-    Layout, LeakyRelu, Mode, Relu, Report, RunningAverage, Sigmoid, Tanh,
+    Affine, BatchNormConfig, BatchNormalization, Dropout, Error, GradientCheck, Identity, Io,
+    Layer, LayerExt, Layout, LeakyRelu, Mode, Param, Pass, Relu, Report, RunningAverage, Shape,
+    Sigmoid, State, StateMut, Tanh, Wanted,
 };
-use common::{bits, random, random_row, values};
-use ndarray::{Array2, array};
+use common::{AnyShape, bits, counters, random, random_row, values};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
 
 const BATCHES: [usize; 3] = [2, 5, 64];
 const WIDTHS: [usize; 4] = [1, 3, 7, 33];
 
 /// Checks every entry; the layer's state and `x` must come out with their bits.
 fn passes(check: GradientCheck, layer: &mut dyn Layer<f64>, x: &Array2<f64>, at: &str) -> Report {
-    let (before, x_before) = (values(layer), bits(x));
+    let (before, x_before) = ((values(layer), counters(layer)), bits(x));
     let report = check.check(layer, x.view()).unwrap();
     assert!(report.worst().relative < 1e-6, "{at}\n{report}");
-    assert_eq!(values(layer), before, "{at}: the check changed the layer");
+    let after = (values(layer), counters(layer));
+    assert_eq!(after, before, "{at}: the check changed the layer");
     assert_eq!(bits(x), x_before, "{at}: the check changed x");
     let mut trained: Vec<_> = Vec::new();
     layer.visit(&mut |p| {
-        if p.kind.is_trained() {
+        if p.is_trained {
             trained.push((p.name.to_owned(), p.value.len()));
         }
     });
@@ -53,13 +55,62 @@ fn affine_with_and_without_bias() {
     }
 }
 
+/// A layer whose parameters decay: the gradients contain `λ·value`, the loss `λ/2·Σ value²`.
+#[derive(Debug, Clone)]
+struct Decayed<L>(L);
+
+const LAMBDA: f64 = 0.1;
+
+impl<L: Layer<f64> + Clone> Layer<f64> for Decayed<L> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        self.0.output_shape(input)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, f64>,
+        y: ArrayViewMut2<'_, f64>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.0.forward_into(x, y, pass)
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, f64>,
+        wanted: Wanted<'_, f64>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.0.backward_into(io, wanted, pass)?;
+        self.0.visit_mut(&mut |p| {
+            for (grad, value) in p.grad.iter_mut().zip(p.value) {
+                *grad += LAMBDA * *value;
+            }
+        });
+        Ok(())
+    }
+
+    fn state(&self, visit: &mut dyn FnMut(State<'_, f64>)) {
+        let penalty = LAMBDA;
+        self.0
+            .visit(&mut |p| visit(State::Array(Param { penalty, ..p })));
+    }
+
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, f64>)) {
+        self.0.state_mut(visit);
+    }
+}
+
 /// The penalty is part of the loss that is checked.
 #[test]
 fn affine_with_weight_decay() {
     let (x, w) = (random((5, 3), 1), random((3, 7), 2));
-    let affine = Affine::new(w, random_row(7, 0.0, 3)).unwrap();
-    let mut affine = affine.with_weight_decay(0.1).unwrap();
-    passes(GradientCheck::default(), &mut affine, &x, "Affine");
+    let mut decayed = Decayed(Affine::new(w, random_row(7, 0.0, 3)).unwrap());
+    let (w, b) = (decayed.0.w(), decayed.0.b().unwrap());
+    let squares = w.iter().chain(b).map(|v| v * v).sum::<f64>();
+    assert!((decayed.penalty() - LAMBDA / 2.0 * squares).abs() < 1e-14);
+    assert_eq!(decayed.0.penalty(), 0.0);
+    passes(GradientCheck::default(), &mut decayed, &x, "Affine");
 }
 
 #[test]
@@ -105,19 +156,22 @@ fn dropout_with_its_mask_held() {
     }
 }
 
-/// An evaluation in between must not replace the mask that a check holds.
+/// An evaluation before it must not make the check evaluate without a mask.
 #[test]
 fn dropout_is_checked_with_a_mask_that_drops_after_an_evaluation_too() {
     let x = random((20, 7), 5);
     let mut dropout = Dropout::new(0.4, 6).unwrap();
-    let trained = dropout.forward(x.view(), Mode::Train).unwrap();
+    dropout.forward(x.view(), Mode::Train).unwrap();
     dropout.forward(x.view(), Mode::Eval).unwrap();
+    let mut unchecked = dropout.clone();
     passes(GradientCheck::default(), &mut dropout, &x, "Dropout");
-    Layer::<f64>::hold_draws(&mut dropout, true);
-    let held = dropout.forward(x.view(), Mode::BatchStats).unwrap();
-    assert_eq!(held, trained);
-    dropout.forward(x.view(), Mode::Eval).unwrap();
-    assert_eq!(dropout.forward(x.view(), Mode::Train).unwrap(), trained);
+    // What the check differentiated: the gradients of the last pass are those of a mask.
+    let ones = Array2::<f64>::ones(x.dim());
+    let dx = dropout.backward(x.view(), x.view(), ones.view()).unwrap();
+    assert!(dx.iter().any(|&v| v == 0.0) && dx.iter().any(|&v| v != 0.0));
+    // The next mask is the one that would have come without the check.
+    let next = unchecked.forward(x.view(), Mode::Train).unwrap();
+    assert_eq!(dropout.forward(x.view(), Mode::Train).unwrap(), next);
 }
 
 /// Each preset, and each switch the other way.
@@ -128,6 +182,7 @@ fn configs() -> Vec<(&'static str, BatchNormConfig)> {
         ..book
     };
     vec![
+        ("bias corrected", BatchNormConfig::bias_corrected()),
         ("book", book),
         ("paper", BatchNormConfig::paper()),
         ("pytorch", BatchNormConfig::pytorch()),
@@ -184,10 +239,10 @@ fn check_batch_norm(layout: Layout, channels: usize, inner: usize) {
     for (name, config) in configs() {
         for n in BATCHES {
             let at = format!("{layout:?} {name}: {n} rows, {channels} channels of {inner}");
-            let mut bn = batch_norm(channels, layout, config);
+            let mut bn = AnyShape(batch_norm(channels, layout, config));
             let (spread, check) = scaled_to_count(n * inner, config.eps);
             let x = spread * (random::<f64>((n, channels * inner), 9) + 0.5);
-            Layer::forward(&mut bn, x.view(), Mode::Train).unwrap(); // running statistics of its own
+            bn.forward(x.view(), Mode::Train).unwrap(); // running statistics of its own
             let report = passes(check, &mut bn, &x, &at);
             assert_eq!(kinks(&report), 0, "{at}\n{report}");
             // Not zero against zero.

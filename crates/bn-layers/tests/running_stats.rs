@@ -2,10 +2,12 @@
 
 mod common;
 
-use bn_layers::{BatchNormConfig, BatchNormalization, Layer, Layout, Mode, RunningAverage};
+use bn_layers::{
+    BatchNormConfig, BatchNormalization, LayerExt, Layout, Mode, Moments, Outcome, RunningAverage,
+};
 use bn_tensor::Scalar;
-use common::{Compare, bits, evaluated, random, random_row, values};
-use ndarray::{Array2, array};
+use common::{AnyShape, Compare, bits, evaluated, random, random_row, settle, unsettled, values};
+use ndarray::{Array2, Axis, array};
 
 const LAYOUTS: [Layout; 3] = [
     Layout::ChannelsLast,
@@ -13,8 +15,9 @@ const LAYOUTS: [Layout; 3] = [
     Layout::PerPosition,
 ];
 
-fn presets() -> [BatchNormConfig; 4] {
+fn presets() -> [BatchNormConfig; 5] {
     [
+        BatchNormConfig::bias_corrected(),
         BatchNormConfig::book(),
         BatchNormConfig::paper(),
         BatchNormConfig::pytorch(),
@@ -23,11 +26,14 @@ fn presets() -> [BatchNormConfig; 4] {
 }
 
 /// For rows of 12 values.
-fn batch_norm<T: Scalar>(layout: Layout, config: BatchNormConfig) -> BatchNormalization<T> {
+fn batch_norm<T: Scalar>(
+    layout: Layout,
+    config: BatchNormConfig,
+) -> AnyShape<BatchNormalization<T>> {
     let channels = if layout == Layout::PerPosition { 12 } else { 3 };
     let bn = BatchNormalization::new(channels, config).unwrap();
     let (gamma, beta) = (random_row(channels, 1.5, 1), random_row(channels, 0.0, 2));
-    bn.with_layout(layout).with_gamma_beta(gamma, beta).unwrap()
+    AnyShape(bn.with_layout(layout).with_gamma_beta(gamma, beta).unwrap())
 }
 
 fn batch<T: Scalar>(step: u64) -> Array2<T> {
@@ -41,8 +47,8 @@ fn check_modes<T: Scalar>(layout: Layout, config: BatchNormConfig) {
     for step in 0..3 {
         let x = batch::<T>(step);
         let before = values(&bn);
-        let y = Layer::forward(&mut bn, x.view(), Mode::Train).unwrap();
-        assert_eq!(bn.running().unwrap().updates, step + 1);
+        let y = bn.forward(x.view(), Mode::Train).unwrap();
+        assert_eq!(bn.0.running().unwrap().updates, step + 1);
         for (old, new) in before.iter().zip(&values(&bn)) {
             // Every entry of the running statistics moves, and nothing else.
             let moved = old.1.iter().zip(&new.1).filter(|(o, n)| o != n).count();
@@ -55,36 +61,32 @@ fn check_modes<T: Scalar>(layout: Layout, config: BatchNormConfig) {
         }
 
         assert_eq!(values(&others), before);
-        Layer::forward(&mut others, x.view(), Mode::Eval).unwrap();
-        others.update_running(); // no batch's own statistics to move by
+        others.forward(x.view(), Mode::Eval).unwrap();
+        settle::<T>(&mut others, Outcome::Stands); // no batch's own statistics to move by
         evaluated(&others, x.view(), 12);
-        let batch_stats = Layer::forward(&mut others, x.view(), Mode::BatchStats).unwrap();
+        let batch_stats = others.forward(x.view(), Mode::BatchStats).unwrap();
+        settle::<T>(&mut others, Outcome::Stands);
         assert_eq!(bits(&batch_stats), bits(&y));
         assert_eq!(values(&others), before, "{layout:?} {config:?}");
-        assert_eq!(others.running().unwrap().updates, step);
+        assert_eq!(others.0.running().unwrap().updates, step);
 
-        others.update_running();
+        let open = unsettled(&mut others, x.view(), Mode::Train);
+        assert_eq!(bits(&open), bits(&y));
+        assert_eq!(values(&others), before, "{layout:?} {config:?}");
+        settle::<T>(&mut others, Outcome::Stands);
         assert_eq!(values(&others), values(&bn), "{layout:?} {config:?}");
-        assert_eq!(others.running(), bn.running());
+        assert_eq!(others.0.running(), bn.0.running());
     }
 }
 
 #[test]
-fn only_train_moves_them_and_update_running_does_the_same_afterwards() {
+fn only_a_training_step_that_stands_moves_them() {
     for layout in LAYOUTS {
         for config in presets() {
             check_modes::<f32>(layout, config);
             check_modes::<f64>(layout, config);
         }
     }
-}
-
-#[test]
-fn update_running_before_any_batch_does_nothing() {
-    let mut bn = batch_norm::<f64>(Layout::ChannelsLast, BatchNormConfig::pytorch());
-    let before = bn.clone();
-    bn.update_running();
-    assert_eq!(bn.running(), before.running());
 }
 
 /// Two updates and an evaluation of each preset, worked out by hand.
@@ -103,6 +105,14 @@ fn the_formula_of_each_preset() {
         ..BatchNormConfig::book()
     };
     for (config, eps, mean_1, var_1, mean_2, var_2) in [
+        (
+            BatchNormConfig::bias_corrected(),
+            1e-6,
+            [3.0, 30.0],
+            [8.0 / 3.0, 800.0 / 3.0],
+            [0.37 / 0.19, 2.7 / 0.19],
+            [0.92 / 3.0 / 0.19, 24.6 / 0.19],
+        ),
         (
             BatchNormConfig::book(),
             1e-6,
@@ -179,19 +189,74 @@ fn without_tracking_evaluation_normalises_by_its_own_batch() {
             ..BatchNormConfig::pytorch()
         };
         let mut bn = batch_norm::<f32>(layout, config);
-        assert!(bn.running().is_none());
+        assert!(bn.0.running().is_none());
         let names: Vec<_> = values(&bn).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["gamma", "beta"]);
-        Layer::forward(&mut bn, batch(1).view(), Mode::Train).unwrap();
+        bn.forward(batch(1).view(), Mode::Train).unwrap();
 
         let (x, dout) = (batch::<f32>(2), batch(3));
         let mut all = Vec::new();
         for mode in [Mode::Train, Mode::BatchStats, Mode::Eval] {
-            let y = Layer::forward(&mut bn, x.view(), mode).unwrap();
-            let dx = Layer::backward(&mut bn, x.view(), y.view(), dout.view()).unwrap();
+            let y = bn.forward(x.view(), mode).unwrap();
+            let dx = bn.backward(x.view(), y.view(), dout.view()).unwrap();
             all.push((bits(&y), bits(&dx)));
         }
         assert_eq!((&all[1], &all[2]), (&all[0], &all[0]));
         assert_eq!(bits(&evaluated(&bn, x.view(), 12)), all[0].0);
+    }
+}
+
+/// An average of the batches alone, as if by weights `(1 − m)·mᵏ` that were scaled to sum to 1.
+#[test]
+fn bias_corrected_averages_are_those_of_the_batches_alone() {
+    assert_eq!(
+        BatchNormConfig::default(),
+        BatchNormConfig::bias_corrected()
+    );
+    for m in [0.0, 0.5, 0.9, 0.99] {
+        for unbiased_running_var in [false, true] {
+            let with = |running, initial_running_var| BatchNormConfig {
+                running,
+                initial_running_var,
+                unbiased_running_var,
+                ..BatchNormConfig::bias_corrected()
+            };
+            // Where it starts leaves no trace: not even 1e3.
+            for start in [1.0, 1e3] {
+                let corrected = with(RunningAverage::KeepCorrected(m), start);
+                check_corrected(m, corrected, with(RunningAverage::Keep(m), 0.0));
+            }
+        }
+    }
+}
+
+fn check_corrected(m: f64, corrected: BatchNormConfig, kept: BatchNormConfig) {
+    let new = |config| BatchNormalization::<f64>::new(12, config).unwrap();
+    let (mut corrected, mut kept) = (new(corrected), new(kept));
+    let start = corrected.config().initial_running_var;
+    let running = corrected.running().unwrap();
+    assert!(running.mean.iter().all(|&mean| mean == 0.0));
+    assert!(running.var.iter().all(|&var| var == start));
+    let mut compare = Compare::to(1e-14);
+    for t in 0..40 {
+        let x = batch::<f64>(t);
+        corrected.forward(x.view(), Mode::Train).unwrap();
+        kept.forward(x.view(), Mode::Train).unwrap();
+        let (got, of_zero) = (corrected.running().unwrap(), kept.running().unwrap());
+        if t == 0 {
+            let first = Moments::of(x.view().insert_axis(Axis(2))).unwrap();
+            assert_eq!(bits(&got.mean), bits(first.mean()), "the batch's own mean");
+            let var: Vec<f64> = match corrected.config().unbiased_running_var {
+                true => first.unbiased_variance().unwrap().collect(),
+                false => first.variance().unwrap().collect(),
+            };
+            assert_eq!(bits(&got.var), bits(&var), "the batch's own variance");
+        }
+        let share = 1.0 - m.powi(t as i32 + 1);
+        compare.same("mean", &got.mean, &(&of_zero.mean / share));
+        // Relative to the variance itself, which may be below 1.
+        let var = &got.var * share / &of_zero.var;
+        compare.same("var", &var, &[1.0; 12]);
+        assert_eq!(got.updates, t + 1);
     }
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 /// What networks, losses, optimizers and the trainer refuse. After any of these a network's
-/// parameters and running statistics are as they were before the call.
+/// parameters, running statistics and random draws are as they were before the call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,7 +18,7 @@ pub enum Error {
     /// A layer or a loss outside a network refused its input.
     #[error(transparent)]
     Layers(#[from] bn_layers::Error),
-    /// Arrays do not fit.
+    /// Arrays do not fit, or a setting is out of its range.
     #[error(transparent)]
     Tensor(#[from] bn_tensor::Error),
     /// A network without layers, or without inputs.
@@ -26,6 +26,14 @@ pub enum Error {
     EmptyNetwork {
         /// What it lacks.
         what: &'static str,
+    },
+    /// A layer that does not describe itself, in a network that is to.
+    #[error("layer {index} ({name}) does not describe itself; it needs a `Layer::describe`")]
+    NoSpec {
+        /// Its place in the network, counted from 0.
+        index: usize,
+        /// What it is, as the builder calls it.
+        name: String,
     },
     /// A label that names no class.
     #[error("row {row}: label {label} is out of range; the network has {classes} outputs (0 to {})", classes - 1)]
@@ -54,16 +62,6 @@ pub enum Error {
         place: String,
         /// What may have caused it.
         hint: &'static str,
-    },
-    /// A setting outside its range.
-    #[error("{what} must be {range}, got {got}")]
-    InvalidSetting {
-        /// The setting.
-        what: &'static str,
-        /// What it may be.
-        range: &'static str,
-        /// What it was.
-        got: f64,
     },
     /// An optimizer met a parameter under a name that it knows with another length.
     #[error(
@@ -112,18 +110,4 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
-}
-
-/// `Ok` when `value` passes.
-pub(crate) fn check_setting(
-    what: &'static str,
-    range: &'static str,
-    value: f64,
-    passes: bool,
-) -> Result<(), Error> {
-    if passes {
-        return Ok(());
-    }
-    let got = value;
-    Err(Error::InvalidSetting { what, range, got })
 }

@@ -4,8 +4,9 @@
 //!
 //! **A network owns its activations, and a step is a transaction.** The buffers live from step to
 //! step, so that once warm a step allocates nothing. A step first computes everything that can go
-//! wrong and moves parameters and running statistics last: whatever it refuses, a label out of
-//! range or a loss of NaN, the network is as it was before.
+//! wrong and changes parameters and running statistics last: whatever it refuses, a label out of
+//! range, a gradient that is not finite or an update that overflows, the network and the optimizer
+//! are as before, bit by bit.
 //!
 //! ```
 //! use bn_net::{Network, Sgd, SoftmaxWithLoss};
@@ -20,38 +21,35 @@
 //! # Ok::<(), bn_net::Error>(())
 //! ```
 
-mod batch_norm_conv_net;
 mod builder;
-mod checkpoint;
 mod error;
 mod file;
 mod gan;
-mod history;
 mod loss;
-mod metrics;
-mod multi_layer_net;
+mod metric;
+mod model;
 mod network;
 mod optimizer;
 mod schedule;
-mod simple_conv_net;
 mod trainer;
 
-pub use batch_norm_conv_net::BatchNormConvNet;
+pub use bn_tensor::Scalar;
 pub use builder::NetworkBuilder;
-pub use checkpoint::Checkpoint;
 pub use error::Error;
+pub use file::Checkpoint;
 pub use gan::{DiscriminatorStep, Gan, GanCallback, GanRecord};
-pub use history::{History, Record};
 pub use loss::{BinaryCrossEntropy, IdentityWithLoss, Loss, SoftmaxWithLoss, Targets};
-pub use metrics::ConfusionMatrix;
-pub use multi_layer_net::{HiddenActivation, MultiLayerNet, MultiLayerNetConfig, WeightInitStd};
-pub use network::{Network, Workspace};
+pub use metric::ConfusionMatrix;
+pub use model::{
+    BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, SimpleConvNet,
+    WeightInitStd,
+};
+pub use network::{NamedSpec, Network, NetworkSpec, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,
+    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,
 };
 pub use schedule::Schedule;
-pub use simple_conv_net::SimpleConvNet;
-pub use trainer::{Callback, EarlyStop, Length, Trainer};
+pub use trainer::{Callback, EarlyStop, History, Length, Record, Trainer};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

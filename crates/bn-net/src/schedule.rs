@@ -1,4 +1,5 @@
-use crate::{Error, error::check_setting};
+use crate::error::Error;
+use bn_tensor::check_setting;
 
 /// The learning rate of each step t = 0, 1, 2, …
 ///
@@ -78,11 +79,11 @@ impl Schedule {
     /// Whether every number is in its range.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`].
+    /// [`bn_tensor::Error::InvalidSetting`].
     pub fn check(&self) -> Result<(), Error> {
         let not_negative = |what, value: f64| {
             let passes = value.is_finite() && value >= 0.0;
-            check_setting(what, "a finite number, 0 or more", value, passes)
+            check_setting(what, "a finite number, 0 or more", value, passes).map_err(Error::from)
         };
         match *self {
             Self::Constant { lr } => not_negative("the learning rate", lr),

@@ -2,7 +2,6 @@
 //!
 //! Counted over the whole process, so this file holds one test alone. The pure-Rust matrix product
 //! allocates its packing buffers: the promise is that of the OpenBLAS builds.
-#![cfg(any(feature = "openblas", feature = "openblas-static"))]
 
 use bn_layers::Conv2dConfig;
 use bn_net::{Adam, Gan, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};

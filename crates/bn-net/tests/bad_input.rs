@@ -1,6 +1,6 @@
 //! What a network refuses, it refuses with a clear error, and is as it was before.
 
-use bn_layers::{BatchNormConfig, Layer, LeakyRelu, Mode};
+use bn_layers::{BatchNormConfig, LayerExt, LeakyRelu, Mode};
 use bn_net::{
     Adam, Error, IdentityWithLoss, Momentum, Network, Optimizer, RmsProp, Schedule, Sgd,
     SoftmaxWithLoss, Targets,
@@ -238,7 +238,7 @@ fn the_builder_names_the_layer_that_cannot_be() {
         assert!(error.starts_with(message), "{error}");
     }
     assert!(
-        Network::<f32>::builder((4, 4, 2))
+        Network::builder((4, 4, 2))
             .layer("leak", LeakyRelu::new(0.1).unwrap())
             .build(0)
             .is_ok()

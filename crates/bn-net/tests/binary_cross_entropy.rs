@@ -2,7 +2,7 @@
 
 mod common;
 
-use bn_net::{BinaryCrossEntropy, Error, Loss, Network, Sgd};
+use bn_net::{BinaryCrossEntropy, Error, Loss, Network, NetworkBuilder, Sgd};
 use bn_tensor::Scalar;
 use common::{assert_close, matrix, number, numbers, parse};
 use ndarray::{Array2, array};
@@ -142,7 +142,7 @@ fn a_nan_stays_one_and_a_step_refuses_it() {
                 .unwrap()
                 .is_nan()
         );
-        let mut network = Network::<f64>::builder(1)
+        let mut network = NetworkBuilder::<f64>::new(1)
             .affine(1)
             .sigmoid()
             .build(1)

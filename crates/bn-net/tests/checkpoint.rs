@@ -1,15 +1,18 @@
 //! Checkpoints: every bit comes back, and what does not fit is refused and changes nothing.
 
 use bn_data::BatchState;
-use bn_layers::{Conv2dConfig, Layer};
-use bn_net::{Adam, AdamW, Checkpoint, Error, Momentum, Network, Optimizer, Sgd, SoftmaxWithLoss};
+use bn_layers::{Conv2dConfig, LayerExt};
+use bn_net::{
+    Adam, AdamW, Checkpoint, Error, Momentum, Network, NetworkBuilder, Optimizer, Sgd,
+    SoftmaxWithLoss,
+};
 use bn_tensor::Scalar;
 use ndarray::Array2;
 use proptest::prelude::*;
 use std::fs;
 
 fn network<T: Scalar>(hidden: usize) -> Network<T> {
-    Network::builder((4, 4, 1))
+    NetworkBuilder::new((4, 4, 1))
         .conv2d(Conv2dConfig::new(3, 3).same())
         .relu()
         .dropout(0.3)
@@ -53,7 +56,9 @@ fn goes_on<T: Scalar>(optimizer: fn() -> Box<dyn Optimizer<T>>) {
 
     let (mut first, mut optimizer_of_first) = (network(8), optimizer());
     train(&mut first, &mut *optimizer_of_first, 3);
-    optimizer_of_first.set_learning_rate(optimizer_of_first.learning_rate());
+    optimizer_of_first
+        .set_learning_rate(optimizer_of_first.learning_rate())
+        .unwrap();
     let mut checkpoint = Checkpoint::new();
     checkpoint.add_network("net", &first).unwrap();
     checkpoint
@@ -126,7 +131,7 @@ fn what_does_not_fit_is_told_and_changes_nothing() {
     assert!(reason.contains("F64") && reason.contains("F32"), "{reason}");
     assert_eq!(values(&double), before);
 
-    let mut shorter = Network::<f32>::builder((4, 4, 1))
+    let mut shorter = Network::builder((4, 4, 1))
         .conv2d(Conv2dConfig::new(3, 3).same())
         .dropout(0.3)
         .build(1)

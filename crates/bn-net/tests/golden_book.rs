@@ -2,7 +2,7 @@
 
 mod common;
 
-use bn_layers::{Kind, Layer, ParamMut};
+use bn_layers::{LayerExt, ParamMut};
 use bn_net::{
     AdaGrad, Adam, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov, Optimizer, RmsProp, Sgd,
 };
@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 1e-12;
 
 fn set_params(net: &mut MultiLayerNet<f64>, params: &Value) {
     net.visit_params_mut(&mut |p| {
-        if p.kind.is_trained() {
+        if p.is_trained {
             p.value.copy_from_slice(&numbers(&params[p.name]));
         }
     });
@@ -22,7 +22,7 @@ fn set_params(net: &mut MultiLayerNet<f64>, params: &Value) {
 
 fn assert_params(net: &MultiLayerNet<f64>, want: &Value, running: &Value, what: &str) {
     net.visit_params(&mut |p| {
-        let want = if p.kind.is_trained() { want } else { running };
+        let want = if p.is_trained { want } else { running };
         let name = format!("{what}: {}", p.name);
         assert_close(&name, p.value, &numbers(&want[p.name]), TOLERANCE);
     });
@@ -59,7 +59,7 @@ fn multi_layer_net_trains_as_the_books() {
             let want = matrix(&step["logits"]);
             assert_close(&what, logits.unwrap().iter(), &want, TOLERANCE);
             net.visit_params(&mut |p| {
-                if p.kind.is_trained() {
+                if p.is_trained {
                     let want = numbers(&step["gradients"][p.name]);
                     assert_close(&format!("{what}: d{}", p.name), p.grad, &want, TOLERANCE);
                 }
@@ -86,13 +86,7 @@ fn check_optimizer(mut optimizer: Box<dyn Optimizer<f64>>, file: &Value, case: &
         optimizer.begin_step();
         let shape = [p.len()];
         optimizer
-            .update(ParamMut {
-                name: "w",
-                kind: Kind::Weight,
-                shape: &shape,
-                value: &mut p,
-                grad: &grad.to_vec(),
-            })
+            .update(ParamMut::new("w", &shape, &mut p, &mut grad.to_vec()))
             .unwrap();
         assert_close(name, &p, want.iter(), TOLERANCE);
     }

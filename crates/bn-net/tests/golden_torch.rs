@@ -2,10 +2,10 @@
 
 mod common;
 
-use bn_layers::{BatchNormConfig, Kind, Layer, ParamMut};
+use bn_layers::{BatchNormConfig, LayerExt, ParamMut};
 use bn_net::{
-    AdaGrad, Adam, AdamW, IdentityWithLoss, Loss, Network, Optimizer, RmsProp, Schedule, Sgd,
-    SoftmaxWithLoss,
+    AdaGrad, Adam, AdamW, IdentityWithLoss, Loss, NetworkBuilder, Optimizer, RmsProp, Schedule,
+    Sgd, SoftmaxWithLoss,
 };
 use bn_tensor::Scalar;
 use common::{assert_close, labels, matrix, number, numbers, parse};
@@ -132,13 +132,7 @@ fn optimizers<T: Scalar>(section: &Value, tolerance: f64) {
             optimizer.begin_step();
             let shape = [p.len()];
             optimizer
-                .update(ParamMut {
-                    name: "w",
-                    kind: Kind::Weight,
-                    shape: &shape,
-                    value: &mut p,
-                    grad: &grad.to_vec(),
-                })
+                .update(ParamMut::new("w", &shape, &mut p, &mut grad.to_vec()))
                 .unwrap();
             assert_close(name, &widen(&p), want.iter(), tolerance);
         }
@@ -196,10 +190,10 @@ fn schedules_are_pytorchs() {
 }
 
 /// PyTorch's name and values for a parameter of ours: same places, other names, weights transposed.
-fn torch_values(params: &Value, name: &str, kind: Kind) -> Vec<f64> {
+fn torch_values(params: &Value, name: &str) -> Vec<f64> {
     let torch = name.replace("gamma", "weight").replace("beta", "bias");
     let value = &params[&torch];
-    if kind == Kind::Weight {
+    if name.ends_with("weight") {
         let w = matrix(value); // (out, in)
         return w.t().as_standard_layout().iter().copied().collect();
     }
@@ -209,7 +203,7 @@ fn torch_values(params: &Value, name: &str, kind: Kind) -> Vec<f64> {
 fn network<T: Scalar>(section: &Value, tolerance: f64) {
     let case = &section["network"];
     let sizes = numbers(&case["config"]["sizes"]);
-    let mut builder = Network::<T>::builder(sizes[0] as usize);
+    let mut builder = NetworkBuilder::<T>::new(sizes[0] as usize);
     for &hidden in &sizes[1..sizes.len() - 1] {
         builder = builder
             .affine(hidden as usize)
@@ -221,8 +215,8 @@ fn network<T: Scalar>(section: &Value, tolerance: f64) {
         .build(0)
         .unwrap();
     net.visit_mut(&mut |p| {
-        if p.kind.is_trained() {
-            let values = torch_values(&case["parameters"], p.name, p.kind);
+        if p.is_trained {
+            let values = torch_values(&case["parameters"], p.name);
             for (v, value) in p.value.iter_mut().zip(values) {
                 *v = T::from_f64(value);
             }
@@ -238,16 +232,16 @@ fn network<T: Scalar>(section: &Value, tolerance: f64) {
         assert_close("loss", [&value], [&number(&step["loss"])], tolerance);
         net.visit(&mut |p| {
             let what = format!("step {i}: {}", p.name);
-            let trained = p.kind.is_trained();
+            let trained = p.is_trained;
             let after = if trained {
                 &step["parameters_after"]
             } else {
                 &step["running_after"]
             };
-            let want = torch_values(after, p.name, p.kind);
+            let want = torch_values(after, p.name);
             assert_close(&what, &widen(p.value), &want, tolerance);
             if trained {
-                let want = torch_values(&step["gradients"], p.name, p.kind);
+                let want = torch_values(&step["gradients"], p.name);
                 assert_close(
                     &format!("{what}, gradient"),
                     &widen(p.grad),

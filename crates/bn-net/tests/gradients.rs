@@ -1,7 +1,7 @@
 //! Whole networks against central differences, by the same tool as the layers.
 
-use bn_layers::{BatchNormConfig, Error, GradientCheck, Layer, Report};
-use bn_net::{IdentityWithLoss, Loss, Network, SoftmaxWithLoss, Targets};
+use bn_layers::{BatchNormConfig, Error, GradientCheck, LayerExt, Report};
+use bn_net::{IdentityWithLoss, Loss, Network, NetworkBuilder, SoftmaxWithLoss, Targets};
 use ndarray::Array2;
 
 fn batch(n: usize, d: usize) -> Array2<f64> {
@@ -29,7 +29,7 @@ fn check(
 
 #[test]
 fn the_books_network_with_everything_on() {
-    let mut network = Network::<f64>::builder(7)
+    let mut network = NetworkBuilder::<f64>::new(7)
         .affine(6)
         .batch_norm()
         .relu()
@@ -64,7 +64,7 @@ fn the_books_network_with_everything_on() {
 
 #[test]
 fn a_regression() {
-    let mut network = Network::<f64>::builder(3)
+    let mut network = NetworkBuilder::<f64>::new(3)
         .affine(8)
         .batch_norm()
         .tanh()
@@ -80,13 +80,13 @@ fn a_regression() {
 
 #[test]
 fn a_network_inside_a_network() {
-    let inner = Network::<f64>::builder(4)
+    let inner = NetworkBuilder::<f64>::new(4)
         .affine(5)
         .batch_norm()
         .relu()
         .build(1)
         .unwrap();
-    let mut outer = Network::<f64>::builder(3)
+    let mut outer = NetworkBuilder::<f64>::new(3)
         .affine(4)
         .layer("inner", inner)
         .affine(2)
@@ -103,7 +103,7 @@ fn a_network_inside_a_network() {
 #[test]
 fn weight_decay_is_in_the_loss_and_in_the_gradient() {
     let build = |lambda| {
-        let builder = Network::<f64>::builder(4).weight_decay(lambda);
+        let builder = NetworkBuilder::<f64>::new(4).weight_decay(lambda);
         builder.affine(5).relu().affine(3).build(3).unwrap()
     };
     let (x, labels) = (batch(5, 4), [0, 1, 2, 0, 1]);

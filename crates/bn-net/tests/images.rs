@@ -1,6 +1,6 @@
 //! Networks of images: shapes that the builder infers and refuses, training, the same bits.
 
-use bn_layers::{Conv2dConfig, GradientCheck, Init, Layer};
+use bn_layers::{Conv2dConfig, GradientCheck, Init, LayerExt};
 use bn_net::{BatchNormConvNet, Network, NetworkBuilder, Sgd, SimpleConvNet, SoftmaxWithLoss};
 use bn_tensor::{Pool, Scalar};
 use ndarray::Array2;
@@ -61,7 +61,7 @@ fn the_builder_infers_shapes_and_counts() {
 fn what_does_not_fit_names_the_layer_and_the_sizes() {
     for (builder, told) in [
         (
-            Network::<f32>::builder((4, 4, 1)).conv2d(Conv2dConfig::new(2, 5)),
+            Network::builder((4, 4, 1)).conv2d(Conv2dConfig::new(2, 5)),
             &[
                 "layer 0 (conv2d)",
                 "(4, 4, 1)",
@@ -102,7 +102,7 @@ fn what_does_not_fit_names_the_layer_and_the_sizes() {
 }
 
 fn small<T: Scalar>() -> Network<T> {
-    Network::builder((8, 6, 2))
+    NetworkBuilder::new((8, 6, 2))
         .conv2d(Conv2dConfig::new(4, 3).same().without_bias())
         .batch_norm()
         .relu()
@@ -199,7 +199,7 @@ fn the_gradients_of_the_ready_networks_agree_with_central_differences() {
 
 #[test]
 fn a_batch_norm_after_an_activation_is_not_folded_into_the_convolution_before() {
-    let mut network = Network::<f32>::builder((6, 6, 1))
+    let mut network = Network::builder((6, 6, 1))
         .conv2d(Conv2dConfig::new(4, 3).same())
         .leaky_relu(0.2)
         .batch_norm()

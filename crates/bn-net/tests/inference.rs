@@ -1,6 +1,6 @@
 //! Evaluation in chunks of rows, and with Batch Normalization folded.
 
-use bn_layers::{BatchNormConfig, Layer};
+use bn_layers::{BatchNormConfig, LayerExt};
 use bn_net::{Error, Network, NetworkBuilder, Sgd, SoftmaxWithLoss, Workspace};
 use bn_tensor::{Pool, Scalar};
 use ndarray::{Array2, Axis, array};
@@ -35,7 +35,7 @@ fn every_kind<T: Scalar>() -> NetworkBuilder<T> {
         affine: false,
         ..BatchNormConfig::pytorch()
     };
-    Network::builder(30)
+    NetworkBuilder::new(30)
         .affine(40)
         .batch_norm()
         .relu()
@@ -139,7 +139,7 @@ fn what_folding_refuses_changes_nothing() {
 
 #[test]
 fn weights_that_overflow_are_told() {
-    let mut network = Network::<f32>::builder(1)
+    let mut network = Network::builder(1)
         .affine(1)
         .batch_norm()
         .affine(1)
@@ -153,7 +153,7 @@ fn weights_that_overflow_are_told() {
     });
     // 1e37·1e-3/√1e-6 = 1e37, which f32 holds.
     assert!(network.fold(array![[1.0]].view()).unwrap().is_finite());
-    let mut network = Network::<f32>::builder(1)
+    let mut network = Network::builder(1)
         .affine(1)
         .batch_norm()
         .affine(1)
@@ -196,7 +196,7 @@ fn a_batch_that_is_normalised_by_itself_is_not_cut() {
         ..BatchNormConfig::pytorch()
     };
     let build = || {
-        Network::<f64>::builder(5)
+        NetworkBuilder::<f64>::new(5)
             .affine(6)
             .batch_norm_with(by_itself)
             .build(1)
@@ -215,7 +215,7 @@ fn a_batch_that_is_normalised_by_itself_is_not_cut() {
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
     let mut network = trained(
-        Network::<f32>::builder(784)
+        Network::builder(784)
             .affine(100)
             .batch_norm()
             .relu()

@@ -1,7 +1,7 @@
 //! The parameters after training are the same bits on any number of threads.
 
-use bn_layers::Layer;
-use bn_net::{Network, Sgd, SoftmaxWithLoss};
+use bn_layers::LayerExt;
+use bn_net::{NetworkBuilder, Sgd, SoftmaxWithLoss};
 use bn_tensor::{Pool, Scalar, matmul_backend};
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn train<T: Scalar>(
     steps: usize,
 ) -> (Vec<u64>, f64) {
     let (input, output) = (sizes[0], sizes[sizes.len() - 1]);
-    let mut builder = Network::<T>::builder(input);
+    let mut builder = NetworkBuilder::<T>::new(input);
     for &hidden in &sizes[1..sizes.len() - 1] {
         builder = builder.affine(hidden).batch_norm().relu().dropout(0.3);
     }

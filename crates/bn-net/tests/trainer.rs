@@ -1,7 +1,7 @@
 //! The trainer on the embedded digits: what it promises, and that it learns.
 
 use bn_data::{Dataset, Digits, LastBatch, Sampling};
-use bn_layers::Layer;
+use bn_layers::LayerExt;
 use bn_net::{
     Callback, EarlyStop, Error, History, Network, Optimizer, Record, Schedule, Sgd,
     SoftmaxWithLoss, Trainer,

@@ -1,11 +1,17 @@
-use crate::{Error, error::check_setting};
+use crate::error::Error;
+use bn_tensor::check_setting;
+use serde::{Deserialize, Serialize};
 
 /// How running statistics follow the batches. Frameworks call all of these "momentum" and mean
 /// opposite things by the number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum RunningAverage {
     /// `running = m·running + (1 − m)·batch`: the book (0.9) and Keras (0.99) *keep* the share m.
     Keep(f64),
+    /// [`Keep`](Self::Keep), divided by `1 − mᵗ` after t batches, as Adam does (arXiv:1412.6980,
+    /// section 3): an average of the batches alone, without a trace of where it started. After one
+    /// batch it is that batch's.
+    KeepCorrected(f64),
     /// `running = (1 − m)·running + m·batch`: PyTorch *adds* the share m (0.1).
     Add(f64),
     /// `running` is the plain average over all batches seen: the paper, and PyTorch with
@@ -18,6 +24,9 @@ impl RunningAverage {
     pub(crate) fn share(self, updates: u64) -> f64 {
         match self {
             Self::Keep(momentum) => 1.0 - momentum,
+            Self::KeepCorrected(momentum) => {
+                (1.0 - momentum) / (1.0 - momentum.powf(updates as f64 + 1.0))
+            }
             Self::Add(momentum) => momentum,
             Self::Cumulative => 1.0 / (updates as f64 + 1.0),
         }
@@ -26,21 +35,24 @@ impl RunningAverage {
 
 /// Which Batch Normalization. Frameworks disagree on each of these; a preset names a whole set.
 ///
-/// | | [`book`](Self::book) (default) | [`paper`](Self::paper) | [`pytorch`](Self::pytorch) | [`keras`](Self::keras) |
-/// |---|---|---|---|---|
-/// | `running` | `Keep(0.9)` | `Cumulative` | `Add(0.1)` | `Keep(0.99)` |
-/// | `eps` | 1e-6 | 1e-5 | 1e-5 | 1e-3 |
-/// | running variance | biased | unbiased | unbiased | biased |
-/// | it starts at | 0 | 1 | 1 | 1 |
+/// | | [`bias_corrected`](Self::bias_corrected) (default) | [`book`](Self::book) | [`paper`](Self::paper) | [`pytorch`](Self::pytorch) | [`keras`](Self::keras) |
+/// |---|---|---|---|---|---|
+/// | `running` | `KeepCorrected(0.9)` | `Keep(0.9)` | `Cumulative` | `Add(0.1)` | `Keep(0.99)` |
+/// | `eps` | 1e-6 | 1e-6 | 1e-5 | 1e-5 | 1e-3 |
+/// | running variance | biased | biased | unbiased | unbiased | biased |
+/// | it starts at | 1 | 0 | 1 | 1 | 1 |
 ///
 /// The batch itself is always normalised by its biased variance.
+///
+/// The book's running variance starts at 0: a network that was hardly trained then predicts values
+/// a thousand times too large for each layer. The default is the book's without that start.
 ///
 /// ```
 /// use bn_layers::BatchNormConfig;
 /// let config = BatchNormConfig { eps: 1e-3, ..BatchNormConfig::pytorch() };
 /// assert!(config.unbiased_running_var);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BatchNormConfig {
     /// How the running statistics follow the batches.
     pub running: RunningAverage,
@@ -48,7 +60,8 @@ pub struct BatchNormConfig {
     pub eps: f64,
     /// Whether the running variance follows the batch's unbiased variance, `Σ(x − μ)²/(N − 1)`.
     pub unbiased_running_var: bool,
-    /// Where the running variance starts. From 0 it underestimates by `1 − 0.9ᵗ` after t updates.
+    /// Where the running variance starts. From 0 the book's is too small by the factor
+    /// `1 − 0.9ᵗ` after t updates.
     pub initial_running_var: f64,
     /// Whether there are gamma and beta to learn. Without, `y = xn`.
     pub affine: bool,
@@ -57,6 +70,21 @@ pub struct BatchNormConfig {
 }
 
 impl BatchNormConfig {
+    /// The book's, with bias-corrected running averages:
+    ///
+    /// ```text
+    /// running = (1 − s)·running + s·batch     s = (1 − 0.9)/(1 − 0.9ᵗ), at the t-th batch
+    /// ```
+    ///
+    /// After one batch the running statistics are that batch's; before any, mean 0 and variance 1.
+    pub fn bias_corrected() -> Self {
+        Self {
+            running: RunningAverage::KeepCorrected(0.9),
+            initial_running_var: 1.0,
+            ..Self::book()
+        }
+    }
+
     /// *Deep Learning from Scratch*, `common/layers.py`:
     ///
     /// ```text
@@ -126,7 +154,7 @@ impl BatchNormConfig {
     /// Whether every number is in its range.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`].
+    /// [`bn_tensor::Error::InvalidSetting`].
     pub fn check(&self) -> Result<(), Error> {
         let positive = self.eps.is_finite() && self.eps > 0.0;
         check_setting("eps", "a finite number above 0", self.eps, positive)?;
@@ -138,14 +166,15 @@ impl BatchNormConfig {
             var,
             passes,
         )?;
-        if let RunningAverage::Keep(m) | RunningAverage::Add(m) = self.running {
-            let passes = (0.0..=1.0).contains(&m);
-            check_setting(
-                "the running average's momentum",
-                "between 0 and 1",
-                m,
-                passes,
-            )?;
+        let what = "the running average's momentum";
+        match self.running {
+            RunningAverage::Keep(m) | RunningAverage::Add(m) => {
+                check_setting(what, "between 0 and 1", m, (0.0..=1.0).contains(&m))?;
+            }
+            RunningAverage::KeepCorrected(m) => {
+                check_setting(what, "at least 0 and below 1", m, (0.0..1.0).contains(&m))?;
+            }
+            RunningAverage::Cumulative => {}
         }
         Ok(())
     }
@@ -153,6 +182,6 @@ impl BatchNormConfig {
 
 impl Default for BatchNormConfig {
     fn default() -> Self {
-        Self::book()
+        Self::bias_corrected()
     }
 }

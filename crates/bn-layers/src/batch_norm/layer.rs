@@ -1,16 +1,27 @@
 use super::{
-    BatchNormCache, BatchNormConfig, Layout, RunningStats,
-    functional::{backward_then, check_count, eval_then, inv_std, train_then},
+    backward::Backward,
+    cache::BatchNormCache,
+    config::BatchNormConfig,
+    forward::{Forward, inv_std},
+    fused,
+    layout::{Layout, reshaped, reshaped_mut},
+    running::RunningStats,
 };
 use crate::{
-    Activation, ChannelMap, Error, Identity, Kind, Layer, Mode, Param, ParamMut, Pointwise,
-    Rectifier, Shape, order::in_order,
+    activation::Rectifier,
+    error::Error,
+    layer::{Io, Layer, Outcome, Wanted},
+    pass::{Mode, Pass},
+    shape::Shape,
+    spec::{LayerSpec, check_memory},
+    state::{Param, ParamMut, State, StateMut},
 };
-use bn_tensor::{ChannelAffine, Scalar, channel_affine, map, zip_map};
+use bn_tensor::{ChannelAffine, Scalar, check_setting, in_order, map, zip_map};
 use ndarray::{
     Array, Array1, ArrayView, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3,
     Dimension,
 };
+use serde::{Deserialize, Serialize};
 
 /// Batch Normalization (arXiv:1502.03167; the book's `BatchNormalization`, `common/layers.py`).
 ///
@@ -19,15 +30,18 @@ use ndarray::{
 /// Eval                y = gamma·(x − running_mean)/√(running_var + eps) + beta
 /// ```
 ///
-/// [`Mode::Train`] also moves the running statistics, as [`BatchNormConfig`] says;
-/// [`Mode::BatchStats`] leaves them alone. Takes 2-D and 4-D arrays and returns the shape that it
+/// [`Mode::Train`] also updates the running statistics, as [`BatchNormConfig`] says;
+/// [`Mode::BatchStats`] does not. Takes 2-D and 4-D arrays and returns the shape that it
 /// was given; [`Layout`] says where the channels are. For callers who own gamma and beta themselves
 /// there are [`batch_norm_train`](crate::batch_norm_train),
 /// [`batch_norm_eval`](crate::batch_norm_eval) and
 /// [`batch_norm_backward`](crate::batch_norm_backward).
 ///
-/// A NaN or an infinity in the input makes its channel NaN, running statistics included; a
-/// network refuses the batch instead.
+/// A NaN or an infinity in the input makes its channel NaN in [`Mode::BatchStats`] and its place NaN
+/// in [`Mode::Eval`]; [`Mode::Train`] refuses it, so that running statistics stay finite.
+///
+/// In a network a flat row has one value per channel; an image of a network has its channels last.
+/// Rows of flattened channels-first images are for [`forward`](Self::forward), in four dimensions.
 ///
 /// ```
 /// use bn_layers::{BatchNormConfig, BatchNormalization, Mode};
@@ -44,7 +58,9 @@ use ndarray::{
 ///
 /// # Errors
 /// [`Error::TooFewValues`] for one value per channel in training, [`Error::EmptyBatch`],
-/// [`Error::Tensor`] for shapes that do not fit, [`Error::NoForward`].
+/// [`Error::Unsettled`] for a second training pass before [`Layer::settle`],
+/// [`Error::Statistics`] for a running mean or variance that `T` cannot hold, [`Error::Tensor`] for
+/// shapes that do not fit, [`Error::NoForward`].
 #[derive(Debug, Clone)]
 pub struct BatchNormalization<T> {
     channels: usize,
@@ -55,18 +71,22 @@ pub struct BatchNormalization<T> {
     dgamma: Array1<T>, // (C), or empty
     dbeta: Array1<T>,  // (C), or empty
     running: Option<RunningStats<T>>,
-    rectifier: Option<Rectifier>, // absorbed
+    rectifier: Option<Rectifier>, // computed in the same pass
     cache: BatchNormCache<T>,
+    is_pending: bool, // whether the running statistics follow the last batch once its step stands
 }
 
 impl<T: Scalar> BatchNormalization<T> {
     /// For `channels` channels, in [`Layout::ChannelsLast`], with gamma 1 and beta 0.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a config out of range.
+    /// [`bn_tensor::Error::InvalidSetting`] for 0 channels or a config out of range.
     pub fn new(channels: usize, config: BatchNormConfig) -> Result<Self, Error> {
+        let what = "the number of channels";
+        check_setting(what, "at least 1", channels as f64, channels > 0)?;
         config.check()?;
         let learned = if config.affine { channels } else { 0 };
+        let tracks = config.track_running_stats;
         Ok(Self {
             channels,
             layout: Layout::default(),
@@ -75,11 +95,10 @@ impl<T: Scalar> BatchNormalization<T> {
             beta: Array1::zeros(learned),
             dgamma: Array1::zeros(learned),
             dbeta: Array1::zeros(learned),
-            running: config
-                .track_running_stats
-                .then(|| RunningStats::new(channels, &config)),
+            running: tracks.then(|| RunningStats::new(channels, &config)),
             rectifier: None,
             cache: BatchNormCache::default(),
+            is_pending: false,
         })
     }
 
@@ -137,7 +156,8 @@ impl<T: Scalar> BatchNormalization<T> {
         self.running.as_ref()
     }
 
-    /// `y`, in the shape of `x`, 2-D or 4-D.
+    /// `y`, in the shape of `x`, 2-D or 4-D, of any memory layout. The pass is a step of its own: in
+    /// [`Mode::Train`] it updates the running statistics.
     ///
     /// # Errors
     /// As the layer's.
@@ -147,11 +167,17 @@ impl<T: Scalar> BatchNormalization<T> {
         mode: Mode,
     ) -> Result<Array<T, D>, Error> {
         let view = self.layout.view(self.channels, x.shape())?;
-        let mut y = Array::zeros(x.raw_dim());
-        let x = reshaped(x, view)?;
-        let y_view = y.view_mut().into_shape_with_order(view);
-        self.run(x, mode, y_view.map_err(|_| not_contiguous())?)?;
-        Ok(y)
+        let (x, mut y) = (x.as_standard_layout(), Array::zeros(x.raw_dim()));
+        let result = self.run(
+            reshaped(x.view(), view)?,
+            reshaped_mut(y.view_mut(), view)?,
+            &Pass::new(mode),
+        );
+        self.settle(match result {
+            Ok(()) => Outcome::Stands,
+            Err(_) => Outcome::TakenBack,
+        });
+        result.map(|()| y)
     }
 
     /// `dx`, in the shape of `x`, for `dout` of that shape; keeps `dgamma` and `dbeta`.
@@ -169,167 +195,131 @@ impl<T: Scalar> BatchNormalization<T> {
             return Err(Error::shape(op, x.shape(), dout.shape()));
         }
         let mut dx = Array::zeros(x.raw_dim());
-        let dx_view = dx.view_mut().into_shape_with_order(view);
-        let dx_view = dx_view.map_err(|_| not_contiguous())?;
-        let (x, dout) = (reshaped(x, view)?, reshaped(dout, view)?);
-        self.gradients(x, dout, Some(dx_view), true)?;
+        let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
+        let arrays = [reshaped(x.view(), view)?, reshaped(dout.view(), view)?];
+        let dx_view = reshaped_mut(dx.view_mut(), view)?;
+        self.gradients(arrays, Some(dx_view), true, &Pass::new(Mode::Train))?;
         Ok(dx)
-    }
-
-    /// Whether this mode normalises by the batch's own statistics.
-    fn uses_batch(&self, mode: Mode) -> bool {
-        mode != Mode::Eval || self.running.is_none()
     }
 
     fn run(
         &mut self,
-        x: ArrayView3<'_, T>,
-        mode: Mode,
+        x: ArrayView3<'_, T>, // (outer, C, inner)
         y: ArrayViewMut3<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        match self.rectifier {
-            None => self.run_then(x, mode, &Identity, y),
-            Some(Rectifier::Relu(relu)) => self.run_then(x, mode, &relu, y),
-            Some(Rectifier::LeakyRelu(leaky_relu)) => self.run_then(x, mode, &leaky_relu, y),
+        let tracks = pass.mode() == Mode::Train && self.running.is_some();
+        if tracks && self.is_pending {
+            let layer = "BatchNormalization";
+            return Err(Error::Unsettled { layer });
         }
-    }
-
-    fn run_then(
-        &mut self,
-        x: ArrayView3<'_, T>,
-        mode: Mode,
-        activation: &impl Activation,
-        y: ArrayViewMut3<'_, T>,
-    ) -> Result<(), Error> {
-        let gamma = self.config.affine.then(|| self.gamma.view());
-        let beta = self.config.affine.then(|| self.beta.view());
-        let (config, cache) = (&self.config, &mut self.cache);
-        match (&mut self.running, mode) {
-            (Some(running), Mode::Eval) => {
-                eval_then(x, gamma, beta, running, config, cache, activation, y)
+        self.is_pending = false;
+        let forward = Forward {
+            gamma: self.config.affine.then(|| self.gamma.view()),
+            beta: self.config.affine.then(|| self.beta.view()),
+            config: &self.config,
+            rectifier: self.rectifier,
+            tracks,
+            reduction: pass.reduction(),
+        };
+        match &self.running {
+            Some(running) if pass.mode() == Mode::Eval => {
+                forward.eval(x, running, &mut self.cache, y)?;
             }
-            (running, _) => {
-                let running = running.as_mut().filter(|_| mode == Mode::Train);
-                train_then(x, gamma, beta, running, config, cache, activation, y)
-            }
+            _ => forward.train(x, &mut self.cache, y)?,
         }
+        self.is_pending = tracks;
+        Ok(())
     }
 
     fn gradients(
         &mut self,
-        x: ArrayView3<'_, T>,
-        dout: ArrayView3<'_, T>,
+        x_and_dout: [ArrayView3<'_, T>; 2], // (outer, C, inner)
         dx: Option<ArrayViewMut3<'_, T>>,
         of_params: bool,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        match self.rectifier {
-            None => self.gradients_then(x, dout, &Identity, dx, of_params),
-            Some(Rectifier::Relu(relu)) => self.gradients_then(x, dout, &relu, dx, of_params),
-            Some(Rectifier::LeakyRelu(leaky_relu)) => {
-                self.gradients_then(x, dout, &leaky_relu, dx, of_params)
-            }
-        }
-    }
-
-    fn gradients_then(
-        &mut self,
-        x: ArrayView3<'_, T>,
-        dout: ArrayView3<'_, T>,
-        activation: &impl Activation,
-        dx: Option<ArrayViewMut3<'_, T>>,
-        of_params: bool,
-    ) -> Result<(), Error> {
-        let affine = self.config.affine;
-        let wanted = affine && of_params;
-        backward_then(
-            x,
-            dout,
-            affine.then(|| self.gamma.view()),
-            &mut self.cache,
-            activation,
-            wanted.then(|| self.dgamma.as_slice_mut()).flatten(),
-            wanted.then(|| self.dbeta.as_slice_mut()).flatten(),
-            dx,
-        )
-    }
-
-    /// [`gradients`](Self::gradients) of a batch of rows.
-    fn rows_backward(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
-        of_params: bool,
-    ) -> Result<(), Error> {
-        let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
-        let op = "BatchNormalization::backward";
-        if x.dim() != dout.dim() {
-            return Err(Error::shape(op, x.shape(), dout.shape()));
-        }
-        let dx = match dx {
-            Some(dx) if dx.dim() != x.dim() => {
-                return Err(Error::shape(op, x.shape(), dx.shape()));
-            }
-            Some(dx) => Some(
-                dx.into_shape_with_order(view)
-                    .map_err(|_| not_contiguous())?,
-            ),
-            None => None,
+        let backward = Backward {
+            gamma: self.config.affine.then(|| self.gamma.view()),
+            rectifier: self.rectifier,
+            reduction: pass.reduction(),
         };
-        self.gradients(reshaped(x, view)?, reshaped(dout, view)?, dx, of_params)
+        let wanted = self.config.affine && of_params;
+        let dgamma = self.dgamma.as_slice_mut().filter(|_| wanted);
+        let dbeta = self.dbeta.as_slice_mut().filter(|_| wanted);
+        backward.run(x_and_dout, &mut self.cache, [dgamma, dbeta], dx)
+    }
+
+    /// Computes the rectifier after it in its own passes from now on, unless there is one already.
+    pub(crate) fn fuse_rectifier(&mut self, rectifier: Rectifier) -> bool {
+        let is_free = self.rectifier.is_none();
+        self.rectifier.get_or_insert(rectifier);
+        is_free
+    }
+
+    /// The rectifier that it computes.
+    pub(crate) fn rectifier(&self) -> Option<Rectifier> {
+        self.rectifier
+    }
+
+    /// What it is in evaluation, before the rectifier: `scale·x + shift` for each channel, `(C)`
+    /// each. `None` without running statistics, or where the channels are not the columns of the
+    /// layer before it.
+    pub(crate) fn channel_map(&self) -> Option<[Vec<f64>; 2]> {
+        let running = self.running.as_ref()?;
+        if self.layout == Layout::ChannelsFirst {
+            return None;
+        }
+        let at = |values: &Array1<T>, c: usize, or: f64| values.get(c).map_or(or, |v| v.as_f64());
+        let scale: Vec<f64> = (0..self.channels)
+            .map(|c| at(&self.gamma, c, 1.0) / (running.var[c].as_f64() + self.config.eps).sqrt())
+            .collect();
+        let shift = (0..self.channels)
+            .map(|c| at(&self.beta, c, 0.0) - running.mean[c].as_f64() * scale[c])
+            .collect();
+        Some([scale, shift])
+    }
+
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        check_memory::<T>("BatchNormalization", &[settings.channels])?;
+        let bn = Self::new(settings.channels, settings.config)?;
+        Ok(bn.with_layout(settings.layout))
     }
 }
 
-fn not_contiguous() -> Error {
-    let op = "BatchNormalization";
-    bn_tensor::Error::NotContiguous { op }.into()
-}
-
-fn reshaped<'a, T, D: Dimension>(
-    x: ArrayView<'a, T, D>,
-    view: (usize, usize, usize),
-) -> Result<ArrayView3<'a, T>, Error> {
-    x.into_shape_with_order(view).map_err(|_| not_contiguous())
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Settings {
+    channels: usize,
+    layout: Layout,
+    config: BatchNormConfig,
 }
 
 impl<T: Scalar> Layer<T> for BatchNormalization<T> {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        match input {
-            Shape::Image { channels, .. }
-                if self.layout == Layout::ChannelsLast && channels != self.channels =>
-            {
-                let (expected, got) = ([self.channels], [channels]);
-                Err(Error::shape("BatchNormalization", &expected, &got))
+        let got = match (input, self.layout) {
+            (Shape::Image { channels, .. }, Layout::ChannelsLast) => channels,
+            (Shape::Image { .. }, Layout::ChannelsFirst) => {
+                let op =
+                    "BatchNormalization (channels first, where images of a network have them last)";
+                return Err(Error::shape(op, &[self.channels], &[input.size()]));
             }
-            _ => {
-                self.layout.view_rows(self.channels, 1, input.size())?;
-                Ok(input)
-            }
+            _ => input.size(),
+        };
+        if got != self.channels {
+            let op = "BatchNormalization";
+            return Err(Error::shape(op, &[self.channels], &[got]));
         }
-    }
-
-    fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), Error> {
-        let (outer, _, inner) = self.layout.view_rows(self.channels, rows, width)?;
-        if self.uses_batch(mode) || outer * inner == 0 {
-            check_count(outer, inner)?;
-        }
-        Ok(())
+        Ok(input)
     }
 
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        mode: Mode,
         y: ArrayViewMut2<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
         let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
-        if x.dim() != y.dim() {
-            return Err(Error::shape("BatchNormalization", x.shape(), y.shape()));
-        }
-        let y = y
-            .into_shape_with_order(view)
-            .map_err(|_| not_contiguous())?;
-        self.run(reshaped(x, view)?, mode, y)
+        self.run(reshaped(x, view)?, reshaped_mut(y, view)?, pass)
     }
 
     /// Without `track_running_stats` this needs the batch's statistics and allocates.
@@ -339,22 +329,16 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         y: ArrayViewMut2<'_, T>,
         scratch: &mut Vec<T>,
     ) -> Result<(), Error> {
+        const OP: &str = "BatchNormalization";
         let Some(running) = &self.running else {
-            return self.clone().forward_into(x, Mode::BatchStats, y);
+            let pass = Pass::new(Mode::BatchStats);
+            return self.clone().forward_into(x, y, &pass);
         };
         let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
-        if x.dim() != y.dim() {
-            return Err(Error::shape("BatchNormalization", x.shape(), y.shape()));
-        }
-        if x.is_empty() {
-            let layer = "BatchNormalization";
-            return Err(Error::EmptyBatch { layer });
-        }
         scratch.resize(2 * self.channels, T::zero());
         let (scale, zeros) = scratch.split_at_mut(self.channels);
         let (mean, var) = (running.mean.view(), running.var.view());
-        let mean = in_order("BatchNormalization", &mean)?;
-        let var = in_order("BatchNormalization", &var)?;
+        let (mean, var) = (in_order(OP, &mean)?, in_order(OP, &var)?);
         let eps = self.config.eps;
         let inv_std = move |var: T| inv_std(var.as_f64(), eps);
         let shift = match (self.gamma.as_slice(), self.beta.as_slice()) {
@@ -369,140 +353,97 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
                 zeros
             }
         };
-        let y = y
-            .into_shape_with_order(view)
-            .map_err(|_| not_contiguous())?;
         let affine = ChannelAffine {
             center: mean,
             scale,
             shift,
         };
-        let x = reshaped(x, view)?;
-        match self.rectifier {
-            None => channel_affine(x, affine, |y| y, y)?,
-            Some(Rectifier::Relu(relu)) => channel_affine(x, affine, |y| relu.value(y), y)?,
-            Some(Rectifier::LeakyRelu(leaky_relu)) => {
-                channel_affine(x, affine, |y| leaky_relu.value(y), y)?;
-            }
-        }
-        Ok(())
+        let (x, y) = (reshaped(x, view)?, reshaped_mut(y, view)?);
+        Ok(fused::affine(self.rectifier, x, affine, y)?)
     }
 
     fn backward_into(
         &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        self.rows_backward(x, dout, dx, true)
+        let (n, d) = io.x.dim();
+        let view = self.layout.view_rows(self.channels, n, d)?;
+        let dx = wanted.dx.map(|dx| reshaped_mut(dx, view)).transpose()?;
+        let arrays = [reshaped(io.x, view)?, reshaped(io.dout, view)?];
+        self.gradients(arrays, dx, wanted.params, pass)
     }
 
-    fn input_gradient_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
-    ) -> Result<(), Error> {
-        self.rows_backward(x, dout, Some(dx), false)
-    }
-
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
-        let mut show = |name, kind, value: &Array1<T>, grad: &[T]| {
-            visitor(Param {
-                name,
-                kind,
-                shape: value.shape(),
-                value: value.as_slice().unwrap_or_default(),
-                grad,
-            });
-        };
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        let shape = [self.channels];
         if self.config.affine {
-            let dgamma = self.dgamma.as_slice().unwrap_or_default();
-            let dbeta = self.dbeta.as_slice().unwrap_or_default();
-            show("gamma", Kind::Gamma, &self.gamma, dgamma);
-            show("beta", Kind::Beta, &self.beta, dbeta);
+            for (name, value, grad) in [
+                ("gamma", &self.gamma, &self.dgamma),
+                ("beta", &self.beta, &self.dbeta),
+            ] {
+                let (value, grad) = (value.as_slice(), grad.as_slice());
+                let (value, grad) = (value.unwrap_or_default(), grad.unwrap_or_default());
+                visit(State::Array(Param::new(name, &shape, value, grad)));
+            }
         }
         if let Some(running) = &self.running {
-            show("running_mean", Kind::RunningMean, &running.mean, &[]);
-            show("running_var", Kind::RunningVar, &running.var, &[]);
+            for (name, value) in [
+                ("running_mean", &running.mean),
+                ("running_var", &running.var),
+            ] {
+                let value = value.as_slice().unwrap_or_default();
+                visit(State::Array(Param::buffer(name, &shape, value)));
+            }
+            visit(State::Counter("updates", running.updates));
         }
     }
 
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
         let shape = [self.channels];
-        let mut hand_out = |name, kind, value: &mut Array1<T>, grad: &[T]| {
-            visitor(ParamMut {
-                name,
-                kind,
-                shape: &shape,
-                value: value.as_slice_mut().unwrap_or_default(),
-                grad,
-            });
-        };
         if self.config.affine {
-            let dgamma = self.dgamma.as_slice().unwrap_or_default();
-            let dbeta = self.dbeta.as_slice().unwrap_or_default();
-            hand_out("gamma", Kind::Gamma, &mut self.gamma, dgamma);
-            hand_out("beta", Kind::Beta, &mut self.beta, dbeta);
+            for (name, value, grad) in [
+                ("gamma", &mut self.gamma, &mut self.dgamma),
+                ("beta", &mut self.beta, &mut self.dbeta),
+            ] {
+                let (value, grad) = (value.as_slice_mut(), grad.as_slice_mut());
+                let (value, grad) = (value.unwrap_or_default(), grad.unwrap_or_default());
+                visit(StateMut::Array(ParamMut::new(name, &shape, value, grad)));
+            }
         }
         if let Some(running) = &mut self.running {
-            hand_out("running_mean", Kind::RunningMean, &mut running.mean, &[]);
-            hand_out("running_var", Kind::RunningVar, &mut running.var, &[]);
-        }
-    }
-
-    fn absorb(&mut self, next: Pointwise) -> bool {
-        match next {
-            Pointwise::Rectifier(rectifier) if self.rectifier.is_none() => {
-                self.rectifier = Some(rectifier);
-                true
+            for (name, value) in [
+                ("running_mean", &mut running.mean),
+                ("running_var", &mut running.var),
+            ] {
+                let value = value.as_slice_mut().unwrap_or_default();
+                visit(StateMut::Array(ParamMut::buffer(name, &shape, value)));
             }
-            _ => false,
+            visit(StateMut::Counter("updates", &mut running.updates));
         }
     }
 
-    fn is_row_by_row(&self) -> bool {
+    fn settle(&mut self, outcome: Outcome) {
+        let was_pending = std::mem::take(&mut self.is_pending);
+        if let (Some(running), Some(batch)) = (&mut self.running, self.cache.moments())
+            && was_pending
+            && outcome == Outcome::Stands
+        {
+            // It fails only for fewer than two values, which the forward pass refused.
+            let _ = running.update_checked(batch, &self.config);
+        }
+    }
+
+    fn rows_are_independent(&self) -> bool {
         self.running.is_some()
     }
 
-    fn channel_map(&self) -> Option<ChannelMap> {
-        let running = self.running.as_ref()?;
-        if self.layout == Layout::ChannelsFirst {
-            return None; // its channels are not the columns of what comes before it
-        }
-        let at = |values: &Array1<T>, c: usize, or: f64| values.get(c).map_or(or, |v| v.as_f64());
-        let scale: Vec<f64> = (0..self.channels)
-            .map(|c| at(&self.gamma, c, 1.0) / (running.var[c].as_f64() + self.config.eps).sqrt())
-            .collect();
-        let shift = (0..self.channels)
-            .map(|c| at(&self.beta, c, 0.0) - running.mean[c].as_f64() * scale[c])
-            .collect();
-        let rectifier = self.rectifier;
-        Some(ChannelMap {
-            scale,
-            shift,
-            rectifier,
-        })
-    }
-
-    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
-        if let Some(running) = &self.running {
-            visitor("updates", running.updates);
-        }
-    }
-
-    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
-        if let Some(running) = &mut self.running {
-            visitor("updates", &mut running.updates);
-        }
-    }
-
-    fn update_running(&mut self) {
-        if let (Some(running), Some(batch)) = (&mut self.running, self.cache.moments()) {
-            // It fails only for other channels or fewer than two values, which forward refuses.
-            let _ = running.update(batch, &self.config);
-        }
+    fn describe(&self) -> Option<LayerSpec> {
+        let settings = Settings {
+            channels: self.channels,
+            layout: self.layout,
+            config: self.config,
+        };
+        Some(LayerSpec::new("BatchNormalization", settings))
     }
 }

@@ -1,4 +1,6 @@
-use crate::Error;
+use crate::error::Error;
+use ndarray::{ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Dimension};
+use serde::{Deserialize, Serialize};
 
 /// Where the channels are in a batch, and so which values share a mean and a variance.
 ///
@@ -9,7 +11,7 @@ use crate::Error;
 /// | `PerPosition` | per column | any, per position: the book's | `(N, rest, 1)` |
 ///
 /// For `PerPosition` the number of channels is the number of values in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Layout {
     /// A pixel's channels stand side by side, as in Keras and inside this library's networks.
     #[default]
@@ -76,4 +78,42 @@ impl Layout {
             Self::PerPosition => (n, channels, 1),
         })
     }
+}
+
+fn not_contiguous() -> Error {
+    let op = "BatchNormalization";
+    bn_tensor::Error::NotContiguous { op }.into()
+}
+
+/// `Ok` when an array of this shape has as many values as the view.
+fn check_len(
+    shape: &[usize],
+    (outer, channels, inner): (usize, usize, usize),
+) -> Result<(), Error> {
+    match shape.iter().product::<usize>() == outer * channels * inner {
+        true => Ok(()),
+        false => Err(Error::shape(
+            "BatchNormalization",
+            &[outer, channels, inner],
+            shape,
+        )),
+    }
+}
+
+/// An array, seen as `(outer, channels, inner)`.
+pub(super) fn reshaped<'a, T, D: Dimension>(
+    x: ArrayView<'a, T, D>,
+    view: (usize, usize, usize),
+) -> Result<ArrayView3<'a, T>, Error> {
+    check_len(x.shape(), view)?;
+    x.into_shape_with_order(view).map_err(|_| not_contiguous())
+}
+
+/// [`reshaped`], to write to.
+pub(super) fn reshaped_mut<'a, T, D: Dimension>(
+    x: ArrayViewMut<'a, T, D>,
+    view: (usize, usize, usize),
+) -> Result<ArrayViewMut3<'a, T>, Error> {
+    check_len(x.shape(), view)?;
+    x.into_shape_with_order(view).map_err(|_| not_contiguous())
 }

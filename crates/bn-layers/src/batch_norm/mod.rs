@@ -1,15 +1,21 @@
-//! Batch Normalization (arXiv:1502.03167): `config` says which of the published variants,
-//! `functional` computes it for a caller who owns every array, `layer` owns them, `layout` says
-//! where in memory the channels are.
+//! Batch Normalization (arXiv:1502.03167): `config` says which of the published variants;
+//! `forward` and `backward` compute it for a caller who owns every array, with a `cache` between
+//! them; `layer` owns the arrays; `layout` says where in memory the channels are.
 
+mod backward;
+mod cache;
 mod config;
-mod functional;
+mod extreme;
+mod forward;
+mod fused;
 mod layer;
 mod layout;
+mod running;
 
+pub use backward::batch_norm_backward;
+pub use cache::BatchNormCache;
 pub use config::{BatchNormConfig, RunningAverage};
-pub use functional::{
-    BatchNormCache, RunningStats, batch_norm_backward, batch_norm_eval, batch_norm_train,
-};
+pub use forward::{batch_norm_eval, batch_norm_train};
 pub use layer::BatchNormalization;
 pub use layout::Layout;
+pub use running::RunningStats;

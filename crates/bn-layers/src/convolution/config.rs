@@ -1,4 +1,5 @@
-use bn_tensor::Padding;
+use crate::error::Error;
+use bn_tensor::{Padding, check_setting};
 
 /// What a [`Conv2d`](crate::Conv2d) or a [`ConvTranspose2d`](crate::ConvTranspose2d) is like.
 ///
@@ -77,4 +78,15 @@ impl Conv2dConfig {
             ..self
         }
     }
+
+    /// `Ok` when there is at least one filter.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_filters(self.filters)
+    }
+}
+
+/// `Ok` when there is at least one.
+pub(super) fn check_filters(filters: usize) -> Result<(), Error> {
+    let (what, passes) = ("the number of filters", filters > 0);
+    Ok(check_setting(what, "at least 1", filters as f64, passes)?)
 }

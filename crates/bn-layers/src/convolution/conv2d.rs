@@ -1,9 +1,15 @@
-use super::kernel::{Kernel, expect_image};
+use super::{Conv2dConfig, checked_kernel, config::check_filters};
 use crate::{
-    ChannelMap, Conv2dConfig, Dropout, Error, Init, Layer, Mode, Param, ParamMut, Pointwise,
-    Rectifier, Shape,
-    error::check_setting,
-    layer::{expect_rows, expect_shape},
+    activation::Rectifier,
+    dropout::Dropout,
+    error::Error,
+    init::Init,
+    layer::{Io, Layer, Outcome, Wanted},
+    pass::Pass,
+    shape::Shape,
+    spec::{LayerSpec, check_memory},
+    state::{State, StateMut},
+    weights::Weights,
 };
 use bn_tensor::{
     ConvolutionGradients, ConvolutionScratch, Epilogue, Mask, Padding, Scalar, Window,
@@ -11,6 +17,7 @@ use bn_tensor::{
 };
 use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 /// A convolution of images, channels last (PyTorch's `Conv2d`, Keras' `Conv2D`, the book's
 /// `Convolution` in `common/layers.py`).
@@ -25,16 +32,16 @@ use rand::Rng;
 /// Beside its weights it holds the patches of a block of images and the gradients of its outputs, 2 MiB
 /// together (or those of one row of one image).
 ///
-/// A network lets it [absorb](Layer::absorb) the rectifier and the Dropout that follow it.
+/// A network lets it compute the rectifier and the Dropout that follow it.
 ///
 /// ```
-/// use bn_layers::{Conv2d, Layer, Mode, Padding};
+/// use bn_layers::{Conv2d, LayerExt, Mode, Padding};
 /// use ndarray::{Array2, Array4};
 /// // The sum of each pixel and its neighbours.
 /// let w = Array4::ones((3, 3, 1, 1));
 /// let mut conv = Conv2d::new((2, 2, 1), w, None, (1, 1), Padding::Same)?;
 /// let x = Array2::from_shape_vec((1, 4), vec![1.0, 2.0, 3.0, 4.0]).unwrap();
-/// let y = Layer::forward(&mut conv, x.view(), Mode::Train)?;
+/// let y = conv.forward(x.view(), Mode::Train)?;
 /// assert_eq!(y.row(0).to_vec(), [10.0; 4]);
 /// # Ok::<(), bn_layers::Error>(())
 /// ```
@@ -44,9 +51,11 @@ use rand::Rng;
 #[derive(Debug, Clone)]
 pub struct Conv2d<T> {
     window: Window,
-    kernel: Kernel<T>,
-    rectifier: Option<Rectifier>, // absorbed
-    dropout: Option<Dropout>,     // absorbed, after the rectifier
+    stride: (usize, usize),
+    padding: Padding,
+    weights: Weights<T>,          // w: (patch, out)
+    rectifier: Option<Rectifier>, // computed in the same pass
+    dropout: Option<Dropout>,     // the same, after the rectifier
     scratch: ConvolutionScratch<T>,
 }
 
@@ -55,7 +64,8 @@ impl<T: Scalar> Conv2d<T> {
     /// `(height, width, in)`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::Window`] for a window that does not fit the image; those of shapes.
+    /// [`bn_tensor::Error::Window`] for a window that does not fit the image,
+    /// [`bn_tensor::Error::InvalidSetting`] for no filters; those of shapes.
     pub fn new(
         image: (usize, usize, usize),
         w: Array4<T>,
@@ -63,17 +73,17 @@ impl<T: Scalar> Conv2d<T> {
         stride: (usize, usize),
         padding: Padding,
     ) -> Result<Self, Error> {
+        const OP: &str = "Conv2d::new";
         let (rows, columns, channels, out) = w.dim();
+        check_filters(out)?;
         if channels != image.2 {
-            return Err(Error::shape(
-                "Conv2d::new",
-                &[rows, columns, image.2, out],
-                w.shape(),
-            ));
+            return Err(Error::shape(OP, &[rows, columns, image.2, out], w.shape()));
         }
         Ok(Self {
             window: Window::new(image, (rows, columns), stride, padding)?,
-            kernel: Kernel::new("Conv2d::new", w, b, out)?,
+            stride,
+            padding,
+            weights: checked_kernel(OP, w, b, out)?,
             rectifier: None,
             dropout: None,
             scratch: ConvolutionScratch::default(),
@@ -84,39 +94,23 @@ impl<T: Scalar> Conv2d<T> {
     /// value, `kernel · in`, the outputs `kernel · out`, as in Keras and PyTorch.
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`Init::sample`]; [`Error::InvalidSetting`] for no filters.
+    /// As [`new`](Self::new) and [`Init::sample`].
     pub fn init(
         image: (usize, usize, usize),
         config: Conv2dConfig,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
-        let Conv2dConfig {
-            filters,
-            kernel,
-            stride,
-            padding,
-            bias,
-            ..
-        } = config;
-        check_setting(
-            "the number of filters",
-            "at least 1",
-            filters as f64,
-            filters > 0,
-        )?;
-        let window = Window::new(image, kernel, stride, padding)?; // before anything is drawn
-        let places = kernel.0 * kernel.1;
-        let w = init.sample_for(
-            (window.patch(), filters),
-            (window.patch(), places * filters),
-            rng,
-        )?;
+        config.check()?;
+        let (rows, columns) = config.kernel;
+        let window = Window::new(image, config.kernel, config.stride, config.padding)?;
+        let fans = (window.patch(), rows * columns * config.filters);
+        let w = init.sample_for((window.patch(), config.filters), fans, rng)?;
         let w = w
-            .into_shape_with_order((kernel.0, kernel.1, image.2, filters))
+            .into_shape_with_order((rows, columns, image.2, config.filters))
             .map_err(|_| bn_tensor::Error::NotContiguous { op: "Conv2d::init" })?;
-        let b = bias.then(|| Array1::zeros(filters));
-        Self::new(image, w, b, stride, padding)
+        let b = config.bias.then(|| Array1::zeros(config.filters));
+        Self::new(image, w, b, config.stride, config.padding)
     }
 
     /// The window: image, kernel and output.
@@ -126,93 +120,98 @@ impl<T: Scalar> Conv2d<T> {
 
     /// The weights `(kernel rows, kernel columns, in, out)`.
     pub fn w(&self) -> Array4<T> {
-        self.kernel.in_four(&self.kernel.w)
+        self.weights.in_four(&self.weights.w)
     }
 
     /// The bias `(out)`, if there is one.
     pub fn b(&self) -> Option<ArrayView1<'_, T>> {
-        self.kernel.b.as_ref().map(|b| b.view())
+        self.weights.b.as_ref().map(|b| b.view())
     }
 
     /// The gradient of the weights, as [`w`](Self::w), of the last backward pass.
     pub fn dw(&self) -> Array4<T> {
-        self.kernel.in_four(&self.kernel.dw)
+        self.weights.in_four(&self.weights.dw)
     }
 
     /// The gradient of the bias `(out)`, of the last backward pass; empty without a bias.
     pub fn db(&self) -> ArrayView1<'_, T> {
-        self.kernel.db().view()
+        self.weights.db.view()
     }
 
-    /// Values of an output row.
-    fn outputs(&self) -> usize {
-        let (rows, columns) = self.window.output();
-        rows * columns * self.kernel.w.ncols()
+    /// Computes the rectifier in its own pass from now on, unless something follows already.
+    pub(crate) fn fuse_rectifier(&mut self, rectifier: Rectifier) -> bool {
+        let is_linear = self.is_linear();
+        if is_linear {
+            self.rectifier = Some(rectifier);
+        }
+        is_linear
     }
 
-    /// Whether it has absorbed nothing.
+    /// Computes the Dropout in its own pass from now on, unless there is one already.
+    pub(crate) fn fuse_dropout(&mut self, dropout: &Dropout) -> bool {
+        let is_free = self.dropout.is_none();
+        if is_free {
+            self.dropout = Some(dropout.clone());
+        }
+        is_free
+    }
+
+    /// Takes over `scale·y + shift` of its output channels; see [`Weights::fold`].
+    pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
+        self.is_linear() && self.weights.fold(scale_and_shift, |place| place.1)
+    }
+
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let (rows, columns, channels, out) = settings.kernel;
+        check_memory::<T>("Conv2d", &[rows, columns, channels, out])?;
+        let w = Array4::zeros((rows, columns, channels, out));
+        let b = settings.bias.then(|| Array1::zeros(out));
+        Self::new(settings.image, w, b, settings.stride, settings.padding)
+    }
+
+    /// Whether nothing else is computed in the same pass.
     fn is_linear(&self) -> bool {
         self.rectifier.is_none() && self.dropout.is_none()
     }
 
-    /// What it does to its values in the same pass, with this mask of Dropout.
+    /// What is computed in the same pass, with this mask of the Dropout.
     fn epilogue(&self, mask: Option<Mask<T>>) -> Epilogue<T> {
         let slope = self
             .rectifier
             .map(|rectifier| T::from_f64(rectifier.slope()));
         Epilogue { slope, mask }
     }
+}
 
-    /// The way back, to the parameters or not.
-    fn gradients(
-        &mut self,
-        passed: [ArrayView2<'_, T>; 3],
-        of_params: bool,
-        dx: Option<ArrayViewMut2<'_, T>>,
-    ) -> Result<(), Error> {
-        const OP: &str = "Conv2d::backward";
-        let x = &passed[0];
-        expect_rows(OP, x.nrows())?;
-        if let Some(dx) = &dx {
-            expect_shape(OP, x.dim(), &dx.view())?;
-        }
-        let mask = match &self.dropout {
-            Some(dropout) => Some(dropout.mask_for(OP, &passed[1])?),
-            None => None,
-        };
-        let then = self.epilogue(mask);
-        let (w, dw, db) = self.kernel.gradients();
-        let of_params = of_params.then_some((dw, db));
-        let (dw, db) = of_params.unzip();
-        let gradients = ConvolutionGradients {
-            dw,
-            db: db.flatten(),
-            dx,
-        };
-        let scratch = &mut self.scratch;
-        convolve_backward(&self.window, passed, w, &then, gradients, scratch)?;
-        Ok(())
-    }
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Settings {
+    image: (usize, usize, usize),
+    kernel: (usize, usize, usize, usize), // rows, columns, in, out
+    bias: bool,
+    stride: (usize, usize),
+    #[serde(with = "crate::padding")]
+    padding: Padding,
 }
 
 impl<T: Scalar> Layer<T> for Conv2d<T> {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        expect_image("Conv2d", &self.window, input)?;
+        input.expect_image("Conv2d", self.window.image())?;
         let (rows, columns) = self.window.output();
-        Ok((rows, columns, self.kernel.w.ncols()).into())
+        Ok((rows, columns, self.weights.w.ncols()).into())
     }
 
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        mode: Mode,
         y: ArrayViewMut2<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        expect_rows("Conv2d", x.nrows())?;
-        expect_shape("Conv2d", (x.nrows(), self.outputs()), &y.view())?;
-        let mask = self.dropout.as_mut().map(|d| d.begin(y.dim(), mode));
+        let mask = self
+            .dropout
+            .as_mut()
+            .map(|dropout| dropout.begin(y.dim(), pass.mode()));
         let then = self.epilogue(mask);
-        let (w, b) = (self.kernel.w.view(), self.kernel.bias());
+        let (w, b) = (self.weights.w.view(), self.weights.bias());
         convolve_then(&self.window, x, w, b, &then, y, &mut self.scratch.patches)?;
         Ok(())
     }
@@ -223,77 +222,67 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
         y: ArrayViewMut2<'_, T>,
         scratch: &mut Vec<T>,
     ) -> Result<(), Error> {
-        expect_rows("Conv2d", x.nrows())?;
         let then = self.epilogue(self.dropout.as_ref().map(Dropout::evaluation));
-        let (w, b) = (self.kernel.w.view(), self.kernel.bias());
+        let (w, b) = (self.weights.w.view(), self.weights.bias());
         convolve_then(&self.window, x, w, b, &then, y, scratch)?;
         Ok(())
     }
 
     fn backward_into(
         &mut self,
-        x: ArrayView2<'_, T>,
-        y: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
-        self.gradients([x, y, dout], true, dx)
+        let dropout = self.dropout.as_ref();
+        let mask = dropout.map(|dropout| dropout.mask_for(&io.y)).transpose()?;
+        let then = self.epilogue(mask);
+        let Weights { w, b, dw, db, .. } = &mut self.weights;
+        let has_bias = b.is_some();
+        let gradients = ConvolutionGradients {
+            dw: wanted.params.then(|| dw.view_mut()),
+            db: db.as_slice_mut().filter(|_| wanted.params && has_bias),
+            dx: wanted.dx,
+        };
+        let arrays = [io.x, io.y, io.dout];
+        let scratch = &mut self.scratch;
+        convolve_backward(&self.window, arrays, w.view(), &then, gradients, scratch)?;
+        Ok(())
     }
 
-    fn input_gradient_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        y: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
-    ) -> Result<(), Error> {
-        self.gradients([x, y, dout], false, Some(dx))
-    }
-
-    fn absorb(&mut self, next: Pointwise) -> bool {
-        match next {
-            Pointwise::Rectifier(rectifier) if self.is_linear() => {
-                self.rectifier = Some(rectifier);
-            }
-            Pointwise::Dropout(dropout) if self.dropout.is_none() => self.dropout = Some(dropout),
-            _ => return false,
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        self.weights.state(visit);
+        if let Some(dropout) = &self.dropout {
+            Layer::<T>::state(dropout, visit);
         }
+    }
+
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        self.weights.state_mut(visit);
+        if let Some(dropout) = &mut self.dropout {
+            Layer::<T>::state_mut(dropout, visit);
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        if let Some(dropout) = &mut self.dropout {
+            Layer::<T>::settle(dropout, outcome);
+        }
+    }
+
+    fn rows_are_independent(&self) -> bool {
         true
     }
 
-    fn fold(&mut self, map: &ChannelMap) -> bool {
-        self.is_linear() && self.kernel.fold(map, |row_and_column| row_and_column.1)
-    }
-
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
-        self.kernel.visit(visitor);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
-        self.kernel.visit_mut(visitor);
-    }
-
-    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
-        if let Some(dropout) = &self.dropout {
-            Layer::<T>::visit_counters(dropout, visitor);
-        }
-    }
-
-    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
-        if let Some(dropout) = &mut self.dropout {
-            Layer::<T>::visit_counters_mut(dropout, visitor);
-        }
-    }
-
-    fn hold_draws(&mut self, hold: bool) {
-        if let Some(dropout) = &mut self.dropout {
-            Layer::<T>::hold_draws(dropout, hold);
-        }
-    }
-
-    fn forget_forward(&mut self) {
-        if let Some(dropout) = &mut self.dropout {
-            Layer::<T>::forget_forward(dropout);
-        }
+    fn describe(&self) -> Option<LayerSpec> {
+        let (kernel, image) = (self.window.kernel(), self.window.image());
+        let settings = Settings {
+            image,
+            kernel: (kernel.0, kernel.1, image.2, self.weights.w.ncols()),
+            bias: self.weights.b.is_some(),
+            stride: self.stride,
+            padding: self.padding,
+        };
+        Some(LayerSpec::new("Conv2d", settings))
     }
 }

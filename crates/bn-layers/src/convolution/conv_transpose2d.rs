@@ -1,12 +1,20 @@
-use super::kernel::{Kernel, expect_image_of};
+use super::{Conv2dConfig, checked_kernel};
 use crate::{
-    ChannelMap, Conv2dConfig, Error, Init, Layer, Mode, Param, ParamMut, Shape,
-    error::check_setting,
-    layer::{expect_rows, expect_shape},
+    error::Error,
+    init::Init,
+    layer::{Io, Layer, Wanted},
+    pass::Pass,
+    shape::Shape,
+    spec::{LayerSpec, check_memory},
+    state::{State, StateMut},
+    weights::Weights,
 };
-use bn_tensor::{Padding, Scalar, Window, convolve, convolve_transposed, convolve_weights};
+use bn_tensor::{
+    Padding, Scalar, Window, check_setting, convolve, convolve_transposed, convolve_weights,
+};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 /// A transposed convolution of images, channels last (PyTorch's `ConvTranspose2d`, Keras'
 /// `Conv2DTranspose`): the gradient of a convolution from `(H', W', out)` to `(H, W, in)` with
@@ -41,7 +49,10 @@ use rand::Rng;
 #[derive(Debug, Clone)]
 pub struct ConvTranspose2d<T> {
     window: Window, // over the output
-    kernel: Kernel<T>,
+    stride: (usize, usize),
+    padding: Padding,
+    output_padding: (usize, usize),
+    weights: Weights<T>, // w: (patch of the output, in)
     patches: Vec<T>,
 }
 
@@ -80,7 +91,8 @@ fn window_of(
         let reach = size
             .saturating_sub(1)
             .saturating_mul(stride)
-            .saturating_add(kernel + extra);
+            .saturating_add(kernel)
+            .saturating_add(extra);
         Ok::<_, Error>(reach.saturating_sub(padding[0].saturating_add(padding[1])))
     };
     let height = size(image.0, kernel.0, stride.0, output_padding.0, [top, bottom])?;
@@ -101,8 +113,9 @@ impl<T: Scalar> ConvTranspose2d<T> {
     /// `(height, width, in)`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::Window`] for an output that would be empty, [`Error::InvalidSetting`] for
-    /// an output padding not below the stride; those of shapes.
+    /// [`bn_tensor::Error::Window`] for an output that would be empty,
+    /// [`bn_tensor::Error::InvalidSetting`] for an output padding not below the stride; those of
+    /// shapes.
     pub fn new(
         image: (usize, usize, usize),
         w: Array4<T>,
@@ -111,18 +124,17 @@ impl<T: Scalar> ConvTranspose2d<T> {
         padding: Padding,
         output_padding: (usize, usize),
     ) -> Result<Self, Error> {
+        const OP: &str = "ConvTranspose2d::new";
         let (rows, columns, out, channels) = w.dim();
         if channels != image.2 {
-            return Err(Error::shape(
-                "ConvTranspose2d::new",
-                &[rows, columns, out, image.2],
-                w.shape(),
-            ));
+            return Err(Error::shape(OP, &[rows, columns, out, image.2], w.shape()));
         }
-        let window = window_of(image, out, (rows, columns), stride, padding, output_padding)?;
         Ok(Self {
-            window,
-            kernel: Kernel::new("ConvTranspose2d::new", w, b, out)?,
+            window: window_of(image, out, (rows, columns), stride, padding, output_padding)?,
+            stride,
+            padding,
+            output_padding,
+            weights: checked_kernel(OP, w, b, out)?,
             patches: Vec::new(),
         })
     }
@@ -131,13 +143,15 @@ impl<T: Scalar> ConvTranspose2d<T> {
     /// `kernel · out`, the outputs `kernel · in`.
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`Init::sample`]; [`Error::InvalidSetting`] for no filters.
+    /// As [`new`](Self::new) and [`Init::sample`]; [`bn_tensor::Error::InvalidSetting`] for no
+    /// filters.
     pub fn init(
         image: (usize, usize, usize),
         config: Conv2dConfig,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
+        config.check()?;
         let Conv2dConfig {
             filters,
             kernel,
@@ -146,19 +160,9 @@ impl<T: Scalar> ConvTranspose2d<T> {
             output_padding,
             bias,
         } = config;
-        check_setting(
-            "the number of filters",
-            "at least 1",
-            filters as f64,
-            filters > 0,
-        )?;
-        let window = window_of(image, filters, kernel, stride, padding, output_padding)?; // before anything is drawn
-        let places = kernel.0 * kernel.1;
-        let w = init.sample_for(
-            (window.patch(), image.2),
-            (window.patch(), places * image.2),
-            rng,
-        )?;
+        let window = window_of(image, filters, kernel, stride, padding, output_padding)?;
+        let fans = (window.patch(), kernel.0 * kernel.1 * image.2);
+        let w = init.sample_for((window.patch(), image.2), fans, rng)?;
         let w = w
             .into_shape_with_order((kernel.0, kernel.1, filters, image.2))
             .map_err(|_| bn_tensor::Error::NotContiguous {
@@ -170,44 +174,74 @@ impl<T: Scalar> ConvTranspose2d<T> {
 
     /// The weights `(kernel rows, kernel columns, out, in)`.
     pub fn w(&self) -> Array4<T> {
-        self.kernel.in_four(&self.kernel.w)
+        self.weights.in_four(&self.weights.w)
     }
 
     /// The bias `(out)`, if there is one.
     pub fn b(&self) -> Option<ArrayView1<'_, T>> {
-        self.kernel.b.as_ref().map(|b| b.view())
+        self.weights.b.as_ref().map(|b| b.view())
     }
 
     /// The gradient of the weights, as [`w`](Self::w), of the last backward pass.
     pub fn dw(&self) -> Array4<T> {
-        self.kernel.in_four(&self.kernel.dw)
+        self.weights.in_four(&self.weights.dw)
     }
 
     /// The gradient of the bias `(out)`, of the last backward pass; empty without a bias.
     pub fn db(&self) -> ArrayView1<'_, T> {
-        self.kernel.db().view()
+        self.weights.db.view()
     }
+
+    /// Takes over `scale·y + shift` of its output channels; see [`Weights::fold`].
+    pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
+        let out = self.window.image().2;
+        self.weights.fold(scale_and_shift, |place| place.0 % out)
+    }
+
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let (rows, columns, out, channels) = settings.kernel;
+        check_memory::<T>("ConvTranspose2d", &[rows, columns, out, channels])?;
+        Self::new(
+            settings.image,
+            Array4::zeros((rows, columns, out, channels)),
+            settings.bias.then(|| Array1::zeros(out)),
+            settings.stride,
+            settings.padding,
+            settings.output_padding,
+        )
+    }
+
+    /// `(height, width, in)` of an input image.
+    fn input(&self) -> (usize, usize, usize) {
+        let (rows, columns) = self.window.output();
+        (rows, columns, self.weights.w.ncols())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Settings {
+    image: (usize, usize, usize),
+    kernel: (usize, usize, usize, usize), // rows, columns, out, in
+    bias: bool,
+    stride: (usize, usize),
+    #[serde(with = "crate::padding")]
+    padding: Padding,
+    output_padding: (usize, usize),
 }
 
 impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        let (rows, columns) = self.window.output();
-        expect_image_of(
-            "ConvTranspose2d",
-            (rows, columns, self.kernel.w.ncols()),
-            input,
-        )?;
+        input.expect_image("ConvTranspose2d", self.input())?;
         Ok(self.window.image().into())
     }
 
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        _: Mode,
         y: ArrayViewMut2<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
-        expect_rows("ConvTranspose2d", x.nrows())?;
-        let (w, b) = (self.kernel.w.view(), self.kernel.bias());
+        let (w, b) = (self.weights.w.view(), self.weights.bias());
         convolve_transposed(&self.window, x, w, b, y, &mut self.patches)?;
         Ok(())
     }
@@ -218,63 +252,56 @@ impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
         y: ArrayViewMut2<'_, T>,
         scratch: &mut Vec<T>,
     ) -> Result<(), Error> {
-        expect_rows("ConvTranspose2d", x.nrows())?;
-        let (w, b) = (self.kernel.w.view(), self.kernel.bias());
+        let (w, b) = (self.weights.w.view(), self.weights.bias());
         convolve_transposed(&self.window, x, w, b, y, scratch)?;
         Ok(())
     }
 
     fn backward_into(
         &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
     ) -> Result<(), Error> {
-        const OP: &str = "ConvTranspose2d::backward";
-        expect_rows(OP, x.nrows())?;
-        if let Some(dx) = &dx {
-            expect_shape(OP, x.dim(), &dx.view())?;
-        }
         let Self {
             window,
-            kernel,
+            weights,
             patches,
+            ..
         } = self;
-        convolve_weights(window, dout, x, T::zero(), kernel.dw.view_mut(), patches)?;
-        kernel.sum_bias(OP, &dout)?;
-        if let Some(dx) = dx {
-            convolve(window, dout, kernel.w.view(), None, dx, patches)?;
+        let Io { x, dout, .. } = io;
+        if wanted.params {
+            convolve_weights(window, dout, x, T::zero(), weights.dw.view_mut(), patches)?;
+            weights.sum_bias("ConvTranspose2d::backward", &dout)?;
+        }
+        if let Some(dx) = wanted.dx {
+            convolve(window, dout, weights.w.view(), None, dx, patches)?;
         }
         Ok(())
     }
 
-    fn input_gradient_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
-    ) -> Result<(), Error> {
-        const OP: &str = "ConvTranspose2d::backward";
-        expect_rows(OP, x.nrows())?;
-        expect_shape(OP, x.dim(), &dx.view())?;
-        let (w, patches) = (self.kernel.w.view(), &mut self.patches);
-        convolve(&self.window, dout, w, None, dx, patches)?;
-        Ok(())
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        self.weights.state(visit);
     }
 
-    fn fold(&mut self, map: &ChannelMap) -> bool {
-        let out = self.window.image().2;
-        self.kernel
-            .fold(map, |row_and_column| row_and_column.0 % out)
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        self.weights.state_mut(visit);
     }
 
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
-        self.kernel.visit(visitor);
+    fn rows_are_independent(&self) -> bool {
+        true
     }
 
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
-        self.kernel.visit_mut(visitor);
+    fn describe(&self) -> Option<LayerSpec> {
+        let (kernel, image) = (self.window.kernel(), self.input());
+        let settings = Settings {
+            image,
+            kernel: (kernel.0, kernel.1, self.window.image().2, image.2),
+            bias: self.weights.b.is_some(),
+            stride: self.stride,
+            padding: self.padding,
+            output_padding: self.output_padding,
+        };
+        Some(LayerSpec::new("ConvTranspose2d", settings))
     }
 }

@@ -1,7 +1,7 @@
 //! The golden files' format; `tests/golden/README.md` describes it.
 
 use super::Compare;
-use bn_layers::{Layer, Layout, Mode};
+use bn_layers::{Layer, LayerExt, Layout, Mode};
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
 use serde::Deserialize;

@@ -1,13 +1,17 @@
 //! What the tests share: the reader of the golden files, comparison by a stated tolerance, random
-//! arrays, and a layer's state as bits.
+//! arrays, a layer's state as bits, and one of every layer.
 
 // Each test file compiles a copy of its own and uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod any_shape;
+pub(crate) mod every_layer;
 pub(crate) mod golden;
 pub(crate) mod golden_batch_norm;
+pub(crate) mod meeting;
 
-use bn_layers::Layer;
+pub(crate) use any_shape::AnyShape;
+use bn_layers::{Io, Layer, LayerExt, Mode, Outcome, Pass, Wanted};
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, ArrayView2};
 use rand::{RngExt, SeedableRng};
@@ -92,6 +96,51 @@ pub(crate) fn state<T: Scalar>(layer: &dyn Layer<T>) -> Vec<(String, Vec<u64>, V
 pub(crate) fn values<T: Scalar>(layer: &dyn Layer<T>) -> Vec<(String, Vec<u64>)> {
     let state = state(layer).into_iter();
     state.map(|(name, value, _)| (name, value)).collect()
+}
+
+/// Name and value of each counter of a layer's state.
+pub(crate) fn counters<T: Scalar>(layer: &dyn Layer<T>) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    layer.visit_counters(&mut |name, value| all.push((name.to_owned(), value)));
+    all
+}
+
+/// A training pass whose step stays open: `forward_into` to a new array, without `settle`.
+pub(crate) fn unsettled<T: Scalar>(
+    layer: &mut dyn Layer<T>,
+    x: ArrayView2<'_, T>,
+    mode: Mode,
+) -> Array2<T> {
+    let width = layer.output_shape(x.ncols().into()).unwrap().size();
+    let mut y = Array2::from_elem((x.nrows(), width), T::nan());
+    layer
+        .forward_into(x, y.view_mut(), &Pass::new(mode))
+        .unwrap();
+    y
+}
+
+/// The gradient of `[x, y, dout]` with respect to x alone: the layer's gradients must stay.
+pub(crate) fn input_gradient<T: Scalar>(
+    layer: &mut dyn Layer<T>,
+    [x, y, dout]: [ArrayView2<'_, T>; 3],
+) -> Array2<T> {
+    let before = state(layer);
+    let mut dx = Array2::from_elem(x.dim(), T::nan());
+    let wanted = Wanted {
+        dx: Some(dx.view_mut()),
+        params: false,
+    };
+    let pass = Pass::new(Mode::BatchStats);
+    layer
+        .backward_into(Io { x, y, dout }, wanted, &pass)
+        .unwrap();
+    assert_eq!(state(layer), before, "the gradients of the parameters stay");
+    dx
+}
+
+/// Settles a layer of either element type.
+pub(crate) fn settle<T: Scalar>(layer: &mut dyn Layer<T>, outcome: Outcome) {
+    layer.settle(outcome);
 }
 
 /// `eval_into` to a new array.

@@ -13,7 +13,7 @@ impl<T: Scalar> NetworkBuilder<T> {
     /// ```
     /// use bn_layers::Conv2dConfig;
     /// use bn_net::Network;
-    /// let network = Network::<f32>::builder((28, 28, 1))
+    /// let network = Network::builder((28, 28, 1))
     ///     .conv2d(Conv2dConfig::new(16, 3).same().without_bias()).batch_norm().relu()
     ///     .max_pool2d(2)
     ///     .conv2d(Conv2dConfig::new(32, 3).stride(2).same()).relu()

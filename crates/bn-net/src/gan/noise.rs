@@ -4,7 +4,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// What a generator makes images of. The k-th draw follows from the seed and k alone.
+/// What a generator turns into images. The k-th draw follows from the seed and k alone.
 #[derive(Debug)]
 pub(super) struct Noise<T> {
     seed: u64,
@@ -38,7 +38,7 @@ impl<T: Scalar> Noise<T> {
     pub(super) fn draw(&mut self, rows: usize) {
         let key = Xoshiro256PlusPlus::seed_from_u64(self.seed).next_u64();
         let rng = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(self.draws));
-        self.draws += 1;
+        self.draws = self.draws.wrapping_add(1);
         self.rows = rows;
         self.last.clear();
         let values = rng.sample_iter::<f64, _>(StandardNormal);

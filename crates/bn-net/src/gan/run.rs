@@ -1,5 +1,5 @@
-use super::{DiscriminatorStep, Gan};
-use crate::Error;
+use super::networks::{DiscriminatorStep, Gan};
+use crate::error::Error;
 use bn_data::{BatchState, Batches};
 use std::ops::ControlFlow;
 
@@ -16,7 +16,7 @@ pub struct GanRecord {
     pub batches: BatchState,
 }
 
-/// What [`Gan::train`] tells its caller; each may end the run with [`ControlFlow::Break`]. A closure
+/// Functions that [`Gan::train`] calls; each may end it with [`ControlFlow::Break`]. A closure
 /// `FnMut(&GanRecord, &Gan) -> ControlFlow<()>` is called after each iteration.
 pub trait GanCallback: Send {
     /// After each step of the discriminator.

@@ -1,7 +1,7 @@
-use super::{Loss, Targets, check_backward};
-use crate::{Error, error::check_setting};
-use bn_tensor::Scalar;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use super::{Loss, Targets, arg_max, check_backward};
+use crate::error::Error;
+use bn_tensor::{Scalar, check_setting};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 /// The logarithm of a probability is taken for no less, as in PyTorch: a certainty that is wrong
 /// costs 100.
@@ -33,7 +33,7 @@ const LEAST_PRODUCT: f64 = 1e-12f32 as f64;
 /// ```
 ///
 /// # Errors
-/// [`Error::Targets`], [`Error::LabelOutOfRange`]; [`Error::InvalidSetting`] for a target or a
+/// [`Error::Targets`], [`Error::LabelOutOfRange`]; [`bn_tensor::Error::InvalidSetting`] for a target or a
 /// probability that is none.
 #[derive(Debug, Clone)]
 pub struct BinaryCrossEntropy {
@@ -63,7 +63,7 @@ impl BinaryCrossEntropy {
     /// The same with the targets smoothed by ε.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless `0 ≤ ε ≤ 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ ε ≤ 1`.
     pub fn with_label_smoothing(mut self, epsilon: f64) -> Result<Self, Error> {
         let passes = (0.0..=1.0).contains(&epsilon);
         check_setting("the label smoothing", "between 0 and 1", epsilon, passes)?;
@@ -127,7 +127,8 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
             },
             Targets::Dense(values) => values.iter().try_for_each(|t| {
                 let t = t.as_f64();
-                check_setting("a target", "between 0 and 1", t, (0.0..=1.0).contains(&t))
+                check_setting("a target", "between 0 and 1", t, (0.0..=1.0).contains(&t))?;
+                Ok(())
             }),
         }
     }
@@ -162,5 +163,14 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
             *dx = T::from_f64(self.derivative(x.as_f64(), t) * share);
         }
         Ok(())
+    }
+
+    /// Of one output the class is 1 where its probability is above one half, and else 0.
+    fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
+        let threshold = T::from_f64(if self.logits { 0.0 } else { 0.5 });
+        match y.len() {
+            1 => (!y[0].is_nan()).then_some(usize::from(y[0] > threshold)),
+            _ => arg_max(y),
+        }
     }
 }

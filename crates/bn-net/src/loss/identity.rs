@@ -1,5 +1,5 @@
 use super::{Loss, Targets, check_backward};
-use crate::Error;
+use crate::error::Error;
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 

@@ -9,9 +9,9 @@ pub use identity::IdentityWithLoss;
 pub use softmax::SoftmaxWithLoss;
 pub(crate) use softmax::softmax_row;
 
-use crate::Error;
+use crate::error::Error;
 use bn_tensor::Scalar;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 /// What the rows of a batch should come out as.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,23 @@ pub trait Loss<T: Scalar>: Send {
         t: Targets<'_, T>,
         dx: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error>;
+
+    /// The class that an output row of a network trained with this loss stands for, for accuracies:
+    /// by default that of the largest value. `None` for a row with a NaN.
+    fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
+        arg_max(y)
+    }
+}
+
+/// The index of the largest value; `None` for a row with a NaN.
+pub(crate) fn arg_max<T: Scalar>(row: ArrayView1<'_, T>) -> Option<usize> {
+    if row.iter().any(|v| v.is_nan()) {
+        return None;
+    }
+    let mut values = row.iter().enumerate();
+    let first = values.next()?;
+    let largest = values.fold(first, |best, v| if v.1 > best.1 { v } else { best });
+    Some(largest.0)
 }
 
 /// `Ok` when `dx` and the last forward pass have the shape of `x`.

@@ -1,6 +1,6 @@
 use super::{Loss, Targets, check_backward};
-use crate::{Error, error::check_setting};
-use bn_tensor::Scalar;
+use crate::error::Error;
+use bn_tensor::{Scalar, check_setting};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 
 /// Softmax and the cross-entropy error in one, for classification. The book's `SoftmaxWithLoss`
@@ -62,7 +62,7 @@ impl<T: Scalar> SoftmaxWithLoss<T> {
     /// The same with the targets smoothed by ε.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless `0 ≤ ε ≤ 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ ε ≤ 1`.
     pub fn with_label_smoothing(mut self, epsilon: f64) -> Result<Self, Error> {
         let passes = (0.0..=1.0).contains(&epsilon);
         check_setting("the label smoothing", "between 0 and 1", epsilon, passes)?;
@@ -73,7 +73,7 @@ impl<T: Scalar> SoftmaxWithLoss<T> {
     /// The same with a weight for each class, `(C)`.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite weight.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite weight.
     pub fn with_class_weights(mut self, weights: Vec<f64>) -> Result<Self, Error> {
         for &w in &weights {
             let passes = w.is_finite() && w >= 0.0;

@@ -1,8 +1,15 @@
 //! A network is a layer, so whatever takes a layer takes a network.
 
-use super::{Network, Wanted};
-use crate::Error;
-use bn_layers::{Error as LayerError, Layer, Mode, Param, ParamMut, Shape};
+use super::{
+    chain::{NamedLayer, Network},
+    passes::Wanted,
+    spec::NETWORK,
+};
+use crate::error::Error;
+use bn_layers::{
+    Error as LayerError, Io, Layer, LayerSpec, Outcome, Param, ParamMut, Pass, Shape, State,
+    StateMut, Wanted as WantedFrom,
+};
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -11,61 +18,54 @@ fn as_layer_error(error: Error) -> LayerError {
     match error {
         Error::Layer { source, .. } | Error::Layers(source) => source,
         Error::Tensor(source) => source.into(),
-        // The passes themselves give no other.
         other => LayerError::Nested {
             reason: other.to_string(),
         },
     }
 }
 
-impl<T: Scalar> Network<T> {
-    fn way_back(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        wanted: Wanted,
-        dx: Option<ArrayViewMut2<'_, T>>,
-    ) -> Result<(), Error> {
-        if let Some(dx) = &dx
-            && dx.dim() != x.dim()
-        {
-            let op = "Network::backward";
-            return Err(bn_tensor::Error::shape(op, x.shape(), dx.shape()).into());
-        }
-        self.set_dout(dout)?;
-        self.pass_back(x, wanted)?;
-        if let Some(mut dx) = dx {
-            dx.assign(&self.gradient_of_input()?);
-        }
-        Ok(())
-    }
-}
-
 impl<T: Scalar> Layer<T> for Network<T> {
     fn output_shape(&self, input: Shape) -> Result<Shape, LayerError> {
-        if input.size() != self.input.size() {
+        let fits = match input {
+            Shape::Flat(size) => size == self.input.size(),
+            Shape::Image { .. } => input == self.input || self.input == Shape::Flat(input.size()),
+        };
+        if !fits {
             let (expected, got) = ([self.input.size()], [input.size()]);
             return Err(bn_tensor::Error::shape("Network", &expected, &got).into());
         }
         Ok(self.output)
     }
 
-    fn check_batch(&self, rows: usize, width: usize, mode: Mode) -> Result<(), LayerError> {
-        self.check_batch(rows, width, mode).map_err(as_layer_error)
-    }
-
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
-        mode: Mode,
         mut y: ArrayViewMut2<'_, T>,
+        pass: &Pass<'_>,
     ) -> Result<(), LayerError> {
-        let expected = (x.nrows(), self.output.size());
-        if y.dim() != expected {
-            let expected = [expected.0, expected.1];
-            return Err(bn_tensor::Error::shape("Network", &expected, y.shape()).into());
+        self.pass(x, pass).map_err(as_layer_error)?;
+        y.assign(&self.last_output().map_err(as_layer_error)?);
+        Ok(())
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, T>,
+        wanted: WantedFrom<'_, T>,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
+        let from = match (&wanted.dx, wanted.params) {
+            (None, false) => return Ok(()),
+            (None, true) => Wanted::Params,
+            (Some(_), false) => Wanted::Input,
+            (Some(_), true) => Wanted::Both,
+        };
+        self.set_dout(io.dout)
+            .and_then(|()| self.pass_back(io.x, from, pass))
+            .map_err(as_layer_error)?;
+        if let Some(mut dx) = wanted.dx {
+            dx.assign(&self.gradient_of_input().map_err(as_layer_error)?);
         }
-        y.assign(&self.forward(x, mode).map_err(as_layer_error)?);
         Ok(())
     }
 
@@ -75,101 +75,58 @@ impl<T: Scalar> Layer<T> for Network<T> {
         mut y: ArrayViewMut2<'_, T>,
         _: &mut Vec<T>,
     ) -> Result<(), LayerError> {
-        let output = self.predict(x).map_err(as_layer_error)?;
-        if y.dim() != output.dim() {
-            return Err(bn_tensor::Error::shape("Network", output.shape(), y.shape()).into());
-        }
-        y.assign(&output);
+        y.assign(&self.predict(x).map_err(as_layer_error)?);
         Ok(())
     }
 
-    fn backward_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: Option<ArrayViewMut2<'_, T>>,
-    ) -> Result<(), LayerError> {
-        let wanted = if dx.is_some() {
-            Wanted::Both
-        } else {
-            Wanted::Params
-        };
-        self.way_back(x, dout, wanted, dx).map_err(as_layer_error)
-    }
-
-    fn input_gradient_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        _: ArrayView2<'_, T>,
-        dout: ArrayView2<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
-    ) -> Result<(), LayerError> {
-        self.way_back(x, dout, Wanted::Input, Some(dx))
-            .map_err(as_layer_error)
-    }
-
-    fn is_row_by_row(&self) -> bool {
-        self.layers.iter().all(|l| l.layer.is_row_by_row())
-    }
-
-    fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
         for l in &self.layers {
-            let mut names = l.param_names.iter();
-            l.layer.visit(&mut |p| {
-                let name = names.next().map_or(p.name, String::as_str);
-                visitor(Param { name, ..p });
+            let mut names = l.state_names.iter();
+            let mut name = || names.next().map_or("", String::as_str);
+            l.layer.state(&mut |part| {
+                visit(match part {
+                    State::Array(p) => State::Array(Param {
+                        name: name(),
+                        penalty: p.penalty + penalty(l, p.is_decayed),
+                        ..p
+                    }),
+                    State::Counter(_, value) => State::Counter(name(), value),
+                });
             });
         }
     }
 
-    fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
         for l in &mut self.layers {
-            let mut names = l.param_names.iter();
-            l.layer.visit_mut(&mut |p| {
-                let name = names.next().map_or(p.name, String::as_str);
-                visitor(ParamMut { name, ..p });
+            let mut names = l.state_names.iter();
+            let mut name = || names.next().map_or("", String::as_str);
+            l.layer.state_mut(&mut |part| {
+                visit(match part {
+                    StateMut::Array(p) => StateMut::Array(ParamMut { name: name(), ..p }),
+                    StateMut::Counter(_, value) => StateMut::Counter(name(), value),
+                });
             });
         }
     }
 
-    fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
-        for l in &self.layers {
-            let mut names = l.counter_names.iter();
-            l.layer.visit_counters(&mut |name, value| {
-                visitor(names.next().map_or(name, String::as_str), value);
-            });
-        }
-    }
-
-    fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
+    fn settle(&mut self, outcome: Outcome) {
+        self.is_open = false;
         for l in &mut self.layers {
-            let mut names = l.counter_names.iter();
-            l.layer.visit_counters_mut(&mut |name, value| {
-                visitor(names.next().map_or(name, String::as_str), value);
-            });
+            l.layer.settle(outcome);
         }
     }
 
-    fn update_running(&mut self) {
-        self.layers
-            .iter_mut()
-            .for_each(|l| l.layer.update_running());
+    fn rows_are_independent(&self) -> bool {
+        self.layers.iter().all(|l| l.layer.rows_are_independent())
     }
 
-    fn forget_forward(&mut self) {
-        self.layers
-            .iter_mut()
-            .for_each(|l| l.layer.forget_forward());
+    fn describe(&self) -> Option<LayerSpec> {
+        let spec = self.spec().ok()?;
+        Some(LayerSpec::new(NETWORK, spec))
     }
+}
 
-    fn penalty(&self) -> f64 {
-        self.layers.iter().map(|l| l.layer.penalty()).sum()
-    }
-
-    fn hold_draws(&mut self, hold: bool) {
-        self.layers
-            .iter_mut()
-            .for_each(|l| l.layer.hold_draws(hold));
-    }
+/// The λ of a layer's weight decay, for a parameter that is decayed or not.
+fn penalty<T: Scalar>(l: &NamedLayer<T>, is_decayed: bool) -> f64 {
+    if is_decayed { l.weight_decay } else { 0.0 }
 }

@@ -1,26 +1,32 @@
-use super::{Network, grow, matrix, matrix_mut};
-use crate::{Error, Loss, Targets};
-use bn_layers::{Layer, Mode};
+use super::{
+    buffers::{grow, matrix, matrix_mut},
+    chain::Network,
+};
+use crate::{
+    error::Error,
+    loss::{Loss, Targets},
+};
+use bn_layers::{Layer, LayerExt, Mode, Pass};
 use bn_tensor::{Scalar, enter_pool, join, keep_awake};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 /// Rows that go through all layers together: what they hold between two layers stays in cache.
 const CHUNK: usize = 256;
-/// A batch is cut into so many lanes at most, each with buffers of its own; the lanes are what
-/// threads share. Like all cuts it depends on the size alone.
-const LANES: usize = 8;
-/// The fewest rows of a lane: fewer make thin products.
-const LANE_ROWS: usize = 50;
+/// A batch is cut into at most so many shares, each with buffers of its own, which the threads
+/// divide between them. Like all cuts it depends on the size alone.
+const SHARES: usize = 8;
+/// The fewest rows of a share: fewer make thin products.
+const SHARE_ROWS: usize = 50;
 
 /// Buffers for evaluations of a network by `&self`, to be reused so that they allocate nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace<T> {
     output: Vec<T>, // (N, E)
-    lanes: [Lane<T>; LANES],
+    shares: [Share<T>; SHARES],
 }
 
 #[derive(Debug, Clone, Default)]
-struct Lane<T> {
+struct Share<T> {
     a: Vec<T>, // the outputs of a layer for a chunk of rows
     b: Vec<T>, // and of the one after it
     scratch: Vec<T>,
@@ -60,56 +66,58 @@ impl<T: Scalar> Network<T> {
         workspace: &'w mut Workspace<T>,
     ) -> Result<ArrayView2<'w, T>, Error> {
         let (n, width) = (x.nrows(), self.output.size());
-        self.check_batch(n, x.ncols(), Mode::Eval)?;
-        let Workspace { output, lanes } = workspace;
+        self.check_input(&x, &Pass::new(Mode::Eval))?;
+        let x = x.as_standard_layout();
+        let x = x.view();
+        let Workspace { output, shares } = workspace;
         output.resize(n * width, T::zero());
         let y = matrix_mut(output, n, width)?;
-        if self.is_row_by_row() {
-            match (n / LANE_ROWS).min(LANES) {
-                0 | 1 => self.lane(x, y, &mut lanes[0])?,
-                count => enter_pool(|| keep_awake(|| self.lanes(x, y, &mut lanes[..count])))?,
+        if self.rows_are_independent() {
+            match (n / SHARE_ROWS).min(SHARES) {
+                0 | 1 => self.share(x, y, &mut shares[0])?,
+                count => enter_pool(|| keep_awake(|| self.shares(x, y, &mut shares[..count])))?,
             }
         } else {
-            self.rows(x, y, &mut lanes[0])?;
+            self.rows(x, y, &mut shares[0])?;
         }
         matrix(output, n, width)
     }
 
-    /// Shares the rows between the lanes.
-    fn lanes(
+    /// Evaluates the shares, several at a time.
+    fn shares(
         &self,
         x: ArrayView2<'_, T>,
         y: ArrayViewMut2<'_, T>,
-        lanes: &mut [Lane<T>],
+        shares: &mut [Share<T>],
     ) -> Result<(), Error> {
-        if let [lane] = lanes {
-            return self.lane(x, y, lane);
+        if let [share] = shares {
+            return self.share(x, y, share);
         }
-        let half = lanes.len() / 2;
-        let at = x.nrows() * half / lanes.len();
+        let half = shares.len() / 2;
+        let at = x.nrows() * half / shares.len();
         let (x0, x1) = x.split_at(Axis(0), at);
         let (y0, y1) = y.split_at(Axis(0), at);
-        let (lanes0, lanes1) = lanes.split_at_mut(half);
+        let (shares0, shares1) = shares.split_at_mut(half);
         let widths: usize = self.layers.iter().map(|l| l.width).sum();
         let (first, second) = join(
             x.nrows() * (x.ncols() + widths),
-            || self.lanes(x0, y0, lanes0),
-            || self.lanes(x1, y1, lanes1),
+            || self.shares(x0, y0, shares0),
+            || self.shares(x1, y1, shares1),
         );
         first.and(second)
     }
 
     /// Chunk by chunk.
-    fn lane(
+    fn share(
         &self,
         x: ArrayView2<'_, T>,
         mut y: ArrayViewMut2<'_, T>,
-        lane: &mut Lane<T>,
+        share: &mut Share<T>,
     ) -> Result<(), Error> {
         let rows = x.nrows().div_ceil(x.nrows().div_ceil(CHUNK));
         let chunks = x.axis_chunks_iter(Axis(0), rows);
         for (x, y) in chunks.zip(y.axis_chunks_iter_mut(Axis(0), rows)) {
-            self.rows(x, y, lane)?;
+            self.rows(x, y, share)?;
         }
         Ok(())
     }
@@ -119,10 +127,10 @@ impl<T: Scalar> Network<T> {
         &self,
         x: ArrayView2<'_, T>,
         mut y: ArrayViewMut2<'_, T>,
-        lane: &mut Lane<T>,
+        share: &mut Share<T>,
     ) -> Result<(), Error> {
         let n = x.nrows();
-        let Lane { a, b, scratch } = lane;
+        let Share { a, b, scratch } = share;
         let (mut from, mut to) = (a, b);
         for (i, l) in self.layers.iter().enumerate() {
             let input = match i {

@@ -1,5 +1,9 @@
-use super::{NamedLayer, Network, param_names};
-use crate::Error;
+use super::chain::{FusedLayer, NamedLayer, Network};
+use crate::error::Error;
+use bn_layers::{
+    LayerSpec,
+    fusion::{Folded, fold, fuse},
+};
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
 
@@ -12,12 +16,13 @@ impl<T: Scalar> Network<T> {
     /// A BatchNormalization that does not follow an Affine directly stays as it is, and so does
     /// one without running statistics. Layers keep their places and names; a folded one has no
     /// parameters left, its [`activation`](Self::activation) is what the Affine before it now puts
-    /// out, and an Affine without a bias has one from then on. The network can be trained further, as one without the normalisation.
+    /// out, and an Affine without a bias has one from then on. The network can be trained further, as
+    /// one without the normalisation.
     ///
     /// ```
-    /// use bn_net::Network;
+    /// use bn_net::NetworkBuilder;
     /// use ndarray::array;
-    /// let mut network = Network::<f64>::builder(2).affine(8).batch_norm().relu().affine(1).build(1)?;
+    /// let mut network = NetworkBuilder::<f64>::new(2).affine(8).batch_norm().relu().affine(1).build(1)?;
     /// let sample = array![[0.5, -1.0], [2.0, 0.25]];
     /// let before = network.predict(sample.view())?;
     /// let deviation = network.fold(sample.view())?;
@@ -37,22 +42,34 @@ impl<T: Scalar> Network<T> {
         }
         let mut kept: Vec<NamedLayer<T>> = Vec::with_capacity(self.layers.len());
         for mut l in std::mem::take(&mut self.layers) {
-            let (map, last) = (l.layer.channel_map(), l.last);
-            if let (Some(map), Some(before)) = (map, kept.last_mut())
-                && before.layer.fold(&map)
-            {
-                before.param_names = param_names(&*before.layer, before.index);
-                let Some(rectifier) = map.rectifier else {
-                    before.last = last;
-                    continue;
-                };
-                // Its own place again, after the one that was folded.
-                before.last = l.index;
-                l.layer = rectifier.into_layer();
-                l.index = last;
-                l.param_names.clear();
+            let Some(before) = kept.last_mut() else {
+                kept.push(l);
+                continue;
+            };
+            let folded = fold(&mut *before.layer, &*l.layer);
+            if matches!(folded, Folded::Not) {
+                push(&mut kept, l);
+                continue;
             }
-            kept.push(l);
+            // Its place is kept by a layer that computes nothing.
+            let spec = Some(LayerSpec::new("Reshape", self.shapes[l.index]));
+            let index = l.index;
+            before.fused.push(FusedLayer { index, spec });
+            let Folded::Rectifier(rectifier) = folded else {
+                before.fused.append(&mut l.fused);
+                before.name_state();
+                continue;
+            };
+            before.name_state();
+            let is_reshape =
+                |f: &FusedLayer| f.spec.as_ref().is_some_and(|spec| spec.layer == "Reshape");
+            while l.fused.first().is_some_and(is_reshape) {
+                before.fused.push(l.fused.remove(0));
+            }
+            l.layer = rectifier;
+            l.index = l.fused.remove(0).index;
+            l.name_state();
+            push(&mut kept, l);
         }
         self.outputs = kept.iter().map(|_| Vec::new()).collect();
         self.layers = kept;
@@ -71,5 +88,19 @@ impl<T: Scalar> Network<T> {
                 d
             }
         }))
+    }
+}
+
+/// Appends a layer, which the one before it may now compute.
+fn push<T: Scalar>(kept: &mut Vec<NamedLayer<T>>, l: NamedLayer<T>) {
+    if let Some(before) = kept.last_mut()
+        && fuse(&mut *before.layer, &*l.layer)
+    {
+        let (index, spec) = (l.index, l.layer.describe());
+        before.fused.push(FusedLayer { index, spec });
+        before.fused.extend(l.fused);
+        before.name_state();
+    } else {
+        kept.push(l);
     }
 }

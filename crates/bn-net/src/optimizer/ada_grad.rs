@@ -1,5 +1,10 @@
-use super::{Optimizer, check_lr, state::OptimizerState};
-use crate::Error;
+use super::{
+    safety::{Gradients, is_ordinary},
+    settings::check_lr,
+    state::OptimizerState,
+    step::Optimizer,
+};
+use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
 
@@ -22,7 +27,7 @@ impl<T: Scalar> AdaGrad<T> {
     /// The book's; its default learning rate is 0.01.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    /// [`bn_tensor::Error::InvalidSetting`] for a learning rate that is negative or not finite in `T`.
     pub fn book(lr: f64) -> Result<Self, Error> {
         Self::with(lr, 1e-7)
     }
@@ -30,13 +35,13 @@ impl<T: Scalar> AdaGrad<T> {
     /// `torch.optim.Adagrad`.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    /// [`bn_tensor::Error::InvalidSetting`] for a learning rate that is negative or not finite in `T`.
     pub fn pytorch(lr: f64) -> Result<Self, Error> {
         Self::with(lr, 1e-10)
     }
 
     fn with(lr: f64, eps: f64) -> Result<Self, Error> {
-        check_lr(lr)?;
+        check_lr::<T>(lr)?;
         let h = OptimizerState::new(1);
         Ok(Self { lr, eps, h })
     }
@@ -53,7 +58,7 @@ impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
         let [lr, eps] = [self.lr, self.eps].map(T::from_f64);
-        let (h, _) = self.h.get(p.name, p.value.len())?;
+        let h = self.h.get(p.name, p.value.len())?;
         update_with_state(p.value, h, p.grad, |p, h, g| {
             *h += g * g;
             *p -= lr * g / (h.sqrt() + eps);
@@ -61,11 +66,17 @@ impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
         Ok(())
     }
 
+    fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
+        gradients.are_ordinary(0.0) && is_ordinary(self.lr, 0.0, &self.h)
+    }
+
     fn learning_rate(&self) -> f64 {
         self.lr
     }
 
-    fn set_learning_rate(&mut self, lr: f64) {
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        check_lr::<T>(lr)?;
         self.lr = lr;
+        Ok(())
     }
 }

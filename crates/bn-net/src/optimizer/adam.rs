@@ -1,5 +1,10 @@
-use super::{Optimizer, check_lr, check_share, check_weight_decay, state::OptimizerState};
-use crate::Error;
+use super::{
+    safety::{Gradients, is_ordinary},
+    settings::{check_lr, check_share, check_weight_decay},
+    state::OptimizerState,
+    step::Optimizer,
+};
+use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_two_states};
 
@@ -38,7 +43,7 @@ impl<T: Scalar> Adam<T> {
     /// rate is 0.001.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    /// [`bn_tensor::Error::InvalidSetting`] for a learning rate that is negative or not finite in `T`.
     pub fn book(lr: f64) -> Result<Self, Error> {
         Self::with(lr, 1e-7, false)
     }
@@ -46,13 +51,13 @@ impl<T: Scalar> Adam<T> {
     /// `torch.optim.Adam`: beta1 0.9, beta2 0.999, eps 1e-8.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    /// [`bn_tensor::Error::InvalidSetting`] for a learning rate that is negative or not finite in `T`.
     pub fn pytorch(lr: f64) -> Result<Self, Error> {
         Self::with(lr, 1e-8, true)
     }
 
     fn with(lr: f64, eps: f64, eps_after_correction: bool) -> Result<Self, Error> {
-        check_lr(lr)?;
+        check_lr::<T>(lr)?;
         Ok(Self {
             lr,
             beta1: 0.9,
@@ -67,7 +72,7 @@ impl<T: Scalar> Adam<T> {
     /// The same with these shares kept.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless both are at least 0 and below 1.
+    /// [`bn_tensor::Error::InvalidSetting`] unless both are at least 0 and below 1.
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Result<Self, Error> {
         check_share("beta1", beta1)?;
         check_share("beta2", beta2)?;
@@ -78,9 +83,9 @@ impl<T: Scalar> Adam<T> {
     /// The same with weight decay in the gradient (L2), as `torch.optim.Adam` has it.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite weight decay.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite weight decay.
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Result<Self, Error> {
-        check_weight_decay(weight_decay)?;
+        check_weight_decay::<T>(weight_decay)?;
         self.weight_decay = weight_decay;
         Ok(self)
     }
@@ -113,7 +118,7 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
         ]
         .map(T::from_f64);
         let [added1, added2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
-        let (m_v, _) = self.m_v.get(p.name, p.value.len())?;
+        let m_v = self.m_v.get(p.name, p.value.len())?;
         let m_v = m_v.split_at_mut(p.value.len());
         update_with_two_states(p.value, m_v, p.grad, |p, m, v, g| {
             let g = g + decay * *p;
@@ -124,11 +129,18 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
         Ok(())
     }
 
+    fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
+        let kept = self.beta1.max(self.beta2);
+        gradients.are_ordinary(self.weight_decay) && is_ordinary(self.lr, kept, &self.m_v)
+    }
+
     fn learning_rate(&self) -> f64 {
         self.lr
     }
 
-    fn set_learning_rate(&mut self, lr: f64) {
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        check_lr::<T>(lr)?;
         self.lr = lr;
+        Ok(())
     }
 }

@@ -1,5 +1,8 @@
-use super::{Adam, Optimizer, OptimizerState, check_weight_decay};
-use crate::Error;
+use super::{
+    adam::Adam, safety::Gradients, settings::check_weight_decay, state::OptimizerState,
+    step::Optimizer,
+};
+use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update};
 
@@ -18,9 +21,9 @@ impl<T: Scalar> AdamW<T> {
     /// With this learning rate and weight decay; PyTorch's defaults are 0.001 and 0.01.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite number.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite number.
     pub fn new(lr: f64, weight_decay: f64) -> Result<Self, Error> {
-        check_weight_decay(weight_decay)?;
+        check_weight_decay::<T>(weight_decay)?;
         let adam = Adam::pytorch(lr)?;
         Ok(Self { adam, weight_decay })
     }
@@ -28,7 +31,7 @@ impl<T: Scalar> AdamW<T> {
     /// The same with these shares kept.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless both are at least 0 and below 1.
+    /// [`bn_tensor::Error::InvalidSetting`] unless both are at least 0 and below 1.
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Result<Self, Error> {
         self.adam = self.adam.with_betas(beta1, beta2)?;
         Ok(self)
@@ -50,11 +53,16 @@ impl<T: Scalar> Optimizer<T> for AdamW<T> {
         self.adam.update(p)
     }
 
+    fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
+        // The decay only shrinks parameters.
+        self.adam.learning_rate() * self.weight_decay <= 1.0 && self.adam.stays_finite(gradients)
+    }
+
     fn learning_rate(&self) -> f64 {
         self.adam.learning_rate()
     }
 
-    fn set_learning_rate(&mut self, lr: f64) {
-        self.adam.set_learning_rate(lr);
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        self.adam.set_learning_rate(lr)
     }
 }

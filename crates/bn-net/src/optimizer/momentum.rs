@@ -1,5 +1,10 @@
-use super::{Optimizer, check_lr, check_share, state::OptimizerState};
-use crate::Error;
+use super::{
+    safety::{Gradients, is_ordinary},
+    settings::{check_lr, check_share},
+    state::OptimizerState,
+    step::Optimizer,
+};
+use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
 
@@ -23,9 +28,9 @@ impl<T: Scalar> Momentum<T> {
     /// With this learning rate and momentum; the book's defaults are 0.01 and 0.9.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ momentum < 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ momentum < 1`.
     pub fn new(lr: f64, momentum: f64) -> Result<Self, Error> {
-        check_lr(lr)?;
+        check_lr::<T>(lr)?;
         check_share("the momentum", momentum)?;
         let velocity = OptimizerState::new(1);
         Ok(Self {
@@ -47,7 +52,7 @@ impl<T: Scalar> Optimizer<T> for Momentum<T> {
 
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
         let [lr, momentum] = [self.lr, self.momentum].map(T::from_f64);
-        let (v, _) = self.velocity.get(p.name, p.value.len())?;
+        let v = self.velocity.get(p.name, p.value.len())?;
         update_with_state(p.value, v, p.grad, |p, v, g| {
             *v = momentum * *v - lr * g;
             *p += *v;
@@ -55,11 +60,17 @@ impl<T: Scalar> Optimizer<T> for Momentum<T> {
         Ok(())
     }
 
+    fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
+        gradients.are_ordinary(0.0) && is_ordinary(self.lr, self.momentum, &self.velocity)
+    }
+
     fn learning_rate(&self) -> f64 {
         self.lr
     }
 
-    fn set_learning_rate(&mut self, lr: f64) {
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        check_lr::<T>(lr)?;
         self.lr = lr;
+        Ok(())
     }
 }

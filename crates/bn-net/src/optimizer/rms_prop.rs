@@ -1,5 +1,10 @@
-use super::{Optimizer, check_lr, check_share, state::OptimizerState};
-use crate::Error;
+use super::{
+    safety::{Gradients, is_ordinary},
+    settings::{check_lr, check_share},
+    state::OptimizerState,
+    step::Optimizer,
+};
+use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
 
@@ -23,7 +28,7 @@ impl<T: Scalar> RmsProp<T> {
     /// The book's; its defaults are a learning rate of 0.01 and a decay rate of 0.99.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ decay_rate < 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ decay_rate < 1`.
     pub fn book(lr: f64, decay_rate: f64) -> Result<Self, Error> {
         Self::with(lr, decay_rate, 1e-7)
     }
@@ -31,13 +36,13 @@ impl<T: Scalar> RmsProp<T> {
     /// `torch.optim.RMSprop` with `alpha = decay_rate`.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ decay_rate < 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative learning rate, or unless `0 ≤ decay_rate < 1`.
     pub fn pytorch(lr: f64, decay_rate: f64) -> Result<Self, Error> {
         Self::with(lr, decay_rate, 1e-8)
     }
 
     fn with(lr: f64, decay_rate: f64, eps: f64) -> Result<Self, Error> {
-        check_lr(lr)?;
+        check_lr::<T>(lr)?;
         check_share("the decay rate", decay_rate)?;
         Ok(Self {
             lr,
@@ -60,7 +65,7 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error> {
         let [lr, kept, eps] = [self.lr, self.decay_rate, self.eps].map(T::from_f64);
         let added = T::from_f64(1.0 - self.decay_rate);
-        let (h, _) = self.h.get(p.name, p.value.len())?;
+        let h = self.h.get(p.name, p.value.len())?;
         update_with_state(p.value, h, p.grad, |p, h, g| {
             *h = kept * *h + added * g * g;
             *p -= lr * g / (h.sqrt() + eps);
@@ -68,11 +73,17 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
         Ok(())
     }
 
+    fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
+        gradients.are_ordinary(0.0) && is_ordinary(self.lr, self.decay_rate, &self.h)
+    }
+
     fn learning_rate(&self) -> f64 {
         self.lr
     }
 
-    fn set_learning_rate(&mut self, lr: f64) {
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        check_lr::<T>(lr)?;
         self.lr = lr;
+        Ok(())
     }
 }

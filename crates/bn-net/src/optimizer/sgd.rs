@@ -1,5 +1,10 @@
-use super::{Optimizer, check_lr, check_share, check_weight_decay, state::OptimizerState};
-use crate::Error;
+use super::{
+    safety::{Gradients, is_ordinary},
+    settings::{check_lr, check_share, check_weight_decay},
+    state::OptimizerState,
+    step::Optimizer,
+};
+use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update, update_with_state};
 
@@ -34,9 +39,9 @@ impl<T: Scalar> Sgd<T> {
     /// Plain SGD with this learning rate; the book's default is 0.01.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite learning rate.
+    /// [`bn_tensor::Error::InvalidSetting`] for a learning rate that is negative or not finite in `T`.
     pub fn new(lr: f64) -> Result<Self, Error> {
-        check_lr(lr)?;
+        check_lr::<T>(lr)?;
         Ok(Self {
             lr,
             momentum: 0.0,
@@ -49,7 +54,7 @@ impl<T: Scalar> Sgd<T> {
     /// The same with momentum.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless `0 ≤ momentum < 1`.
+    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ momentum < 1`.
     pub fn with_momentum(mut self, momentum: f64) -> Result<Self, Error> {
         check_share("the momentum", momentum)?;
         self.momentum = momentum;
@@ -67,9 +72,9 @@ impl<T: Scalar> Sgd<T> {
     /// alone, as in the book, give it to the network's builder.)
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite weight decay.
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite weight decay.
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Result<Self, Error> {
-        check_weight_decay(weight_decay)?;
+        check_weight_decay::<T>(weight_decay)?;
         self.weight_decay = weight_decay;
         Ok(self)
     }
@@ -90,22 +95,28 @@ impl<T: Scalar> Optimizer<T> for Sgd<T> {
             update(p.value, p.grad, |p, g| *p -= lr * (g + decay * *p))?;
             return Ok(());
         }
-        let (v, is_first) = self.velocity.get(p.name, p.value.len())?;
-        let kept = if is_first { T::zero() } else { momentum };
+        let v = self.velocity.get(p.name, p.value.len())?;
         let nesterov = self.nesterov;
         update_with_state(p.value, v, p.grad, |p, v, g| {
             let g = g + decay * *p;
-            *v = kept * *v + g;
+            *v = momentum * *v + g;
             *p -= lr * if nesterov { g + momentum * *v } else { *v };
         })?;
         Ok(())
+    }
+
+    fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
+        gradients.are_ordinary(self.weight_decay)
+            && is_ordinary(self.lr, self.momentum, &self.velocity)
     }
 
     fn learning_rate(&self) -> f64 {
         self.lr
     }
 
-    fn set_learning_rate(&mut self, lr: f64) {
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        check_lr::<T>(lr)?;
         self.lr = lr;
+        Ok(())
     }
 }

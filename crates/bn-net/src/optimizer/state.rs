@@ -1,6 +1,9 @@
-use crate::Error;
-use bn_tensor::Scalar;
+use crate::error::Error;
+use bn_tensor::{Scalar, largest_magnitude};
 use std::collections::BTreeMap;
+
+/// See the `safety` module.
+const LARGEST_ORDINARY: f64 = 1e16;
 
 /// What an [`Optimizer`](crate::Optimizer) remembers from step to step: the number of steps, and for
 /// each parameter, by its name, some arrays of the parameter's length (Adam's m and v, say). They
@@ -10,15 +13,17 @@ pub struct OptimizerState<T> {
     arrays: usize,
     steps: u64,
     values: BTreeMap<String, Vec<T>>, // (arrays·length), one array after another
+    is_ordinary: bool,                // whether no value is larger than `LARGEST_ORDINARY`
 }
 
 impl<T: Scalar> OptimizerState<T> {
-    /// Of no steps yet, with so many arrays for each parameter.
+    /// The state before the first step, with so many arrays for each parameter.
     pub fn new(arrays: usize) -> Self {
         Self {
             arrays,
             steps: 0,
             values: BTreeMap::new(),
+            is_ordinary: true,
         }
     }
 
@@ -47,10 +52,30 @@ impl<T: Scalar> OptimizerState<T> {
     /// Puts another state in its place.
     pub(crate) fn restore(&mut self, steps: u64, values: BTreeMap<String, Vec<T>>) {
         (self.steps, self.values) = (steps, values);
+        self.look_through();
+    }
+
+    pub(super) fn is_ordinary(&self) -> bool {
+        self.is_ordinary
+    }
+
+    /// The name of a parameter whose values are not all finite, if there is one. Notes how large
+    /// they are.
+    pub(super) fn look_through(&mut self) -> Option<&str> {
+        let (mut largest, mut bad) = (0.0f64, None);
+        for (name, values) in &self.values {
+            let of_param = largest_magnitude(values).as_f64();
+            if !of_param.is_finite() {
+                bad = bad.or(Some(name.as_str()));
+            }
+            largest = largest.max(of_param);
+        }
+        self.is_ordinary = bad.is_none() && largest <= LARGEST_ORDINARY;
+        bad
     }
 
     pub(crate) fn begin_step(&mut self) {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
     }
 
     /// Whether what is remembered for `name`, if anything, is of a parameter of `len` values.
@@ -65,16 +90,15 @@ impl<T: Scalar> OptimizerState<T> {
         }
     }
 
-    /// The arrays kept for `name`, of `len` values each, one after another; and whether they are
-    /// new. Allocates only when they are.
-    pub(crate) fn get(&mut self, name: &str, len: usize) -> Result<(&mut [T], bool), Error> {
+    /// The arrays kept for `name`, of `len` values each, one after another; zeros at first.
+    /// Allocates only then.
+    pub(crate) fn get(&mut self, name: &str, len: usize) -> Result<&mut [T], Error> {
         self.check(name, len)?;
-        let is_new = !self.values.contains_key(name);
-        if is_new {
+        if !self.values.contains_key(name) {
             let zeros = vec![T::zero(); self.arrays * len];
             self.values.insert(name.to_owned(), zeros);
         }
         let values = self.values.get_mut(name);
-        Ok((values.map_or(&mut [][..], Vec::as_mut_slice), is_new))
+        Ok(values.map_or(&mut [][..], Vec::as_mut_slice))
     }
 }

@@ -1,0 +1,171 @@
+use super::{
+    cache::BatchNormCache,
+    forward::{at, check_channels},
+    fused,
+};
+use crate::{activation::Rectifier, error::Error, pass::ShardReduction};
+use bn_tensor::{Scalar, in_order};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3};
+
+/// The gradients of the last forward pass, [`batch_norm_train`](crate::batch_norm_train) or [`batch_norm_eval`](crate::batch_norm_eval), whose `x`
+/// and `cache` are handed in again: for `dout` of the shape of `x`, writes `dgamma` and `dbeta`,
+/// `(C)`, and `dx`, where they are wanted.
+///
+/// ```text
+/// dbeta  = Σ dout
+/// dgamma = Σ dout·xn
+/// dx     = gamma/√(var + eps)·(dout − dbeta/N − xn·dgamma/N)     after batch_norm_train
+/// dx     = gamma/√(var + eps)·dout                               after batch_norm_eval
+/// ```
+///
+/// with N values per channel: the chain rule of the book's backward, its sums collected
+/// (arXiv:1502.03167, section 3).
+///
+/// # Errors
+/// [`Error::NoForward`] when the last forward pass had other rows, [`Error::Tensor`] for shapes
+/// that do not fit. Then nothing of the caller's has changed.
+pub fn batch_norm_backward<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    dout: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    cache: &mut BatchNormCache<T>,
+    dgamma: Option<&mut [T]>,
+    dbeta: Option<&mut [T]>,
+    dx: Option<ArrayViewMut3<'_, T>>,
+) -> Result<(), Error> {
+    let backward = Backward {
+        gamma,
+        rectifier: None,
+        reduction: None,
+    };
+    backward.run([x, dout], cache, [dgamma, dbeta], dx)
+}
+
+/// A backward pass, but for its arrays.
+pub(super) struct Backward<'a, T> {
+    pub(super) gamma: Option<ArrayView1<'a, T>>, // (C)
+    pub(super) rectifier: Option<Rectifier>,
+    pub(super) reduction: Option<&'a dyn ShardReduction>,
+}
+
+impl<T: Scalar> Backward<'_, T> {
+    /// [`batch_norm_backward`].
+    pub(super) fn run(
+        &self,
+        [x, dout]: [ArrayView3<'_, T>; 2], // (outer, C, inner)
+        cache: &mut BatchNormCache<T>,
+        gradients: [Option<&mut [T]>; 2], // dgamma and dbeta, (C) each
+        dx: Option<ArrayViewMut3<'_, T>>,
+    ) -> Result<(), Error> {
+        self.check([&x, &dout], cache, gradients.each_ref(), dx.as_ref())?;
+        let rescaled = std::mem::take(&mut cache.rescaled);
+        let result = match rescaled.values() {
+            None => self.passes([x, dout], cache, |_| 1.0, gradients, dx),
+            Some((x, factors)) => self.passes([x, dout], cache, |c| factors[c], gradients, dx),
+        };
+        cache.rescaled = rescaled;
+        result
+    }
+
+    /// Two passes over memory: for the sums, and for dx. The channels of x were multiplied by
+    /// factors.
+    #[inline(always)]
+    fn passes(
+        &self,
+        [x, dout]: [ArrayView3<'_, T>; 2],
+        cache: &mut BatchNormCache<T>,
+        factor: impl Fn(usize) -> f64,
+        gradients: [Option<&mut [T]>; 2],
+        dx: Option<ArrayViewMut3<'_, T>>,
+    ) -> Result<(), Error> {
+        let mut sums = std::mem::take(&mut cache.sums);
+        let mut scratch = std::mem::take(&mut cache.scratch);
+        let sum_and_dot = sums.split_at_mut(cache.shape.1).into(); // Σ dout, Σ dout·(f·x − center)
+        let affine = cache.affine();
+        let result = fused::sums(self.rectifier, [x, dout], affine, sum_and_dot, &mut scratch);
+        (cache.sums, cache.scratch) = (sums, scratch);
+        result?;
+        self.coefficients(cache, factor, gradients)?;
+        let Some(dx) = dx else { return Ok(()) };
+        let [p, q, r] = &cache.pqr;
+        fused::combine(self.rectifier, [x, dout], cache.affine(), [p, q, r], dx)?;
+        Ok(())
+    }
+
+    /// `dgamma`, `dbeta`, and `dx = p·dout + q·(f·x − center) + r` for channels that were multiplied
+    /// by `f`.
+    #[inline(always)]
+    fn coefficients(
+        &self,
+        cache: &mut BatchNormCache<T>,
+        factor: impl Fn(usize) -> f64,
+        gradients: [Option<&mut [T]>; 2], // dgamma and dbeta, (C) each
+    ) -> Result<(), Error> {
+        let channels = cache.shape.1;
+        let [dgamma, dbeta, _] = &mut cache.pqr; // until the reduction has succeeded
+        let (sum, dot) = cache.sums.split_at_mut(channels);
+        for c in 0..channels {
+            // Σ dout·(x − mu), from Σ dout·(f·x − center).
+            let residue = cache.mu[c] * factor(c) - cache.center[c].as_f64();
+            dot[c] = (dot[c] - residue * sum[c]) / factor(c);
+            dgamma[c] = T::from_f64(dot[c] * cache.inv_std[c]); // Σ dout·xn
+            dbeta[c] = T::from_f64(sum[c]); // Σ dout
+        }
+        if let Some(reduction) = self.reduction.filter(|_| cache.of_batch) {
+            reduction.sums(&mut cache.sums)?;
+        }
+        for (gradient, values) in gradients.into_iter().zip(&cache.pqr) {
+            if let Some(gradient) = gradient {
+                gradient.copy_from_slice(values);
+            }
+        }
+        let n = cache.moments.count() as f64;
+        let (sum, dot) = cache.sums.split_at(channels);
+        let [p_values, q_values, r_values] = &mut cache.pqr;
+        for c in 0..channels {
+            let (f, inv_std) = (factor(c), cache.inv_std[c]);
+            let residue = cache.mu[c] * f - cache.center[c].as_f64();
+            let p = at(&self.gamma, c, 1.0) * inv_std;
+            let (q, r) = if cache.of_batch {
+                let q = -p * inv_std * inv_std * dot[c] / n / f;
+                (q, -p * sum[c] / n - q * residue)
+            } else {
+                (0.0, 0.0)
+            };
+            p_values[c] = T::from_f64(p);
+            q_values[c] = T::from_f64(q);
+            r_values[c] = T::from_f64(r);
+        }
+        Ok(())
+    }
+
+    fn check(
+        &self,
+        arrays: [&ArrayView3<'_, T>; 2],
+        cache: &BatchNormCache<T>,
+        gradients: [&Option<&mut [T]>; 2],
+        dx: Option<&ArrayViewMut3<'_, T>>,
+    ) -> Result<(), Error> {
+        const OP: &str = "batch_norm_backward";
+        let (outer, channels, inner) = cache.shape;
+        if arrays[0].dim().0 != outer {
+            return Err(Error::NoForward {
+                layer: "BatchNormalization",
+                expected: outer,
+                got: arrays[0].dim().0,
+            });
+        }
+        let dx = dx.map(|dx| dx.view());
+        for array in arrays.into_iter().chain(&dx) {
+            if array.dim() != cache.shape {
+                return Err(Error::shape(OP, &[outer, channels, inner], array.shape()));
+            }
+            in_order(OP, array)?;
+        }
+        let lengths = gradients.into_iter().flatten().map(|values| values.len());
+        for len in lengths.chain(self.gamma.as_ref().map(|gamma| gamma.len())) {
+            check_channels(channels, len)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Values whose squares, or sums, the element type cannot hold: above 1.8e19 in `f32`. Their
+//! channels are multiplied by a power of two first, which costs a copy of the batch and no digits.
+
+use super::cache::BatchNormCache;
+use crate::error::Error;
+use bn_tensor::{Moments, Scalar};
+use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
+
+/// Whether the variance of every channel is such that squares, sums and coefficients stay well
+/// within the range of `T`. A NaN is not.
+pub(super) fn is_ordinary<T: Scalar>(moments: &Moments) -> bool {
+    let most = most_m2::<T>(moments);
+    // `all` would stop at the first, and not be vectorised.
+    (moments.m2().iter()).fold(true, |ordinary, &m2| ordinary & (m2 <= most))
+}
+
+fn most_m2<T>(moments: &Moments) -> f64 {
+    let var = match size_of::<T>() {
+        4 => 2f64.powi(80),
+        _ => 2f64.powi(640),
+    };
+    var * moments.count() as f64
+}
+
+/// A copy of a batch whose channels were multiplied by factors; empty where that was not needed.
+#[derive(Debug, Clone)]
+pub(super) struct Rescaled<T> {
+    x: Array3<T>,      // (outer, C, inner)
+    factors: Vec<f64>, // (C), powers of two
+}
+
+impl<T: Scalar> Default for Rescaled<T> {
+    fn default() -> Self {
+        Self {
+            x: Array3::zeros((0, 0, 0)),
+            factors: Vec::new(),
+        }
+    }
+}
+
+impl<T: Scalar> Rescaled<T> {
+    /// The copy and the factors, if there are any.
+    pub(super) fn values(&self) -> Option<(ArrayView3<'_, T>, &[f64])> {
+        (!self.factors.is_empty()).then(|| (self.x.view(), &self.factors[..]))
+    }
+
+    /// Without a copy.
+    pub(super) fn clear(&mut self) {
+        if !self.factors.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Measures the moments of `x: (outer, C, inner)` again, each channel that is not ordinary
+/// multiplied by such a power of two that its largest magnitude is between 1/2 and 1. A channel with
+/// a NaN or an infinity stays as it is.
+pub(super) fn rescale<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    cache: &mut BatchNormCache<T>,
+) -> Result<(), Error> {
+    let Some(rescaled) = rescaled(x, &cache.moments, |_| 0.0) else {
+        return Ok(());
+    };
+    let (moments, factors) = (Moments::of(rescaled.x.view())?, &rescaled.factors);
+    let (mean, m2) = (moments.mean(), moments.m2());
+    let mean: Vec<f64> = mean.iter().zip(factors).map(|(m, f)| m / f).collect();
+    let m2: Vec<f64> = m2.iter().zip(factors).map(|(m, f)| m / f / f).collect();
+    cache.moments.set_parts(moments.count(), &mean, &m2)?;
+    cache.rescaled = rescaled;
+    Ok(())
+}
+
+/// Multiplies the channels of this shard that are not ordinary in the whole batch, whose moments
+/// the cache holds. The shard's own values may be ordinary, or small.
+pub(super) fn rescale_shard<T: Scalar>(x: ArrayView3<'_, T>, cache: &mut BatchNormCache<T>) {
+    let (mean, m2) = (cache.moments.mean(), cache.moments.m2());
+    let n = cache.moments.count() as f64;
+    let size = |c: usize| mean[c].abs().max((m2[c] / n).sqrt());
+    if let Some(rescaled) = rescaled(x, &cache.moments, size) {
+        cache.rescaled = rescaled;
+    }
+}
+
+/// A copy of `x` whose channels that are not ordinary by these moments were multiplied, if there
+/// are any. Each is as large as its largest value, but at least of `size(c)`.
+fn rescaled<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    moments: &Moments,
+    size: impl Fn(usize) -> f64,
+) -> Option<Rescaled<T>> {
+    let (most, m2) = (most_m2::<T>(moments), moments.m2());
+    let channels = x.axis_iter(Axis(1)).enumerate();
+    let factors: Vec<f64> = channels
+        .map(|(c, channel)| match m2[c] <= most {
+            true => 1.0,
+            false => factor(channel, size(c)),
+        })
+        .collect();
+    if factors.iter().all(|&factor| factor == 1.0) {
+        return None;
+    }
+    let mut x = x.to_owned();
+    for (mut channel, &factor) in x.axis_iter_mut(Axis(1)).zip(&factors) {
+        channel.mapv_inplace(|x| T::from_f64(x.as_f64() * factor));
+    }
+    Some(Rescaled { x, factors })
+}
+
+/// The power of two that brings the largest magnitude, or `size` if that is larger, to between 1/2
+/// and 1; 1 for values that are not finite, or all 0.
+fn factor<T: Scalar>(channel: ArrayView2<'_, T>, size: f64) -> f64 {
+    let largest = (channel.iter()).fold(size, |largest, x| largest.max(x.as_f64().abs()));
+    let is_finite = largest.is_finite() && channel.iter().all(|x| x.is_finite());
+    if !is_finite || largest == 0.0 {
+        return 1.0;
+    }
+    2f64.powi(-(largest.log2().floor() as i32) - 1)
+}

@@ -1,0 +1,280 @@
+use super::{
+    cache::BatchNormCache,
+    config::BatchNormConfig,
+    extreme::{is_ordinary, rescale, rescale_shard},
+    fused,
+    running::{self, RunningStats},
+};
+use crate::{activation::Rectifier, error::Error, pass::ShardReduction};
+use bn_tensor::{Scalar, in_order, map};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3};
+
+const OP: &str = "BatchNormalization";
+
+/// Normalises each channel of `x: (outer, C, inner)` by the batch's own mean and variance, writes
+/// `y` of the same shape, and updates `running`, if given, by the batch (arXiv:1502.03167,
+/// Algorithm 1).
+///
+/// ```text
+/// mu  = E[x]                 (C)
+/// var = E[(x − mu)²]         (C)
+/// xn  = (x − mu)/√(var + eps)
+/// y   = gamma·xn + beta
+/// ```
+///
+/// Without gamma it is 1, without beta it is 0; `(C)` each. Without `running`, a NaN in a channel
+/// makes that whole channel NaN. The naive form is [`naive::batch_norm_train`](crate::naive::batch_norm_train).
+///
+/// ```
+/// use bn_layers::{BatchNormCache, BatchNormConfig, RunningStats, batch_norm_train};
+/// use ndarray::{Array2, Axis, array};
+///
+/// let x = array![[1.0, 10.0], [3.0, 30.0]]; // (N, D)
+/// let (gamma, beta) = (array![1.0, 2.0], array![0.0, 5.0]); // the caller's own
+/// let config = BatchNormConfig::book();
+/// let mut running = RunningStats::new(2, &config);
+/// let mut cache = BatchNormCache::default();
+/// let mut y = Array2::<f64>::zeros(x.dim());
+/// batch_norm_train(
+///     x.view().insert_axis(Axis(2)), // (N, D, 1)
+///     Some(gamma.view()),
+///     Some(beta.view()),
+///     Some(&mut running),
+///     &config,
+///     &mut cache,
+///     y.view_mut().insert_axis(Axis(2)),
+/// )?;
+/// assert!((y[[0, 0]] - -1.0).abs() < 1e-6 && (y[[1, 1]] - 7.0).abs() < 1e-6);
+/// assert!((running.mean[0] - 0.2).abs() < 1e-15); // 0.9·0 + 0.1·2
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::TooFewValues`] for fewer than two values per channel, [`Error::EmptyBatch`],
+/// [`Error::Tensor`] for shapes that do not fit, [`bn_tensor::Error::InvalidSetting`] for a config out of
+/// range; [`Error::Statistics`] for a running mean or variance that `T` cannot hold, for one because
+/// of a NaN in `x`. Then gamma, beta and `running` are as before.
+pub fn batch_norm_train<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    running: Option<&mut RunningStats<T>>,
+    config: &BatchNormConfig,
+    cache: &mut BatchNormCache<T>,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
+    let channels = x.dim().1;
+    if let Some(running) = &running {
+        check_channels(channels, running.mean.len())?;
+        check_channels(channels, running.var.len())?;
+    }
+    let forward = Forward {
+        tracks: running.is_some(),
+        ..Forward::new(gamma, beta, config)
+    };
+    forward.train(x, cache, y)?;
+    match running {
+        Some(running) => running.update_checked(&cache.moments, config),
+        None => Ok(()),
+    }
+}
+
+/// Normalises each channel of `x: (outer, C, inner)` by given statistics, writes `y` of the same
+/// shape, and keeps in `cache` what a backward pass needs.
+///
+/// ```text
+/// y = gamma·(x − running_mean)/√(running_var + eps) + beta
+/// ```
+///
+/// # Errors
+/// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit, [`bn_tensor::Error::InvalidSetting`]
+/// for a config out of range. Then nothing of the caller's has changed.
+pub fn batch_norm_eval<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    gamma: Option<ArrayView1<'_, T>>,
+    beta: Option<ArrayView1<'_, T>>,
+    running: &RunningStats<T>,
+    config: &BatchNormConfig,
+    cache: &mut BatchNormCache<T>,
+    y: ArrayViewMut3<'_, T>,
+) -> Result<(), Error> {
+    Forward::new(gamma, beta, config).eval(x, running, cache, y)
+}
+
+/// A forward pass, but for its input and output.
+pub(super) struct Forward<'a, T> {
+    pub(super) gamma: Option<ArrayView1<'a, T>>, // (C)
+    pub(super) beta: Option<ArrayView1<'a, T>>,  // (C)
+    pub(super) config: &'a BatchNormConfig,
+    pub(super) rectifier: Option<Rectifier>, // computed in the same pass
+    pub(super) tracks: bool, // whether running statistics follow, which `T` must hold
+    pub(super) reduction: Option<&'a dyn ShardReduction>,
+}
+
+impl<'a, T: Scalar> Forward<'a, T> {
+    fn new(
+        gamma: Option<ArrayView1<'a, T>>,
+        beta: Option<ArrayView1<'a, T>>,
+        config: &'a BatchNormConfig,
+    ) -> Self {
+        Self {
+            gamma,
+            beta,
+            config,
+            rectifier: None,
+            tracks: false,
+            reduction: None,
+        }
+    }
+
+    /// [`batch_norm_train`], but for the update of the running statistics.
+    pub(super) fn train(
+        &self,
+        x: ArrayView3<'_, T>, // (outer, C, inner)
+        cache: &mut BatchNormCache<T>,
+        y: ArrayViewMut3<'_, T>,
+    ) -> Result<(), Error> {
+        let (outer, _, inner) = x.dim();
+        if self.reduction.is_none() {
+            check_count((outer * inner) as u64)?;
+        }
+        self.check(&x, &y)?;
+        cache.begin(x.dim(), true);
+        if let Err(error) = self.statistics(x, cache) {
+            cache.shape = (0, 0, 0); // there is nothing to go back through
+            return Err(error);
+        }
+        self.normalize(x, cache, y)
+    }
+
+    /// The batch's statistics: `mu = E[x]`, `inv_std = 1/√(var + eps)`.
+    fn statistics(&self, x: ArrayView3<'_, T>, cache: &mut BatchNormCache<T>) -> Result<(), Error> {
+        cache.moments.measure(x)?; // N, mu, m2 = Σ (x − mu)²
+        let mut ordinary = is_ordinary::<T>(&cache.moments);
+        if !ordinary {
+            rescale(x, cache)?;
+        }
+        if let Some(reduction) = self.reduction {
+            reduction.moments(&mut cache.moments)?;
+            let (expected, got) = (cache.mu.len(), cache.moments.channels());
+            if expected != got {
+                let reason = format!("expected moments of {expected} channels, got {got}");
+                return Err(Error::Shards { reason });
+            }
+            check_count(cache.moments.count())?;
+            if !is_ordinary::<T>(&cache.moments) {
+                rescale_shard(x, cache);
+                ordinary = false;
+            }
+        }
+        if !ordinary && self.tracks {
+            running::check::<T>(&cache.moments, self.config)?;
+        }
+        let (n, eps) = (cache.moments.count() as f64, self.config.eps);
+        let (mean, m2) = (cache.moments.mean(), cache.moments.m2());
+        let (mean, m2) = (in_order(OP, &mean)?, in_order(OP, &m2)?);
+        cache.mu.copy_from_slice(mean);
+        // `move`: what a closure borrows is read again for each value, and the loop not vectorised.
+        map(m2, &mut cache.inv_std, move |m2| inv_std(m2 / n, eps))?;
+        Ok(())
+    }
+
+    /// [`batch_norm_eval`].
+    pub(super) fn eval(
+        &self,
+        x: ArrayView3<'_, T>, // (outer, C, inner)
+        running: &RunningStats<T>,
+        cache: &mut BatchNormCache<T>,
+        y: ArrayViewMut3<'_, T>,
+    ) -> Result<(), Error> {
+        let channels = x.dim().1;
+        if x.is_empty() && self.reduction.is_none() {
+            let layer = "BatchNormalization";
+            return Err(Error::EmptyBatch { layer });
+        }
+        self.check(&x, &y)?;
+        check_channels(channels, running.mean.len())?;
+        check_channels(channels, running.var.len())?;
+        cache.begin(x.dim(), false);
+        let statistics = running.mean.iter().zip(&running.var);
+        let kept = cache.mu.iter_mut().zip(&mut cache.inv_std);
+        for ((mu, inv), (mean, var)) in kept.zip(statistics) {
+            (*mu, *inv) = (mean.as_f64(), inv_std(var.as_f64(), self.config.eps));
+        }
+        self.normalize(x, cache, y)
+    }
+
+    /// `y = gamma·(x − mu)·inv_std + beta`, then the rectifier.
+    fn normalize(
+        &self,
+        x: ArrayView3<'_, T>,
+        cache: &mut BatchNormCache<T>,
+        y: ArrayViewMut3<'_, T>,
+    ) -> Result<(), Error> {
+        let rescaled = std::mem::take(&mut cache.rescaled);
+        match rescaled.values() {
+            None => self.coefficients(cache, |_| 1.0),
+            Some((_, factors)) => self.coefficients(cache, |c| factors[c]),
+        }
+        let x = rescaled.values().map_or(x, |(x, _)| x);
+        let result = fused::affine(self.rectifier, x, cache.affine(), y);
+        cache.rescaled = rescaled;
+        Ok(result?)
+    }
+
+    /// `y = (f·x − center)·scale + shift` for channels that were multiplied by `f`, where the shift
+    /// makes up for the rounding of the center.
+    #[inline(always)]
+    fn coefficients(&self, cache: &mut BatchNormCache<T>, factor: impl Fn(usize) -> f64) {
+        for c in 0..cache.shape.1 {
+            let (mu, f) = (cache.mu[c] * factor(c), factor(c));
+            let (gamma, beta) = (at(&self.gamma, c, 1.0), at(&self.beta, c, 0.0));
+            let (center, scale) = (T::from_f64(mu), gamma * cache.inv_std[c] / f);
+            let residue = mu - center.as_f64();
+            cache.center[c] = center;
+            cache.scale[c] = T::from_f64(scale);
+            cache.shift[c] = T::from_f64(beta - residue * scale);
+        }
+    }
+
+    fn check(&self, x: &ArrayView3<'_, T>, y: &ArrayViewMut3<'_, T>) -> Result<(), Error> {
+        self.config.check()?;
+        for values in [&self.gamma, &self.beta].into_iter().flatten() {
+            check_channels(x.dim().1, values.len())?;
+        }
+        if x.dim() != y.dim() {
+            return Err(Error::shape(OP, x.shape(), y.shape()));
+        }
+        in_order(OP, x)?;
+        in_order(OP, &y.view())?;
+        Ok(())
+    }
+}
+
+/// `1/√(var + eps)`; NaN for an infinite variance, which would otherwise make all values 0.
+#[inline(always)]
+pub(super) fn inv_std(var: f64, eps: f64) -> f64 {
+    1.0 / (var + eps).sqrt() + 0.0 * var
+}
+
+#[inline(always)]
+pub(super) fn at<T: Scalar>(values: &Option<ArrayView1<'_, T>>, c: usize, otherwise: f64) -> f64 {
+    values.as_ref().map_or(otherwise, |v| v[c].as_f64())
+}
+
+/// Batch statistics need two values per channel.
+fn check_count(count: u64) -> Result<(), Error> {
+    let layer = "BatchNormalization";
+    match count {
+        0 => Err(Error::EmptyBatch { layer }),
+        1 => Err(Error::TooFewValues { layer, got: 1 }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_channels(expected: usize, got: usize) -> Result<(), Error> {
+    match expected == got {
+        true => Ok(()),
+        false => Err(Error::shape("BatchNormalization", &[expected], &[got])),
+    }
+}

@@ -1,0 +1,87 @@
+use super::config::BatchNormConfig;
+use crate::error::Error;
+use bn_tensor::{Moments, Scalar};
+use ndarray::Array1;
+
+/// Running mean and variance, which a caller owns and
+/// [`batch_norm_train`](crate::batch_norm_train) updates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningStats<T> {
+    /// Running mean of each channel, `(C)`; starts at 0.
+    pub mean: Array1<T>,
+    /// Running variance of each channel, `(C)`.
+    pub var: Array1<T>,
+    /// The number of batches seen.
+    pub updates: u64,
+}
+
+impl<T: Scalar> RunningStats<T> {
+    /// Before the first batch.
+    pub fn new(channels: usize, config: &BatchNormConfig) -> Self {
+        Self {
+            mean: Array1::zeros(channels),
+            var: Array1::from_elem(channels, T::from_f64(config.initial_running_var)),
+            updates: 0,
+        }
+    }
+
+    /// `running += share·(batch − running)`, for the mean and the variance.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when `batch` has other channels, or fewer values than the variance needs;
+    /// [`Error::Statistics`] for a mean or a variance that is not finite in `T`. Then nothing has
+    /// changed.
+    pub fn update(&mut self, batch: &Moments, config: &BatchNormConfig) -> Result<(), Error> {
+        if batch.channels() != self.mean.len() || self.mean.len() != self.var.len() {
+            let (expected, got) = ([self.mean.len()], [batch.channels()]);
+            return Err(Error::shape("RunningStats::update", &expected, &got));
+        }
+        check::<T>(batch, config)?;
+        self.update_checked(batch, config)
+    }
+
+    /// [`update`](Self::update) by statistics that were [checked](check).
+    pub(super) fn update_checked(
+        &mut self,
+        batch: &Moments,
+        config: &BatchNormConfig,
+    ) -> Result<(), Error> {
+        let share = config.running.share(self.updates);
+        let update = |r: &mut T, b: f64| *r = T::from_f64(r.as_f64() * (1.0 - share) + b * share);
+        if config.unbiased_running_var {
+            let var = batch.unbiased_variance()?;
+            self.var.iter_mut().zip(var).for_each(|(r, b)| update(r, b));
+        } else {
+            let var = batch.variance()?;
+            self.var.iter_mut().zip(var).for_each(|(r, b)| update(r, b));
+        }
+        let mean = self.mean.iter_mut().zip(batch.mean());
+        mean.for_each(|(r, &b)| update(r, b));
+        self.updates = self.updates.saturating_add(1);
+        Ok(())
+    }
+}
+
+/// `Ok` when `T` can hold the mean and the variance of each channel, and so any average of them.
+pub(super) fn check<T: Scalar>(batch: &Moments, config: &BatchNormConfig) -> Result<(), Error> {
+    let check = |what, channel, value: f64| {
+        if value.abs() <= T::max_value().as_f64() {
+            return Ok(());
+        }
+        Err(Error::Statistics {
+            what,
+            channel,
+            value,
+            scalar: std::any::type_name::<T>(),
+        })
+    };
+    for (c, &mean) in batch.mean().iter().enumerate() {
+        check("mean", c, mean)?;
+    }
+    if config.unbiased_running_var {
+        let mut var = batch.unbiased_variance()?.enumerate();
+        return var.try_for_each(|(c, var)| check("variance", c, var));
+    }
+    let mut var = batch.variance()?.enumerate();
+    var.try_for_each(|(c, var)| check("variance", c, var))
+}

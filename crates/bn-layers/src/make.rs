@@ -1,0 +1,48 @@
+//! Layers made from their descriptions.
+
+use crate::{
+    activation::{Identity, LeakyRelu, Relu, Sigmoid, Tanh},
+    affine::Affine,
+    batch_norm::BatchNormalization,
+    convolution::{Conv2d, ConvTranspose2d},
+    dropout::Dropout,
+    error::Error,
+    layer::Layer,
+    pooling::{AvgPool2d, MaxPool2d, Upsample2d},
+    reshape::Reshape,
+    spec::LayerSpec,
+};
+use bn_tensor::Scalar;
+
+impl LayerSpec {
+    /// The layer that describes itself like this, with weights of zero; its state can then be
+    /// restored through [`Layer::state_mut`].
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a layer that this crate does not have, or settings of another kind; those
+    /// of the layer's constructor.
+    pub fn build<T: Scalar>(&self) -> Result<Box<dyn Layer<T>>, Error> {
+        Ok(match self.layer.as_str() {
+            "Affine" => Box::new(Affine::from_settings(&self.settings()?)?),
+            "AvgPool2d" => Box::new(AvgPool2d::from_settings(&self.settings()?)?),
+            "BatchNormalization" => Box::new(BatchNormalization::from_settings(&self.settings()?)?),
+            "Conv2d" => Box::new(Conv2d::from_settings(&self.settings()?)?),
+            "ConvTranspose2d" => Box::new(ConvTranspose2d::from_settings(&self.settings()?)?),
+            "Dropout" => Box::new(Dropout::from_settings(&self.settings()?)?),
+            "Identity" => Box::new(Identity),
+            "LeakyRelu" => Box::new(LeakyRelu::new(self.settings()?)?),
+            "MaxPool2d" => Box::new(MaxPool2d::from_settings(&self.settings()?)?),
+            "Relu" => Box::new(Relu),
+            "Reshape" => Box::new(Reshape::new(self.settings()?)),
+            "Sigmoid" => Box::new(Sigmoid),
+            "Tanh" => Box::new(Tanh),
+            "Upsample2d" => Box::new(Upsample2d::from_settings(&self.settings()?)?),
+            _ => {
+                return Err(Error::Spec {
+                    layer: self.layer.clone(),
+                    reason: "this library has no such layer".to_owned(),
+                });
+            }
+        })
+    }
+}

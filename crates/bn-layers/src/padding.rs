@@ -1,0 +1,25 @@
+//! How a padding is written in a layer's description.
+
+use bn_tensor::Padding;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Padding")]
+enum Written {
+    Valid,
+    Same,
+    Explicit {
+        top: usize,
+        bottom: usize,
+        left: usize,
+        right: usize,
+    },
+}
+
+pub(crate) fn serialize<S: Serializer>(padding: &Padding, to: S) -> Result<S::Ok, S::Error> {
+    Written::serialize(padding, to)
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Padding, D::Error> {
+    Written::deserialize(from)
+}

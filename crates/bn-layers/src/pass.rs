@@ -1,0 +1,79 @@
+use crate::error::Error;
+use bn_tensor::Moments;
+use std::fmt::Debug;
+
+/// What a forward pass is for. It is given with each call and is never a global.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Normalise by the batch and drop out; once the step stands, update the running statistics.
+    Train,
+    /// Normalise by the batch and drop out, but leave the running statistics as they are: for a
+    /// gradient check, or for the fakes that a generator makes for its discriminator.
+    BatchStats,
+    /// Normalise by the running statistics, drop nothing, change nothing.
+    Eval,
+}
+
+/// Combines per-channel sums over the shards of one batch: micro-batches, or the shares of several
+/// machines. Batch Normalization passes its sums through it, so that a sharded batch is normalised
+/// as a whole.
+///
+/// Every shard must make the same calls in the same order.
+pub trait ShardReduction: Debug + Sync {
+    /// Replaces the moments of this shard by those of the whole batch ([`Moments::merge`], in the
+    /// order of the shards).
+    ///
+    /// # Errors
+    /// [`Error::Shards`] when the other shards cannot be reached or do not fit.
+    fn moments(&self, moments: &mut Moments) -> Result<(), Error>;
+
+    /// Replaces the sums of this shard by those of the whole batch, added in the order of the
+    /// shards.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments).
+    fn sums(&self, sums: &mut [f64]) -> Result<(), Error>;
+}
+
+/// The surroundings of a forward or backward pass: its mode and, for a batch in shards, how sums
+/// over the whole batch are formed. By default a batch has one shard, that of this call.
+///
+/// ```
+/// use bn_layers::{Mode, Pass};
+/// let pass = Pass::new(Mode::Train);
+/// assert_eq!(pass.mode(), Mode::Train);
+/// assert!(pass.reduction().is_none());
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Pass<'a> {
+    mode: Mode,
+    reduction: Option<&'a dyn ShardReduction>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass over a whole batch.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            reduction: None,
+        }
+    }
+
+    /// A pass over one shard of a batch.
+    pub fn sharded(mode: Mode, reduction: &'a dyn ShardReduction) -> Self {
+        Self {
+            mode,
+            reduction: Some(reduction),
+        }
+    }
+
+    /// What the pass is for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// How sums over all shards are formed; `None` for a whole batch.
+    pub fn reduction(&self) -> Option<&'a dyn ShardReduction> {
+        self.reduction
+    }
+}

@@ -1,0 +1,191 @@
+use super::{WindowSettings, at, at_mut, for_each_image, for_each_pixel, lengths, pool_window};
+use crate::{
+    error::Error,
+    layer::{Io, Layer, Wanted},
+    pass::Pass,
+    shape::Shape,
+    spec::LayerSpec,
+};
+use bn_tensor::{Padding, Scalar, Window};
+use ndarray::{ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+
+/// The mean of the values under a window, channel by channel (PyTorch's `AvgPool2d`, Keras'
+/// `AveragePooling2D`).
+///
+/// ```text
+/// y[i, j, c] = Σ x[i·stride + a − top, j·stride + b − left, c] / count
+/// ```
+///
+/// The count is that of the pixels in the image, as in Keras, or the window's size, padding counted
+/// as zeros, as in PyTorch ([`counting_padding`](Self::counting_padding)). Rows of `x: (N, H·W·C)`
+/// are images, channels last. Train and Eval are the same.
+///
+/// ```
+/// use bn_layers::{AvgPool2d, LayerExt, Mode, Padding};
+/// use ndarray::array;
+/// let x = array![[1.0, 5.0, 2.0, 0.0]];
+/// let mut pool = AvgPool2d::new((2, 2, 1), (2, 2), (1, 1), Padding::Valid)?;
+/// assert_eq!(pool.forward(x.view(), Mode::Train)?, array![[2.0]]);
+/// // Of a whole image, to a flat row.
+/// let mut pool = AvgPool2d::global((2, 1, 2))?;
+/// assert_eq!(pool.forward(x.view(), Mode::Train)?, array![[1.5, 2.5]]);
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
+#[derive(Debug, Clone)]
+pub struct AvgPool2d {
+    window: Window,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    window: WindowSettings,
+    counts_padding: bool,
+    is_global: bool,
+}
+
+impl AvgPool2d {
+    /// A window of `kernel` moved by `stride` over images `(height, width, channels)`.
+    ///
+    /// # Errors
+    /// As [`MaxPool2d::new`](crate::MaxPool2d::new).
+    pub fn new(
+        image: (usize, usize, usize),
+        kernel: (usize, usize),
+        stride: (usize, usize),
+        padding: Padding,
+    ) -> Result<Self, Error> {
+        Self::from_settings(&Settings {
+            window: WindowSettings {
+                image,
+                kernel,
+                stride,
+                padding,
+            },
+            counts_padding: false,
+            is_global: false,
+        })
+    }
+
+    /// The mean of each channel of the whole image (Keras' `GlobalAveragePooling2D`).
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] for an empty image.
+    pub fn global(image: (usize, usize, usize)) -> Result<Self, Error> {
+        let mut pool = Self::new(image, (image.0, image.1), (1, 1), Padding::Valid)?;
+        pool.settings.is_global = true;
+        Ok(pool)
+    }
+
+    /// Counts padding as zeros, as PyTorch does by default.
+    #[must_use]
+    pub fn counting_padding(mut self) -> Self {
+        self.settings.counts_padding = true;
+        self
+    }
+
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            window: pool_window(&settings.window)?,
+            settings: *settings,
+        })
+    }
+
+    /// The divisor at a place.
+    fn count<T: Scalar>(&self, place: usize) -> T {
+        let columns = self.window.output().1;
+        let (rows, across) = match self.settings.counts_padding {
+            true => self.window.kernel(),
+            false => (
+                self.window.clip_rows(place / columns).0.len(),
+                self.window.clip_columns(place % columns).0.len(),
+            ),
+        };
+        T::from_f64((rows * across) as f64)
+    }
+
+    fn values<T: Scalar>(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
+        for_each_image("AvgPool2d", [(&x, image)], (&mut y, out), |[x], y| {
+            y.fill(T::zero());
+            for_each_pixel(&self.window, |place, pixel| {
+                let y = at_mut(y, place, channels);
+                let x = at(x, pixel, channels);
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+            });
+            for (place, y) in y.chunks_exact_mut(channels).enumerate() {
+                let count = self.count::<T>(place);
+                y.iter_mut().for_each(|y| *y /= count);
+            }
+        })
+    }
+}
+
+impl<T: Scalar> Layer<T> for AvgPool2d {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        input.expect_image("AvgPool2d", self.window.image())?;
+        let ((rows, columns), channels) = (self.window.output(), self.window.image().2);
+        Ok(match self.settings.is_global {
+            true => channels.into(),
+            false => (rows, columns, channels).into(),
+        })
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        _: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.values(x, y)
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        self.values(x, y)
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
+    ) -> Result<(), Error> {
+        const OP: &str = "AvgPool2d::backward";
+        let Some(mut dx) = wanted.dx else {
+            return Ok(());
+        };
+        let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
+        for_each_image(OP, [(&io.dout, out)], (&mut dx, image), |[dout], dx| {
+            dx.fill(T::zero());
+            for_each_pixel(&self.window, |place, pixel| {
+                let share = T::one() / self.count::<T>(place);
+                let dx = at_mut(dx, pixel, channels);
+                let dout = at(dout, place, channels);
+                dx.iter_mut()
+                    .zip(dout)
+                    .for_each(|(dx, &dout)| *dx += dout * share);
+            });
+        })
+    }
+
+    fn rows_are_independent(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> Option<LayerSpec> {
+        Some(LayerSpec::new("AvgPool2d", self.settings))
+    }
+}

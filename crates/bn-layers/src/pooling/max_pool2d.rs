@@ -1,0 +1,157 @@
+use super::{WindowSettings, at, at_mut, for_each_image, for_each_pixel, lengths, pool_window};
+use crate::{
+    error::Error,
+    layer::{Io, Layer, Wanted},
+    pass::Pass,
+    shape::Shape,
+    spec::LayerSpec,
+};
+use bn_tensor::{Padding, Scalar, Window};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// The largest value under a window, channel by channel (PyTorch's `MaxPool2d`, Keras'
+/// `MaxPooling2D`, the book's `Pooling` in `common/layers.py`).
+///
+/// ```text
+/// y[i, j, c] = max x[i·stride + a − top, j·stride + b − left, c]       of pixels in the image
+/// ```
+///
+/// Rows of `x: (N, H·W·C)` are images, channels last. The gradient goes to the first of the largest
+/// values in row-major order; a NaN is larger than all. Train and Eval are the same.
+///
+/// ```
+/// use bn_layers::{LayerExt, MaxPool2d, Mode, Padding};
+/// use ndarray::array;
+/// let mut pool = MaxPool2d::new((2, 4, 1), (2, 2), (2, 2), Padding::Valid)?;
+/// let x = array![[1.0, 5.0, 2.0, 0.0, 3.0, 4.0, 7.0, 6.0]];
+/// let y = pool.forward(x.view(), Mode::Train)?;
+/// assert_eq!(y, array![[5.0, 7.0]]);
+/// let dx = pool.backward(x.view(), y.view(), array![[1.0, 2.0]].view())?;
+/// assert_eq!(dx, array![[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0]]);
+/// # Ok::<(), bn_layers::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
+#[derive(Debug, Clone)]
+pub struct MaxPool2d {
+    window: Window,
+    settings: WindowSettings,
+}
+
+impl MaxPool2d {
+    /// A window of `kernel` moved by `stride` over images `(height, width, channels)`.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] for a window that does not fit; [`bn_tensor::Error::InvalidSetting`] for a
+    /// padding as large as the kernel, under which there would be no pixel.
+    pub fn new(
+        image: (usize, usize, usize),
+        kernel: (usize, usize),
+        stride: (usize, usize),
+        padding: Padding,
+    ) -> Result<Self, Error> {
+        Self::from_settings(&WindowSettings {
+            image,
+            kernel,
+            stride,
+            padding,
+        })
+    }
+
+    pub(crate) fn from_settings(settings: &WindowSettings) -> Result<Self, Error> {
+        Ok(Self {
+            window: pool_window(settings)?,
+            settings: *settings,
+        })
+    }
+
+    fn values<T: Scalar>(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
+        for_each_image("MaxPool2d", [(&x, image)], (&mut y, out), |[x], y| {
+            y.fill(T::neg_infinity());
+            for_each_pixel(&self.window, |place, pixel| {
+                let y = at_mut(y, place, channels);
+                for (y, &x) in y.iter_mut().zip(at(x, pixel, channels)) {
+                    if x > *y || x.is_nan() {
+                        *y = x;
+                    }
+                }
+            });
+        })
+    }
+
+    /// The first pixel under the window at `place` whose value in channel `c` is `largest`.
+    fn pixel_of<T: Scalar>(&self, x: &[T], place: usize, c: usize, largest: T) -> Option<usize> {
+        let ((_, width, channels), columns) = (self.window.image(), self.window.output().1);
+        let (lines, top) = self.window.clip_rows(place / columns);
+        let (across, left) = self.window.clip_columns(place % columns);
+        let mut pixels = (top..top + lines.len())
+            .flat_map(|row| (left..left + across.len()).map(move |column| row * width + column));
+        pixels.find(|pixel| {
+            let x = x[pixel * channels + c];
+            x == largest || (x.is_nan() && largest.is_nan())
+        })
+    }
+}
+
+impl<T: Scalar> Layer<T> for MaxPool2d {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        input.expect_image("MaxPool2d", self.window.image())?;
+        let ((rows, columns), channels) = (self.window.output(), self.window.image().2);
+        Ok((rows, columns, channels).into())
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        _: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.values(x, y)
+    }
+
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        self.values(x, y)
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, T>,
+        wanted: Wanted<'_, T>,
+        _: &Pass<'_>,
+    ) -> Result<(), Error> {
+        const OP: &str = "MaxPool2d::backward";
+        let Some(mut dx) = wanted.dx else {
+            return Ok(());
+        };
+        let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
+        let from = [(&io.x, image), (&io.y, out), (&io.dout, out)];
+        for_each_image(OP, from, (&mut dx, image), |[x, y, dout], dx| {
+            dx.fill(T::zero());
+            for (i, (&largest, &dout)) in y.iter().zip(dout).enumerate() {
+                let (place, c) = (i / channels, i % channels);
+                if let Some(pixel) = self.pixel_of(x, place, c, largest) {
+                    dx[pixel * channels + c] += dout;
+                }
+            }
+        })
+    }
+
+    fn rows_are_independent(&self) -> bool {
+        true
+    }
+
+    fn describe(&self) -> Option<LayerSpec> {
+        Some(LayerSpec::new("MaxPool2d", self.settings))
+    }
+}

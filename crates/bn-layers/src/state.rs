@@ -1,0 +1,160 @@
+//! What a layer holds between passes, as checkpoints and optimizers see it.
+
+/// An array of a layer's state, to read: a parameter with its gradient, or a buffer such as a
+/// running mean.
+///
+/// ```
+/// use bn_layers::Param;
+/// let (w, dw) = ([1.0f32, 2.0], [0.1f32, 0.2]);
+/// let weight = Param::new("weight", &[1, 2], &w, &dw).decayed();
+/// assert!(weight.is_trained && weight.is_decayed);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Param<'a, T> {
+    /// Its name in the layer, such as `weight` or `running_mean`; in a network the layer's place
+    /// comes first: `layers.0.weight`.
+    pub name: &'a str,
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// Its values in row-major order.
+    pub value: &'a [T],
+    /// The gradient of the last backward pass; empty for a buffer.
+    pub grad: &'a [T],
+    /// Whether an optimizer updates it.
+    pub is_trained: bool,
+    /// Whether weight decay applies to it: to weights, but not to biases, gamma and beta.
+    pub is_decayed: bool,
+    /// The λ of the penalty `λ/2·Σ value²` whose gradient `grad` contains.
+    pub penalty: f64,
+    /// The [largest magnitude](bn_tensor::largest_magnitude) in `grad`, if the layer knows it.
+    pub largest_grad: Option<T>,
+}
+
+/// An array of a layer's state, to change. See [`Param`].
+#[derive(Debug)]
+pub struct ParamMut<'a, T> {
+    /// As [`Param::name`].
+    pub name: &'a str,
+    /// As [`Param::shape`].
+    pub shape: &'a [usize],
+    /// As [`Param::value`].
+    pub value: &'a mut [T],
+    /// As [`Param::grad`].
+    pub grad: &'a mut [T],
+    /// As [`Param::is_trained`].
+    pub is_trained: bool,
+    /// As [`Param::is_decayed`].
+    pub is_decayed: bool,
+}
+
+impl<'a, T> Param<'a, T> {
+    /// A trained parameter without weight decay, such as a bias.
+    pub fn new(name: &'a str, shape: &'a [usize], value: &'a [T], grad: &'a [T]) -> Self {
+        Self {
+            name,
+            shape,
+            value,
+            grad,
+            is_trained: true,
+            is_decayed: false,
+            penalty: 0.0,
+            largest_grad: None,
+        }
+    }
+
+    /// An array that is kept but not trained.
+    pub fn buffer(name: &'a str, shape: &'a [usize], value: &'a [T]) -> Self {
+        Self {
+            is_trained: false,
+            ..Self::new(name, shape, value, &[])
+        }
+    }
+
+    /// The same with weight decay.
+    #[must_use]
+    pub fn decayed(self) -> Self {
+        Self {
+            is_decayed: true,
+            ..self
+        }
+    }
+}
+
+impl<'a, T> ParamMut<'a, T> {
+    /// As [`Param::new`].
+    pub fn new(name: &'a str, shape: &'a [usize], value: &'a mut [T], grad: &'a mut [T]) -> Self {
+        Self {
+            name,
+            shape,
+            value,
+            grad,
+            is_trained: true,
+            is_decayed: false,
+        }
+    }
+
+    /// As [`Param::buffer`].
+    pub fn buffer(name: &'a str, shape: &'a [usize], value: &'a mut [T]) -> Self {
+        Self {
+            is_trained: false,
+            ..Self::new(name, shape, value, &mut [])
+        }
+    }
+
+    /// As [`Param::decayed`].
+    #[must_use]
+    pub fn decayed(self) -> Self {
+        Self {
+            is_decayed: true,
+            ..self
+        }
+    }
+}
+
+/// One part of a layer's state, to read.
+#[derive(Debug, Clone, Copy)]
+pub enum State<'a, T> {
+    /// A parameter or a buffer.
+    Array(Param<'a, T>),
+    /// A number by its name: batches seen, masks drawn, a seed.
+    Counter(&'a str, u64),
+}
+
+/// One part of a layer's state, to change.
+#[derive(Debug)]
+pub enum StateMut<'a, T> {
+    /// A parameter or a buffer.
+    Array(ParamMut<'a, T>),
+    /// A number by its name.
+    Counter(&'a str, &'a mut u64),
+}
+
+impl<T> State<'_, T> {
+    /// Shows this part under the name `prefix.name`: for a layer that holds others.
+    pub fn prefixed(self, prefix: &str, visit: &mut dyn FnMut(State<'_, T>)) {
+        match self {
+            Self::Array(param) => {
+                let name = format!("{prefix}.{}", param.name);
+                let name = name.as_str();
+                visit(State::Array(Param { name, ..param }));
+            }
+            Self::Counter(name, value) => visit(State::Counter(&format!("{prefix}.{name}"), value)),
+        }
+    }
+}
+
+impl<T> StateMut<'_, T> {
+    /// Hands this part out under the name `prefix.name`: for a layer that holds others.
+    pub fn prefixed(self, prefix: &str, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        match self {
+            Self::Array(param) => {
+                let name = format!("{prefix}.{}", param.name);
+                let name = name.as_str();
+                visit(StateMut::Array(ParamMut { name, ..param }));
+            }
+            Self::Counter(name, value) => {
+                visit(StateMut::Counter(&format!("{prefix}.{name}"), value));
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One of every layer, with settings that are not the usual ones and weights that are not trivial.
+
+use super::{random, random_row};
+use bn_layers::{
+    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, ConvTranspose2d, Dropout,
+    Identity, Layer, Layout, LeakyRelu, MaxPool2d, Padding, Relu, Reshape, RunningAverage, Sigmoid,
+    Tanh, Upsample2d, fusion,
+};
+use bn_tensor::Scalar;
+use ndarray::Array4;
+
+const CROOKED: Padding = Padding::Explicit {
+    top: 1,
+    bottom: 0,
+    left: 0,
+    right: 1,
+};
+
+fn kernel<T: Scalar>(dim: (usize, usize, usize, usize)) -> Array4<T> {
+    let flat = random((dim.0 * dim.1 * dim.2, dim.3), 11);
+    flat.into_shape_with_order(dim).unwrap()
+}
+
+pub(crate) fn conv<T: Scalar>() -> Conv2d<T> {
+    let (w, b) = (kernel((3, 2, 2, 3)), random_row(3, 0.0, 12));
+    Conv2d::new((5, 4, 2), w, Some(b), (2, 1), CROOKED).unwrap()
+}
+
+pub(crate) fn batch_norm<T: Scalar>(
+    layout: Layout,
+    config: BatchNormConfig,
+) -> BatchNormalization<T> {
+    let bn = BatchNormalization::new(5, config).unwrap();
+    let bn = bn.with_layout(layout);
+    if !config.affine {
+        return bn;
+    }
+    let (gamma, beta) = (random_row(5, 1.5, 13), random_row(5, 0.0, 14));
+    bn.with_gamma_beta(gamma, beta).unwrap()
+}
+
+/// Each layer, with the width of its input.
+pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
+    let mut all: Vec<(Box<dyn Layer<T>>, usize)> = Vec::new();
+    let w = || random((5, 3), 15);
+    all.push((
+        Box::new(Affine::new(w(), random_row(3, 0.0, 16)).unwrap()),
+        5,
+    ));
+    all.push((Box::new(Affine::without_bias(w()).unwrap()), 5));
+    for (layout, config) in [
+        (Layout::ChannelsLast, BatchNormConfig::bias_corrected()),
+        (Layout::ChannelsFirst, BatchNormConfig::pytorch()),
+        (Layout::PerPosition, BatchNormConfig::paper()),
+        (
+            Layout::ChannelsLast,
+            BatchNormConfig {
+                affine: false,
+                eps: 1e-2,
+                running: RunningAverage::Add(0.3),
+                ..BatchNormConfig::keras()
+            },
+        ),
+        (
+            Layout::ChannelsLast,
+            BatchNormConfig {
+                track_running_stats: false,
+                ..BatchNormConfig::book()
+            },
+        ),
+    ] {
+        all.push((Box::new(batch_norm(layout, config)), 5));
+    }
+    all.push((Box::new(conv()), 40));
+    let plain = Conv2d::new((5, 4, 2), kernel((2, 3, 2, 4)), None, (1, 3), Padding::Same);
+    all.push((Box::new(plain.unwrap()), 40));
+    let (w, b) = (kernel((3, 4, 3, 2)), random_row(3, 0.0, 17));
+    let transposed = ConvTranspose2d::new((3, 2, 2), w, Some(b), (2, 3), CROOKED, (1, 2));
+    all.push((Box::new(transposed.unwrap()), 12));
+    let w = kernel((2, 3, 4, 2));
+    let plain = ConvTranspose2d::new((3, 2, 2), w, None, (2, 1), Padding::Same, (0, 0));
+    all.push((Box::new(plain.unwrap()), 12));
+    all.push((Box::new(Dropout::new(0.4, 18).unwrap()), 7));
+    all.push((Box::new(Dropout::book(0.3, 19).unwrap()), 7));
+    all.push((Box::new(Identity), 7));
+    all.push((Box::new(LeakyRelu::new(0.3).unwrap()), 7));
+    all.push((Box::new(Relu), 7));
+    all.push((Box::new(Sigmoid), 7));
+    all.push((Box::new(Tanh), 7));
+    let max = MaxPool2d::new((5, 4, 2), (3, 2), (2, 1), CROOKED).unwrap();
+    all.push((Box::new(max), 40));
+    let average = AvgPool2d::new((5, 4, 2), (3, 2), (2, 1), CROOKED).unwrap();
+    all.push((Box::new(average.clone()), 40));
+    all.push((Box::new(average.counting_padding()), 40));
+    all.push((Box::new(AvgPool2d::global((5, 4, 2)).unwrap()), 40));
+    all.push((Box::new(Reshape::new((2, 3, 1).into())), 6));
+    all.push((Box::new(Upsample2d::new((2, 3, 2), 3).unwrap()), 12));
+    all
+}
+
+/// Layers that compute what follows them, with the width of their input.
+pub(crate) fn fused_layers<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
+    let mut bn: Box<dyn Layer<T>> = Box::new(batch_norm(
+        Layout::ChannelsLast,
+        BatchNormConfig::bias_corrected(),
+    ));
+    assert!(fusion::fuse(&mut *bn, &Relu));
+    let mut conv: Box<dyn Layer<T>> = Box::new(conv());
+    assert!(fusion::fuse(&mut *conv, &LeakyRelu::new(0.1).unwrap()));
+    assert!(fusion::fuse(&mut *conv, &Dropout::new(0.4, 20).unwrap()));
+    vec![(bn, 5), (conv, 40)]
+}

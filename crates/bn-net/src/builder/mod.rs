@@ -1,0 +1,242 @@
+mod images;
+
+use crate::{
+    error::Error,
+    network::{Network, check_weight_decay},
+};
+use bn_layers::{
+    Affine, BatchNormConfig, BatchNormalization, Dropout, Error as LayerError, Identity, Init,
+    Layer, LeakyRelu, Relu, Shape, Sigmoid, Tanh,
+};
+use bn_tensor::{Scalar, check_setting};
+use ndarray::Array1;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+type Boxed<T> = Box<dyn Layer<T>>;
+/// Makes a layer for rows of a shape, its weights and seeds drawn.
+type Make<T> = Box<dyn FnOnce(Shape, &mut Xoshiro256PlusPlus) -> Result<Boxed<T>, LayerError>>;
+
+/// Puts a [`Network`] together. Each layer takes its input's size from the one before it; what
+/// cannot fit is refused by [`build`](Self::build), which names the layer.
+///
+/// ```
+/// use bn_layers::{BatchNormConfig, Init};
+/// use bn_net::Network;
+/// let network = Network::builder(784)
+///     .init(Init::He)
+///     .affine_without_bias(100).batch_norm().relu()
+///     .affine(50).batch_norm_with(BatchNormConfig::pytorch()).leaky_relu(0.1).dropout(0.5)
+///     .affine(10)
+///     .build(42)?;
+/// assert_eq!(network.param_count(), 784 * 100 + 200 + 100 * 50 + 50 + 100 + 50 * 10 + 10);
+///
+/// let error = Network::builder(784).affine(0).build(42).unwrap_err();
+/// assert!(error.to_string().starts_with("layer 0 (affine)"));
+/// # Ok::<(), bn_net::Error>(())
+/// ```
+///
+/// [`Network::builder`] makes a network of `f32`; for `f64` there is `NetworkBuilder::<f64>::new`.
+pub struct NetworkBuilder<T: Scalar = f32> {
+    input: Shape,
+    layers: Vec<Planned<T>>,
+    init: Init,
+    weight_decay: f64,
+}
+
+/// A layer to be made.
+struct Planned<T: Scalar> {
+    name: String,
+    weight_decay: f64,
+    make: Make<T>,
+}
+
+impl<T: Scalar> std::fmt::Debug for NetworkBuilder<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.layers.iter().map(|planned| &planned.name);
+        write!(f, "NetworkBuilder({}", self.input)?;
+        names
+            .into_iter()
+            .try_for_each(|name| write!(f, " – {name}"))?;
+        write!(f, ")")
+    }
+}
+
+impl Network {
+    /// Begins a network whose rows hold `input` values, or an image `(height, width, channels)`.
+    pub fn builder(input: impl Into<Shape>) -> NetworkBuilder {
+        NetworkBuilder::new(input)
+    }
+}
+
+impl<T: Scalar> NetworkBuilder<T> {
+    /// Begins a network whose rows hold `input` values, or an image `(height, width, channels)`.
+    pub fn new(input: impl Into<Shape>) -> Self {
+        Self {
+            input: input.into(),
+            layers: Vec::new(),
+            init: Init::He,
+            weight_decay: 0.0,
+        }
+    }
+
+    /// How the weights of the layers that follow are initialised; [`Init::He`] by default.
+    #[must_use]
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = init;
+        self
+    }
+
+    /// The penalty `λ/2·ΣW²` on the weights of the layers that follow, convolutions and layers of the
+    /// caller's own included, but not on biases, gamma and beta: the book's
+    /// `weight_decay_lambda`. 0 by default.
+    #[must_use]
+    pub fn weight_decay(mut self, lambda: f64) -> Self {
+        self.weight_decay = lambda;
+        self
+    }
+
+    /// An [`Affine`] to `outputs` values, its bias zero at first.
+    #[must_use]
+    pub fn affine(self, outputs: usize) -> Self {
+        self.push_affine(outputs, true)
+    }
+
+    /// An [`Affine`] without a bias, for before a BatchNormalization, which would subtract it.
+    #[must_use]
+    pub fn affine_without_bias(self, outputs: usize) -> Self {
+        self.push_affine(outputs, false)
+    }
+
+    fn push_affine(self, outputs: usize, bias: bool) -> Self {
+        let init = self.init;
+        self.push("affine", move |input, rng| {
+            let what = "the number of outputs";
+            check_setting(what, "at least 1", outputs as f64, outputs > 0)?;
+            let w = init.sample((input.size(), outputs), rng)?;
+            let affine = if bias {
+                Affine::new(w, Array1::zeros(outputs))
+            } else {
+                Affine::without_bias(w)
+            };
+            Ok(Box::new(affine?))
+        })
+    }
+
+    /// A [`BatchNormalization`] of each value of a flat input or each channel of an image, with
+    /// [bias-corrected](BatchNormConfig::bias_corrected) running averages, so that a network predicts
+    /// well after few steps. The book's is `batch_norm_with(BatchNormConfig::book())`.
+    #[must_use]
+    pub fn batch_norm(self) -> Self {
+        self.batch_norm_with(BatchNormConfig::default())
+    }
+
+    /// A [`BatchNormalization`] of this kind.
+    #[must_use]
+    pub fn batch_norm_with(self, config: BatchNormConfig) -> Self {
+        self.push("batch_norm", move |input, _| {
+            let channels = match input {
+                Shape::Flat(size) => size,
+                Shape::Image { channels, .. } => channels,
+            };
+            Ok(Box::new(BatchNormalization::new(channels, config)?))
+        })
+    }
+
+    /// A [`Relu`].
+    #[must_use]
+    pub fn relu(self) -> Self {
+        self.push("relu", |_, _| Ok(Box::new(Relu)))
+    }
+
+    /// A [`LeakyRelu`].
+    #[must_use]
+    pub fn leaky_relu(self, slope: f64) -> Self {
+        self.push("leaky_relu", move |_, _| {
+            Ok(Box::new(LeakyRelu::new(slope)?))
+        })
+    }
+
+    /// A [`Sigmoid`].
+    #[must_use]
+    pub fn sigmoid(self) -> Self {
+        self.push("sigmoid", |_, _| Ok(Box::new(Sigmoid)))
+    }
+
+    /// A [`Tanh`].
+    #[must_use]
+    pub fn tanh(self) -> Self {
+        self.push("tanh", |_, _| Ok(Box::new(Tanh)))
+    }
+
+    /// An [`Identity`].
+    #[must_use]
+    pub fn identity(self) -> Self {
+        self.push("identity", |_, _| Ok(Box::new(Identity)))
+    }
+
+    /// An inverted [`Dropout`], seeded by the network's seed.
+    #[must_use]
+    pub fn dropout(self, ratio: f64) -> Self {
+        self.push("dropout", move |_, rng| {
+            Ok(Box::new(Dropout::new(ratio, rng.next_u64())?))
+        })
+    }
+
+    /// The book's [`Dropout`], which scales in evaluation; seeded by the network's seed.
+    #[must_use]
+    pub fn dropout_book(self, ratio: f64) -> Self {
+        self.push("dropout", move |_, rng| {
+            Ok(Box::new(Dropout::book(ratio, rng.next_u64())?))
+        })
+    }
+
+    /// A layer of the caller's own, under a name for messages.
+    #[must_use]
+    pub fn layer(self, name: &str, layer: impl Layer<T> + 'static) -> Self {
+        self.push(name, move |_, _| Ok(Box::new(layer)))
+    }
+
+    fn push(
+        mut self,
+        name: &str,
+        make: impl FnOnce(Shape, &mut Xoshiro256PlusPlus) -> Result<Boxed<T>, LayerError> + 'static,
+    ) -> Self {
+        self.layers.push(Planned {
+            name: name.to_owned(),
+            weight_decay: self.weight_decay,
+            make: Box::new(make),
+        });
+        self
+    }
+
+    /// The network, its weights and dropout masks drawn from `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] for a layer that cannot be made or does not fit the one before it,
+    /// [`Error::EmptyNetwork`], [`Error::Tensor`] for a weight decay out of range.
+    pub fn build(self, seed: u64) -> Result<Network<T>, Error> {
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut shape = self.input;
+        let mut links = Vec::with_capacity(self.layers.len());
+        for (index, planned) in self.layers.into_iter().enumerate() {
+            check_weight_decay(planned.weight_decay)?;
+            let made = (planned.make)(shape, rng).and_then(|layer| {
+                shape = layer.output_shape(shape)?;
+                Ok(layer)
+            });
+            let name = planned.name;
+            match made {
+                Ok(layer) => links.push((name, layer, planned.weight_decay)),
+                Err(source) => {
+                    return Err(Error::Layer {
+                        index,
+                        name,
+                        source,
+                    });
+                }
+            }
+        }
+        Network::new(self.input, links)
+    }
+}

@@ -1,0 +1,134 @@
+//! Outputs as classes.
+
+use super::confusion::ConfusionMatrix;
+use crate::{
+    error::Error,
+    loss::{arg_max, softmax_row},
+    network::{Network, Workspace},
+};
+use bn_tensor::Scalar;
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Slice};
+
+/// Rows that are evaluated at a time: enough for the matrix products, little enough to stay in
+/// the cache.
+const ROWS: usize = 1000;
+
+/// The class that an output row stands for.
+type ClassOf<'a, T> = dyn Fn(ArrayView1<'_, T>) -> Option<usize> + 'a;
+
+impl<T: Scalar> Network<T> {
+    /// The probability of each class, `(N, C)`: the softmax of [`predict`](Self::predict).
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn predict_proba(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
+        let mut y = self.predict(x)?;
+        for mut row in y.rows_mut() {
+            let logits = row.to_owned();
+            softmax_row(logits.view(), row.view_mut());
+        }
+        Ok(y)
+    }
+
+    /// The share of rows of `x: (N, D)` whose largest output is that of their label. A row with a
+    /// NaN in its output counts as wrong.
+    ///
+    /// # Errors
+    /// The network's; [`Error::Targets`], [`Error::LabelOutOfRange`].
+    pub fn accuracy(&self, x: ArrayView2<'_, T>, labels: &[usize]) -> Result<f64, Error> {
+        self.accuracy_with(x, labels, &mut Workspace::default())
+    }
+
+    /// [`accuracy`](Self::accuracy) in the caller's buffers; once they are warm, without
+    /// allocating.
+    ///
+    /// # Errors
+    /// As [`accuracy`](Self::accuracy).
+    pub fn accuracy_with(
+        &self,
+        x: ArrayView2<'_, T>,
+        labels: &[usize],
+        workspace: &mut Workspace<T>,
+    ) -> Result<f64, Error> {
+        self.check_labels(labels)?;
+        self.share_correct(x, labels, &arg_max, workspace)
+    }
+
+    /// The share of rows of `x: (N, D)` whose output stands for their label, by `class_of`.
+    pub(crate) fn share_correct(
+        &self,
+        x: ArrayView2<'_, T>,
+        labels: &[usize],
+        class_of: &ClassOf<'_, T>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<f64, Error> {
+        let mut correct = 0;
+        self.classify(x, labels, class_of, workspace, |label, predicted| {
+            correct += usize::from(predicted == Some(label));
+        })?;
+        Ok(correct as f64 / labels.len() as f64)
+    }
+
+    /// How often each class was predicted for each of `labels`. A row with a NaN in its output is not
+    /// counted.
+    ///
+    /// # Errors
+    /// As [`accuracy`](Self::accuracy).
+    pub fn confusion_matrix(
+        &self,
+        x: ArrayView2<'_, T>,
+        labels: &[usize],
+    ) -> Result<ConfusionMatrix, Error> {
+        self.check_labels(labels)?;
+        let mut matrix = ConfusionMatrix::new(self.output().size());
+        let workspace = &mut Workspace::default();
+        self.classify(x, labels, &arg_max, workspace, |label, predicted| {
+            if let Some(predicted) = predicted {
+                matrix.add(label, predicted);
+            }
+        })?;
+        Ok(matrix)
+    }
+
+    /// `Ok` when each label names an output.
+    fn check_labels(&self, labels: &[usize]) -> Result<(), Error> {
+        let classes = self.output().size();
+        match labels.iter().enumerate().find(|&(_, &l)| l >= classes) {
+            Some((row, &label)) => Err(Error::LabelOutOfRange {
+                row,
+                label,
+                classes,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `f(label, predicted class)` for each row.
+    fn classify(
+        &self,
+        x: ArrayView2<'_, T>,
+        labels: &[usize],
+        class_of: &ClassOf<'_, T>,
+        workspace: &mut Workspace<T>,
+        mut f: impl FnMut(usize, Option<usize>),
+    ) -> Result<(), Error> {
+        if labels.len() != x.nrows() {
+            return Err(Error::Targets {
+                loss: "accuracy",
+                expected: format!("{} labels", x.nrows()),
+                got: format!("{} labels", labels.len()),
+            });
+        }
+        if labels.is_empty() {
+            self.predict_with(x, workspace)?; // an empty batch: says so
+        }
+        for (first, labels) in (0..).step_by(ROWS).zip(labels.chunks(ROWS)) {
+            let rows = x.slice_axis(Axis(0), Slice::from(first..first + labels.len()));
+            let y = self.predict_with(rows, workspace)?;
+            for (row, &label) in y.axis_iter(Axis(0)).zip(labels) {
+                f(label, class_of(row));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! How well a network does.
+
+mod classes;
+mod confusion;
+
+pub use confusion::ConfusionMatrix;

@@ -1,0 +1,9 @@
+//! Networks with a name: the book's, and a convolutional one with Batch Normalization.
+
+mod batch_norm_conv_net;
+mod multi_layer_net;
+mod simple_conv_net;
+
+pub use batch_norm_conv_net::BatchNormConvNet;
+pub use multi_layer_net::{HiddenActivation, MultiLayerNet, MultiLayerNetConfig, WeightInitStd};
+pub use simple_conv_net::SimpleConvNet;

@@ -1,0 +1,204 @@
+use super::{adaptive_threads::AdaptiveThreads, buffers::matrix};
+use crate::error::Error;
+use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, State, fusion::fuse};
+use bn_tensor::Scalar;
+use ndarray::ArrayView2;
+
+/// A chain of layers that owns its activations: one buffer for each layer's output, reused from
+/// step to step, and two for the gradients on the way back.
+///
+/// A network is a [`Layer`] itself, so whatever takes a layer (a
+/// [`GradientCheck`](bn_layers::GradientCheck), an [`Optimizer`](crate::Optimizer), another network)
+/// takes a network. Its parameters are named by their layer's place: `layers.0.weight`,
+/// `layers.1.gamma`, ….
+///
+/// ```
+/// use bn_net::{Network, Sgd, SoftmaxWithLoss};
+/// use ndarray::array;
+/// let mut network = Network::builder(2)
+///     .affine(16).batch_norm().relu()
+///     .affine(2)
+///     .build(42)?;
+/// // Exclusive or.
+/// let x = array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// let labels = vec![0, 1, 1, 0];
+/// let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.5)?);
+/// for _ in 0..100 {
+///     network.train_step(x.view(), (&labels).into(), &mut loss, &mut sgd)?;
+/// }
+/// assert_eq!(network.accuracy(x.view(), &labels)?, 1.0);
+/// # Ok::<(), bn_net::Error>(())
+/// ```
+///
+/// Inputs may have any memory layout; one that is not in row-major order is copied.
+///
+/// # Errors
+/// [`Error::Layer`] names the layer that refused its input. Whatever a call refuses, parameters,
+/// running statistics and random draws are as they were before it.
+#[derive(Debug, Clone)]
+pub struct Network<T: Scalar = f32> {
+    pub(super) layers: Vec<NamedLayer<T>>, // without those that the layer before them computes
+    pub(super) names: Vec<String>,         // of all layers, as the builder calls them
+    pub(super) shapes: Vec<Shape>,         // of all layers' outputs
+    pub(super) input: Shape,
+    pub(super) output: Shape,
+    pub(super) outputs: Vec<Vec<T>>, // of each layer, (N, its width); of the last forward pass
+    pub(super) rows: usize,          // N of the last forward pass
+    pub(super) dout: Vec<T>,         // begins with the gradient with respect to a layer's output
+    pub(super) dx: Vec<T>,           // and to its input; the two are swapped from layer to layer
+    pub(super) threads: AdaptiveThreads,
+    pub(super) is_open: bool, // whether a pass has begun a step that has not ended
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct NamedLayer<T: Scalar> {
+    pub(super) layer: Box<dyn Layer<T>>,
+    pub(super) index: usize,             // its place among all layers
+    pub(super) fused: Vec<FusedLayer>,   // those after it that it computes
+    pub(super) width: usize,             // of its output
+    pub(super) weight_decay: f64,        // the λ of the penalty on what is decayed
+    pub(super) state_names: Vec<String>, // `layers.0.weight`, in the order of `state`
+}
+
+/// A layer that the one before it computes.
+#[derive(Debug, Clone)]
+pub(super) struct FusedLayer {
+    pub(super) index: usize,
+    pub(super) spec: Option<LayerSpec>,
+}
+
+/// A layer with its name and the λ of its weight decay, before it is part of a network.
+pub(crate) type Link<T> = (String, Box<dyn Layer<T>>, f64);
+
+impl<T: Scalar> NamedLayer<T> {
+    /// The place of the last layer that it computes.
+    pub(super) fn last(&self) -> usize {
+        self.fused.last().map_or(self.index, |fused| fused.index)
+    }
+
+    /// Asks for the names of the state again.
+    pub(super) fn name_state(&mut self) {
+        let (index, names) = (self.index, &mut self.state_names);
+        names.clear();
+        self.layer.state(&mut |part| {
+            let name = match part {
+                State::Array(param) => param.name,
+                State::Counter(name, _) => name,
+            };
+            names.push(format!("layers.{index}.{name}"));
+        });
+    }
+}
+
+impl<T: Scalar> Network<T> {
+    /// From layers; each must fit the one before it.
+    pub(crate) fn new(input: Shape, links: Vec<Link<T>>) -> Result<Self, Error> {
+        for (missing, what) in [
+            (input.size() == 0, "at least one input"),
+            (links.is_empty(), "at least one layer"),
+        ] {
+            if missing {
+                return Err(Error::EmptyNetwork { what });
+            }
+        }
+        let mut shape = input;
+        let mut names = Vec::with_capacity(links.len());
+        let mut shapes = Vec::with_capacity(links.len());
+        let mut layers: Vec<NamedLayer<T>> = Vec::with_capacity(links.len());
+        for (index, (name, layer, weight_decay)) in links.into_iter().enumerate() {
+            shape = layer.output_shape(shape).map_err(|source| Error::Layer {
+                index,
+                name: name.clone(),
+                source,
+            })?;
+            names.push(name);
+            shapes.push(shape);
+            if let Some(before) = layers.last_mut()
+                && fuse(&mut *before.layer, &*layer)
+            {
+                let spec = layer.describe();
+                before.fused.push(FusedLayer { index, spec });
+                continue;
+            }
+            layers.push(NamedLayer {
+                layer,
+                index,
+                fused: Vec::new(),
+                width: shape.size(),
+                weight_decay,
+                state_names: Vec::new(),
+            });
+        }
+        layers.iter_mut().for_each(NamedLayer::name_state);
+        Ok(Self {
+            outputs: layers.iter().map(|_| Vec::new()).collect(),
+            layers,
+            names,
+            shapes,
+            input,
+            output: shape,
+            rows: 0,
+            dout: Vec::new(),
+            dx: Vec::new(),
+            threads: AdaptiveThreads::default(),
+            is_open: false,
+        })
+    }
+
+    /// The shape of an input row.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// The shape of an output row.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// The number of trained values.
+    pub fn param_count(&self) -> usize {
+        let mut count = 0;
+        self.visit(&mut |p| {
+            if p.is_trained {
+                count += p.value.len();
+            }
+        });
+        count
+    }
+
+    /// The output of layer `index` in the last forward pass, `(N, width)`; `None` for a layer that
+    /// computes the one after it in the same pass, as a BatchNormalization does with a rectifier and a
+    /// Conv2d with a rectifier, a Dropout or both.
+    pub fn activation(&self, index: usize) -> Option<ArrayView2<'_, T>> {
+        let i = self.layers.iter().position(|l| l.last() == index)?;
+        matrix(&self.outputs[i], self.rows, self.layers[i].width).ok()
+    }
+
+    /// What the builder calls each layer: `affine`, `batch_norm`, `relu`, ….
+    pub fn layer_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// The shape of an output row of each layer.
+    pub fn layer_shapes(&self) -> impl ExactSizeIterator<Item = Shape> {
+        self.shapes.iter().copied()
+    }
+
+    /// Whether [`train_step`](Self::train_step) times some steps on one thread and goes on with one
+    /// where that is faster, as it does by default (unless the environment variable
+    /// `BN_ADAPTIVE_THREADS` is `0`, `off` or `false`). The results are the same, bit by bit. Where it
+    /// is off, or the pool has one thread, no clock is read.
+    pub fn set_adaptive_threads(&mut self, is_on: bool) {
+        self.threads.set(is_on);
+    }
+
+    /// What layer `i` of [`layers`](Self::layers) refused.
+    pub(super) fn refused(&self, i: usize, source: LayerError) -> Error {
+        let index = self.layers[i].index;
+        Error::Layer {
+            index,
+            name: self.names[index].clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Forward and backward through all layers.
+
+use super::{
+    buffers::{grow, matrix, matrix_mut},
+    chain::{NamedLayer, Network},
+};
+use crate::error::Error;
+use bn_layers::{
+    Error as LayerError, Io, Layer, Mode, Outcome, Pass, StateMut, Wanted as WantedFrom,
+};
+use bn_tensor::{Scalar, update};
+use ndarray::{Array2, ArrayView2};
+
+/// Which gradients a backward pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Params,
+    Input,
+    Both,
+}
+
+impl<T: Scalar> Network<T> {
+    /// The output `(N, E)` for `x: (N, D)`, with the network's own buffers. The pass is a step of its
+    /// own: [`Mode::Train`] updates the running statistics, once the output has come out finite.
+    ///
+    /// # Errors
+    /// The network's; [`Error::NonFinite`] in [`Mode::Train`], naming the first layer whose output
+    /// holds a NaN or an infinity. (In the other modes they pass through to the output.)
+    pub fn forward(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mode: Mode,
+    ) -> Result<ArrayView2<'_, T>, Error> {
+        self.transaction(|network| {
+            network.pass(x, &Pass::new(mode))?;
+            match mode {
+                Mode::Train => network.check_finite_output(x),
+                Mode::BatchStats | Mode::Eval => Ok(()),
+            }
+        })?;
+        self.last_output()
+    }
+
+    /// The gradient `dx: (N, D)` with respect to the input, for `dout: (N, E)` with respect to the
+    /// output of the last forward pass, whose `x` is handed in again; keeps the parameters'
+    /// gradients.
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn backward(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+    ) -> Result<Array2<T>, Error> {
+        self.set_dout(dout)?;
+        self.pass_back(x, Wanted::Both, &Pass::new(Mode::Train))?;
+        Ok(self.gradient_of_input()?.to_owned())
+    }
+
+    /// As [`backward`](Self::backward), but the parameters' gradients stay as they are, and `dx`
+    /// lies in a buffer of the network's: the way back through a network that is not trained. Once
+    /// warm, it allocates nothing.
+    ///
+    /// ```
+    /// use bn_layers::{LayerExt, Mode};
+    /// use bn_net::Network;
+    /// use ndarray::Array2;
+    /// let mut network = Network::builder(3).affine(4).batch_norm().relu().affine(1).build(1)?;
+    /// let x = Array2::from_shape_fn((8, 3), |(n, d)| ((n * 3 + d) as f32).sin());
+    /// network.forward(x.view(), Mode::BatchStats)?;
+    /// let dx = network.input_gradient(x.view(), Array2::ones((8, 1)).view())?;
+    /// assert_eq!(dx.dim(), (8, 3));
+    /// network.visit(&mut |p| assert!(p.grad.iter().all(|&g| g == 0.0)));
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn input_gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+    ) -> Result<ArrayView2<'_, T>, Error> {
+        self.set_dout(dout)?;
+        self.pass_back(x, Wanted::Input, &Pass::new(Mode::Train))?;
+        self.gradient_of_input()
+    }
+
+    /// Begins a step: one that was left open, by a [`gradient`](Self::gradient) without a
+    /// [`settle`](Layer::settle), is taken back.
+    pub(super) fn begin_step(&mut self) {
+        if self.is_open {
+            self.settle(Outcome::TakenBack);
+        }
+    }
+
+    /// A whole step: its updates stand if `f` succeeds, and are taken back if it fails.
+    pub(super) fn transaction<R>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.begin_step();
+        let result = f(self);
+        self.settle(match result {
+            Ok(_) => Outcome::Stands,
+            Err(_) => Outcome::TakenBack,
+        });
+        result
+    }
+
+    /// Runs all layers, into `outputs`. Whoever calls this settles the step.
+    pub(crate) fn pass(&mut self, x: ArrayView2<'_, T>, pass: &Pass<'_>) -> Result<(), Error> {
+        self.check_input(&x, pass)?;
+        let x = x.as_standard_layout();
+        self.rows = x.nrows();
+        self.is_open = true;
+        for i in 0..self.layers.len() {
+            let (before, after) = self.outputs.split_at_mut(i);
+            let input = match before.last() {
+                None => x.view(),
+                Some(y) => matrix(y, self.rows, self.layers[i - 1].width)?,
+            };
+            let l = &mut self.layers[i];
+            after[0].resize(self.rows * l.width, T::zero());
+            let y = matrix_mut(&mut after[0], self.rows, l.width)?;
+            if let Err(source) = l.layer.forward_into(input, y, pass) {
+                return Err(match source {
+                    LayerError::Statistics { .. } => {
+                        let i_refused = self.refused(i, source);
+                        self.first_non_finite(x.view(), i).unwrap_or(i_refused)
+                    }
+                    source => self.refused(i, source),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs all layers backward, from `dout`, in which the gradient with respect to `x` is then, if
+    /// it is wanted.
+    pub(crate) fn pass_back(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        wanted: Wanted,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        if x.dim() != (self.rows, self.input.size()) {
+            let expected = [self.rows, self.input.size()];
+            return Err(bn_tensor::Error::shape("Network::backward", &expected, x.shape()).into());
+        }
+        let x = x.as_standard_layout();
+        for i in (0..self.layers.len()).rev() {
+            let width = self.layers[i].width;
+            let input = match i {
+                0 => x.view(),
+                _ => matrix(&self.outputs[i - 1], self.rows, self.layers[i - 1].width)?,
+            };
+            let io = Io {
+                x: input,
+                y: matrix(&self.outputs[i], self.rows, width)?,
+                dout: matrix(&self.dout, self.rows, width)?,
+            };
+            grow(&mut self.dx, input.len());
+            let dx = matrix_mut(&mut self.dx, self.rows, input.ncols())?;
+            let wanted = WantedFrom {
+                dx: (i > 0 || wanted != Wanted::Params).then_some(dx),
+                params: wanted != Wanted::Input,
+            };
+            let of_params = wanted.params;
+            let l = &mut self.layers[i];
+            let result = l.layer.backward_into(io, wanted, pass);
+            if of_params && l.weight_decay != 0.0 {
+                add_weight_decay(l)?;
+            }
+            result.map_err(|source| self.refused(i, source))?;
+            std::mem::swap(&mut self.dout, &mut self.dx);
+        }
+        Ok(())
+    }
+
+    /// What [`pass_back`](Self::pass_back) has computed for `x`.
+    pub(crate) fn gradient_of_input(&self) -> Result<ArrayView2<'_, T>, Error> {
+        matrix(&self.dout, self.rows, self.input.size())
+    }
+
+    pub(crate) fn set_dout(&mut self, dout: ArrayView2<'_, T>) -> Result<(), Error> {
+        let expected = (self.rows, self.output.size());
+        if dout.dim() != expected {
+            let expected = [expected.0, expected.1];
+            let op = "Network::backward";
+            return Err(bn_tensor::Error::shape(op, &expected, dout.shape()).into());
+        }
+        grow(&mut self.dout, dout.len());
+        matrix_mut(&mut self.dout, expected.0, expected.1)?.assign(&dout);
+        Ok(())
+    }
+
+    pub(crate) fn last_output(&self) -> Result<ArrayView2<'_, T>, Error> {
+        let last = self.outputs.last().map_or(&[][..], Vec::as_slice);
+        matrix(last, self.rows, self.output.size())
+    }
+
+    /// `Ok` when the last output is finite; otherwise the error names the first layer whose output
+    /// is not.
+    pub(crate) fn check_finite_output(&self, x: ArrayView2<'_, T>) -> Result<(), Error> {
+        match self.last_output()?.iter().all(|v| v.is_finite()) {
+            true => Ok(()),
+            false => Err(self.non_finite(x)),
+        }
+    }
+
+    /// Says where a forward pass of `x` that ended in a NaN or an infinity has its first one.
+    pub(super) fn non_finite(&self, x: ArrayView2<'_, T>) -> Error {
+        let first = self.first_non_finite(x, self.layers.len());
+        first.unwrap_or_else(|| Error::NonFinite {
+            place: "the loss".to_owned(),
+            hint: LOWER_LEARNING_RATE,
+        })
+    }
+
+    /// The error for the first array that is not finite: `x`, or the output of one of the first
+    /// `layers` layers.
+    fn first_non_finite(&self, x: ArrayView2<'_, T>, layers: usize) -> Option<Error> {
+        if x.iter().any(|v| !v.is_finite()) {
+            return Some(Error::NonFinite {
+                place: "the input".to_owned(),
+                hint: "",
+            });
+        }
+        let is_bad = |y: &Vec<T>| y.iter().any(|v| !v.is_finite());
+        let i = self.outputs[..layers].iter().position(is_bad)?;
+        let last = self.layers[i].last();
+        Some(Error::NonFinite {
+            place: format!("the output of layer {last} ({})", self.names[last]),
+            hint: LOWER_LEARNING_RATE,
+        })
+    }
+
+    /// `Ok` when a batch can be passed: its width, and that there are rows, unless it is a shard.
+    pub(super) fn check_input(&self, x: &ArrayView2<'_, T>, pass: &Pass<'_>) -> Result<(), Error> {
+        if x.ncols() != self.input.size() {
+            let expected = [x.nrows(), self.input.size()];
+            return Err(bn_tensor::Error::shape("Network", &expected, x.shape()).into());
+        }
+        if x.nrows() == 0 && pass.reduction().is_none() {
+            return Err(LayerError::EmptyBatch { layer: "Network" }.into());
+        }
+        Ok(())
+    }
+}
+
+pub(super) const LOWER_LEARNING_RATE: &str = "; a smaller learning rate may help";
+
+/// Adds the gradient `λ·value` of the penalty `λ/2·Σ value²` to those of the layer's weights.
+fn add_weight_decay<T: Scalar>(l: &mut NamedLayer<T>) -> Result<(), Error> {
+    let (lambda, mut result) = (T::from_f64(l.weight_decay), Ok(()));
+    l.layer.state_mut(&mut |part| {
+        if let StateMut::Array(p) = part
+            && p.is_decayed
+            && result.is_ok()
+        {
+            result = update(p.grad, p.value, |grad, value| *grad += lambda * value);
+        }
+    });
+    Ok(result?)
+}

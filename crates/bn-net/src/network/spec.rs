@@ -1,0 +1,121 @@
+use super::chain::{Link, Network};
+use crate::error::Error;
+use bn_layers::{Layer, LayerSpec, Shape};
+use bn_tensor::Scalar;
+use serde::{Deserialize, Serialize};
+
+/// What a network inside a network calls itself in its description.
+pub(super) const NETWORK: &str = "Network";
+
+/// A network's description, without its parameters: from this it can be made again, and its
+/// parameters restored from a [`Checkpoint`](crate::Checkpoint). It is serde data.
+///
+/// ```
+/// use bn_net::{Network, NetworkSpec};
+/// let network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1)?;
+/// let json = serde_json::to_string(&network.spec()?)?;
+/// let spec: NetworkSpec = serde_json::from_str(&json)?;
+/// let again: Network = spec.build()?;
+/// assert!(again.layer_names().eq(["affine", "batch_norm", "relu", "affine"]));
+/// assert_eq!(again.param_count(), network.param_count());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkSpec {
+    /// The shape of an input row.
+    pub input: Shape,
+    /// The layers in order.
+    pub layers: Vec<NamedSpec>,
+}
+
+/// A layer of a [`NetworkSpec`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedSpec {
+    /// What the builder calls it.
+    pub name: String,
+    /// The λ of the penalty `λ/2·ΣW²` on its weights.
+    pub weight_decay: f64,
+    /// Its own description.
+    #[serde(flatten)]
+    pub spec: LayerSpec,
+}
+
+impl NetworkSpec {
+    /// The network, with weights of zero.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] for a layer that cannot be made or does not fit the one before it,
+    /// [`Error::EmptyNetwork`], [`Error::Tensor`] for a weight decay out of range.
+    pub fn build<T: Scalar>(&self) -> Result<Network<T>, Error> {
+        let mut links: Vec<Link<T>> = Vec::with_capacity(self.layers.len());
+        for (index, named) in self.layers.iter().enumerate() {
+            let NamedSpec {
+                name,
+                weight_decay,
+                spec,
+            } = named;
+            check_weight_decay(*weight_decay)?;
+            let layer = build_layer(spec).map_err(|error| match error {
+                Error::Layers(source) => Error::Layer {
+                    index,
+                    name: name.clone(),
+                    source,
+                },
+                other => other,
+            })?;
+            links.push((name.clone(), layer, *weight_decay));
+        }
+        Network::new(self.input, links)
+    }
+}
+
+fn build_layer<T: Scalar>(spec: &LayerSpec) -> Result<Box<dyn Layer<T>>, Error> {
+    if spec.layer == NETWORK {
+        let spec: NetworkSpec = spec.settings()?;
+        return Ok(Box::new(spec.build::<T>()?));
+    }
+    Ok(spec.build()?)
+}
+
+/// `Ok` for the λ of a penalty.
+pub(crate) fn check_weight_decay(lambda: f64) -> Result<(), Error> {
+    let (what, range) = ("the weight decay", "a finite number, 0 or more");
+    let passes = lambda.is_finite() && lambda >= 0.0;
+    Ok(bn_tensor::check_setting(what, range, lambda, passes)?)
+}
+
+impl<T: Scalar> Network<T> {
+    /// The network's description.
+    ///
+    /// # Errors
+    /// [`Error::NoSpec`] for a layer that does not describe itself.
+    pub fn spec(&self) -> Result<NetworkSpec, Error> {
+        let mut layers = Vec::with_capacity(self.names.len());
+        for l in &self.layers {
+            let own = (l.index, l.layer.describe());
+            let fused = l
+                .fused
+                .iter()
+                .map(|fused| (fused.index, fused.spec.clone()));
+            for (index, spec) in std::iter::once(own).chain(fused) {
+                let name = self.names[index].clone();
+                let Some(spec) = spec else {
+                    return Err(Error::NoSpec { index, name });
+                };
+                layers.push(NamedSpec {
+                    name,
+                    weight_decay: if index == l.index {
+                        l.weight_decay
+                    } else {
+                        0.0
+                    },
+                    spec,
+                });
+            }
+        }
+        Ok(NetworkSpec {
+            input: self.input,
+            layers,
+        })
+    }
+}

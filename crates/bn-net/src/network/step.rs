@@ -1,0 +1,140 @@
+//! One step of training.
+
+use super::{
+    buffers::{grow, matrix_mut},
+    chain::Network,
+    passes::Wanted,
+};
+use crate::{
+    error::Error,
+    loss::{Loss, Targets},
+    optimizer::Optimizer,
+};
+use bn_layers::{Layer, LayerExt, Mode, Outcome, Pass};
+use bn_tensor::{Scalar, enter_pool};
+use ndarray::ArrayView2;
+
+impl<T: Scalar> Network<T> {
+    /// One step of training on the batch `x: (N, D)` with targets `t`: forward, loss, backward,
+    /// and the optimizer's update. Returns the loss before the update, any weight decay's penalty
+    /// included. Once warm, it allocates nothing. Some steps are
+    /// [timed](Self::set_adaptive_threads) on one thread; the bits are the same.
+    ///
+    /// # Errors
+    /// The network's, the loss's and the optimizer's; [`Error::NonFinite`] when the loss, a gradient,
+    /// a running statistic or an updated parameter is not finite, for a NaN in `x` or a learning rate
+    /// too large, naming the place. After any of these the parameters, the running statistics, random
+    /// draws and the optimizer are as before.
+    pub fn train_step(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+    ) -> Result<f64, Error> {
+        let mut threads = self.threads;
+        let result = enter_pool(|| {
+            threads.run(x.nrows(), || {
+                self.transaction(|network| {
+                    let value = network.loss_and_gradient(x, t, loss, &Pass::new(Mode::Train))?;
+                    optimizer.step(network)?;
+                    Ok(value)
+                })
+            })
+        });
+        self.threads = threads;
+        result
+    }
+
+    /// The loss of the batch, and in the layers the gradients of all parameters (the book's
+    /// `gradient`). With an optimizer's step and [`settle`](Layer::settle) it makes a training loop
+    /// of one's own, in which the gradients can be seen and changed before the update:
+    ///
+    /// ```
+    /// use bn_layers::{Layer, LayerExt, Outcome};
+    /// use bn_net::{IdentityWithLoss, Network, Optimizer, Sgd};
+    /// use ndarray::array;
+    /// let mut network = Network::builder(1).affine(4).batch_norm().relu().affine(1).build(1)?;
+    /// let (mut loss, mut sgd) = (IdentityWithLoss::default(), Sgd::new(0.1)?);
+    /// let (x, t) = (array![[0.0], [1.0], [2.0]], array![[1.0], [3.0], [5.0]]);
+    /// for _ in 0..50 {
+    ///     network.gradient(x.view(), t.view().into(), &mut loss)?;
+    ///     network.visit_mut(&mut |p| p.grad.iter_mut().for_each(|g| *g = g.clamp(-1.0, 1.0)));
+    ///     let stepped = sgd.step(&mut network);
+    ///     network.settle(if stepped.is_ok() { Outcome::Stands } else { Outcome::TakenBack });
+    ///     stepped?;
+    /// }
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// Until the step is settled the running statistics stay as they are. After an error, and when
+    /// another step begins first, it is taken back.
+    ///
+    /// # Errors
+    /// As [`train_step`](Self::train_step).
+    pub fn gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+    ) -> Result<f64, Error> {
+        self.gradient_in(x, t, loss, &Pass::new(Mode::Train))
+    }
+
+    /// [`gradient`](Self::gradient) in a pass of the caller's: in another mode, or over a shard of a
+    /// batch.
+    ///
+    /// # Errors
+    /// As [`train_step`](Self::train_step).
+    pub fn gradient_in(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        pass: &Pass<'_>,
+    ) -> Result<f64, Error> {
+        self.begin_step();
+        let result = self.loss_and_gradient(x, t, loss, pass);
+        if result.is_err() {
+            self.settle(Outcome::TakenBack);
+        }
+        result
+    }
+
+    fn loss_and_gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        pass: &Pass<'_>,
+    ) -> Result<f64, Error> {
+        let value = self.loss(x, t, loss, pass)?;
+        self.pass_back(x, Wanted::Params, pass)?;
+        Ok(value)
+    }
+
+    /// The loss of the batch, and its gradient with respect to the output in `dout`. Whoever calls
+    /// this settles the step.
+    pub(crate) fn loss(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        pass: &Pass<'_>,
+    ) -> Result<f64, Error> {
+        loss.check(x.nrows(), self.output.size(), t)?;
+        self.pass(x, pass)?;
+        let value = loss.forward(self.last_output()?, t)? + self.penalty();
+        if !value.is_finite() {
+            return Err(self.non_finite(x));
+        }
+        let (n, width) = (self.rows, self.output.size());
+        let mut dout = std::mem::take(&mut self.dout);
+        grow(&mut dout, n * width);
+        let result = matrix_mut(&mut dout, n, width)
+            .and_then(|dout| loss.backward_into(self.last_output()?, t, dout));
+        self.dout = dout;
+        result?;
+        Ok(value)
+    }
+}
