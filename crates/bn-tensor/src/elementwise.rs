@@ -5,7 +5,7 @@ use crate::{
     error::{Error, same_len},
     parallel::{self, PIECE},
     scalar::Scalar,
-    simd::vectorize,
+    simd::{NullaryFnOnce, vectorize},
 };
 
 /// `y[i] = f(x[i])`.
@@ -82,13 +82,30 @@ pub fn zip_map3<T: Scalar>(
     parallel::for_each_piece(y, PIECE, work, &|start, y: &mut [T]| {
         let piece = start..start + y.len();
         let (a, b, c) = (&a[piece.clone()], &b[piece.clone()], &c[piece]);
-        vectorize(|| {
-            for (((y, &a), &b), &c) in y.iter_mut().zip(a).zip(b).zip(c) {
-                *y = f(a, b, c);
-            }
-        });
+        vectorize(ZipMap3 { a, b, c, y, f: &f });
     });
     Ok(())
+}
+
+/// A closure of four slices is too long to be inlined where it is vectorised.
+struct ZipMap3<'a, T, F> {
+    a: &'a [T],
+    b: &'a [T],
+    c: &'a [T],
+    y: &'a mut [T],
+    f: &'a F,
+}
+
+impl<T: Scalar, F: Fn(T, T, T) -> T> NullaryFnOnce for ZipMap3<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { a, b, c, y, f } = self;
+        for (((y, &a), &b), &c) in y.iter_mut().zip(a).zip(b).zip(c) {
+            *y = f(a, b, c);
+        }
+    }
 }
 
 /// `f(&mut p[i], g[i])`: the step of an optimizer without state.

@@ -1,4 +1,4 @@
-use super::Activation;
+use super::definition::Activation;
 use crate::{error::Error, spec::LayerSpec};
 use bn_tensor::{Scalar, check_setting};
 
@@ -36,6 +36,8 @@ impl LeakyRelu {
 }
 
 impl Activation for LeakyRelu {
+    const IN_OUTPUT: bool = true;
+
     #[inline(always)]
     fn value<T: Scalar>(&self, x: T) -> T {
         // Both, and then one of them: a branch on values without a pattern took five times as long.

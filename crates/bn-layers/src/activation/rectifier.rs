@@ -1,4 +1,4 @@
-use super::{LeakyRelu, Relu};
+use super::{leaky_relu::LeakyRelu, relu::Relu};
 
 /// An activation so cheap that the layer before it computes it in its own pass over memory.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-use super::Activation;
+use super::definition::Activation;
 use crate::spec::LayerSpec;
 use bn_tensor::Scalar;
 
@@ -18,6 +18,8 @@ use bn_tensor::Scalar;
 pub struct Relu;
 
 impl Activation for Relu {
+    const IN_OUTPUT: bool = true;
+
     #[inline(always)]
     fn value<T: Scalar>(&self, x: T) -> T {
         // Not `x.max(0)`, which turns a NaN into 0.

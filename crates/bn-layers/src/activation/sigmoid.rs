@@ -1,4 +1,4 @@
-use super::Activation;
+use super::definition::Activation;
 use crate::spec::LayerSpec;
 use bn_tensor::Scalar;
 
@@ -17,6 +17,8 @@ use bn_tensor::Scalar;
 pub struct Sigmoid;
 
 impl Activation for Sigmoid {
+    const IN_OUTPUT: bool = true;
+
     #[inline(always)]
     fn value<T: Scalar>(&self, x: T) -> T {
         T::one() / (T::one() + (-x).exp())

@@ -1,4 +1,4 @@
-use super::Activation;
+use super::definition::Activation;
 use crate::spec::LayerSpec;
 use bn_tensor::Scalar;
 
@@ -16,6 +16,8 @@ use bn_tensor::Scalar;
 pub struct Tanh;
 
 impl Activation for Tanh {
+    const IN_OUTPUT: bool = true;
+
     #[inline(always)]
     fn value<T: Scalar>(&self, x: T) -> T {
         x.tanh()

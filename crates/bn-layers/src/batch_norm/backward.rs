@@ -1,6 +1,6 @@
 use super::{
     cache::BatchNormCache,
-    forward::{at, check_channels},
+    forward::{at, check_channels, slice},
     fused,
 };
 use crate::{activation::Rectifier, error::Error, pass::ShardReduction};
@@ -58,10 +58,13 @@ impl<T: Scalar> Backward<'_, T> {
         dx: Option<ArrayViewMut3<'_, T>>,
     ) -> Result<(), Error> {
         self.check([&x, &dout], cache, gradients.each_ref(), dx.as_ref())?;
-        let rescaled = std::mem::take(&mut cache.rescaled);
-        let result = match rescaled.values() {
+        let rescaled = cache.rescaled.take();
+        let result = match &rescaled {
             None => self.passes([x, dout], cache, |_| 1.0, gradients, dx),
-            Some((x, factors)) => self.passes([x, dout], cache, |c| factors[c], gradients, dx),
+            Some(rescaled) => {
+                let (x, factors) = (rescaled.x.view(), &rescaled.factors);
+                self.passes([x, dout], cache, |c| factors[c], gradients, dx)
+            }
         };
         cache.rescaled = rescaled;
         result
@@ -92,49 +95,42 @@ impl<T: Scalar> Backward<'_, T> {
         Ok(())
     }
 
-    /// `dgamma`, `dbeta`, and `dx = p·dout + q·(f·x − center) + r` for channels that were multiplied
-    /// by `f`.
+    /// `dgamma`, `dbeta`, and the coefficients of dx, for channels that were multiplied by factors.
     #[inline(always)]
     fn coefficients(
         &self,
         cache: &mut BatchNormCache<T>,
         factor: impl Fn(usize) -> f64,
-        gradients: [Option<&mut [T]>; 2], // dgamma and dbeta, (C) each
+        [dgamma, dbeta]: [Option<&mut [T]>; 2], // (C) each
     ) -> Result<(), Error> {
         let channels = cache.shape.1;
-        let [dgamma, dbeta, _] = &mut cache.pqr; // until the reduction has succeeded
+        // Slices of one length: the loops are vectorised.
+        let (mu, inv_std) = (&cache.mu[..channels], &cache.inv_std[..channels]);
+        let center = &cache.center[..channels];
         let (sum, dot) = cache.sums.split_at_mut(channels);
+        let (sum, dot) = (&sum[..channels], &mut dot[..channels]);
         for c in 0..channels {
             // Σ dout·(x − mu), from Σ dout·(f·x − center).
-            let residue = cache.mu[c] * factor(c) - cache.center[c].as_f64();
+            let residue = mu[c] * factor(c) - center[c].as_f64();
             dot[c] = (dot[c] - residue * sum[c]) / factor(c);
-            dgamma[c] = T::from_f64(dot[c] * cache.inv_std[c]); // Σ dout·xn
-            dbeta[c] = T::from_f64(sum[c]); // Σ dout
         }
+        let mut of_shard = None;
         if let Some(reduction) = self.reduction.filter(|_| cache.of_batch) {
+            of_shard = Some(cache.sums.clone());
             reduction.sums(&mut cache.sums)?;
         }
-        for (gradient, values) in gradients.into_iter().zip(&cache.pqr) {
-            if let Some(gradient) = gradient {
-                gradient.copy_from_slice(values);
-            }
+        let (sum, dot) = of_shard.as_ref().unwrap_or(&cache.sums).split_at(channels);
+        if let Some(dbeta) = dbeta {
+            let each = dbeta.iter_mut().zip(sum);
+            each.for_each(|(dbeta, &sum)| *dbeta = T::from_f64(sum)); // Σ dout
         }
-        let n = cache.moments.count() as f64;
-        let (sum, dot) = cache.sums.split_at(channels);
-        let [p_values, q_values, r_values] = &mut cache.pqr;
-        for c in 0..channels {
-            let (f, inv_std) = (factor(c), cache.inv_std[c]);
-            let residue = cache.mu[c] * f - cache.center[c].as_f64();
-            let p = at(&self.gamma, c, 1.0) * inv_std;
-            let (q, r) = if cache.of_batch {
-                let q = -p * inv_std * inv_std * dot[c] / n / f;
-                (q, -p * sum[c] / n - q * residue)
-            } else {
-                (0.0, 0.0)
-            };
-            p_values[c] = T::from_f64(p);
-            q_values[c] = T::from_f64(q);
-            r_values[c] = T::from_f64(r);
+        if let Some(dgamma) = dgamma {
+            let each = dgamma.iter_mut().zip(dot).zip(inv_std);
+            each.for_each(|((dgamma, dot), inv_std)| *dgamma = T::from_f64(dot * inv_std)); // Σ dout·xn
+        }
+        match slice(&self.gamma) {
+            Some(gamma) => pqr(cache, factor, |c| gamma[c].as_f64()),
+            None => pqr(cache, factor, |c| at(&self.gamma, c, 1.0)),
         }
         Ok(())
     }
@@ -155,17 +151,50 @@ impl<T: Scalar> Backward<'_, T> {
                 got: arrays[0].dim().0,
             });
         }
-        let dx = dx.map(|dx| dx.view());
-        for array in arrays.into_iter().chain(&dx) {
-            if array.dim() != cache.shape {
-                return Err(Error::shape(OP, &[outer, channels, inner], array.shape()));
-            }
-            in_order(OP, array)?;
+        let check = |array: &ArrayView3<'_, T>| match array.dim() == cache.shape {
+            true => Ok(in_order(OP, array).map(drop)?),
+            false => Err(Error::shape(OP, &[outer, channels, inner], array.shape())),
+        };
+        arrays.into_iter().try_for_each(check)?;
+        if let Some(dx) = dx {
+            check(&dx.view())?;
         }
         let lengths = gradients.into_iter().flatten().map(|values| values.len());
         for len in lengths.chain(self.gamma.as_ref().map(|gamma| gamma.len())) {
             check_channels(channels, len)?;
         }
         Ok(())
+    }
+}
+
+/// `dx = p·dout + q·(f·x − center) + r`: gamma/√(var + eps) times `dout`, less what the mean and the
+/// variance of the batch pass back.
+#[inline(always)]
+fn pqr<T: Scalar>(
+    cache: &mut BatchNormCache<T>,
+    factor: impl Fn(usize) -> f64,
+    gamma: impl Fn(usize) -> f64,
+) {
+    let (channels, n) = (cache.shape.1, cache.moments.count() as f64);
+    // Slices of one length: the loop is vectorised.
+    let (mu, inv_std) = (&cache.mu[..channels], &cache.inv_std[..channels]);
+    let center = &cache.center[..channels];
+    let (sum, dot) = cache.sums.split_at(channels);
+    let (sum, dot) = (&sum[..channels], &dot[..channels]);
+    let [p_values, q_values, r_values] = &mut cache.pqr;
+    let (p_values, q_values) = (&mut p_values[..channels], &mut q_values[..channels]);
+    let r_values = &mut r_values[..channels];
+    for c in 0..channels {
+        let p = gamma(c) * inv_std[c];
+        let q = -p * inv_std[c] * inv_std[c] * dot[c] / n / factor(c);
+        let residue = mu[c] * factor(c) - center[c].as_f64();
+        let r = -p * sum[c] / n - q * residue;
+        p_values[c] = T::from_f64(p);
+        q_values[c] = T::from_f64(q);
+        r_values[c] = T::from_f64(r);
+    }
+    if !cache.of_batch {
+        q_values.fill(T::zero());
+        r_values.fill(T::zero());
     }
 }

@@ -1,4 +1,4 @@
-use super::extreme::Rescaled;
+use super::rescaled::Rescaled;
 use bn_tensor::{ChannelAffine, Moments, Scalar, Scratch};
 
 /// What a forward pass leaves for its backward pass; its memory is kept from batch to batch.
@@ -18,7 +18,7 @@ pub struct BatchNormCache<T> {
     pub(super) scratch: Scratch,
     pub(super) shape: (usize, usize, usize), // of the last forward pass
     pub(super) of_batch: bool,               // whether it normalised by the batch's own statistics
-    pub(super) rescaled: Rescaled<T>,
+    pub(super) rescaled: Option<Box<Rescaled<T>>>, // of the last forward pass, where it was needed
 }
 
 impl<T: Scalar> Default for BatchNormCache<T> {
@@ -35,7 +35,7 @@ impl<T: Scalar> Default for BatchNormCache<T> {
             scratch: Scratch::default(),
             shape: (0, 0, 0),
             of_batch: false,
-            rescaled: Rescaled::default(),
+            rescaled: None,
         }
     }
 }
@@ -58,7 +58,7 @@ impl<T: Scalar> BatchNormCache<T> {
         self.sums.resize(2 * channels, 0.0);
         self.mu.resize(channels, 0.0);
         self.inv_std.resize(channels, 0.0);
-        self.rescaled.clear();
+        self.rescaled = None;
     }
 
     /// What the channels are multiplied by and added to in the last pass over memory.

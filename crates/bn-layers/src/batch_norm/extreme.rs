@@ -1,10 +1,10 @@
 //! Values whose squares, or sums, the element type cannot hold: above 1.8e19 in `f32`. Their
 //! channels are multiplied by a power of two first, which costs a copy of the batch and no digits.
 
-use super::cache::BatchNormCache;
+use super::{cache::BatchNormCache, rescaled::Rescaled};
 use crate::error::Error;
 use bn_tensor::{Moments, Scalar};
-use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 
 /// Whether the variance of every channel is such that squares, sums and coefficients stay well
 /// within the range of `T`. A NaN is not.
@@ -22,36 +22,6 @@ fn most_m2<T>(moments: &Moments) -> f64 {
     var * moments.count() as f64
 }
 
-/// A copy of a batch whose channels were multiplied by factors; empty where that was not needed.
-#[derive(Debug, Clone)]
-pub(super) struct Rescaled<T> {
-    x: Array3<T>,      // (outer, C, inner)
-    factors: Vec<f64>, // (C), powers of two
-}
-
-impl<T: Scalar> Default for Rescaled<T> {
-    fn default() -> Self {
-        Self {
-            x: Array3::zeros((0, 0, 0)),
-            factors: Vec::new(),
-        }
-    }
-}
-
-impl<T: Scalar> Rescaled<T> {
-    /// The copy and the factors, if there are any.
-    pub(super) fn values(&self) -> Option<(ArrayView3<'_, T>, &[f64])> {
-        (!self.factors.is_empty()).then(|| (self.x.view(), &self.factors[..]))
-    }
-
-    /// Without a copy.
-    pub(super) fn clear(&mut self) {
-        if !self.factors.is_empty() {
-            *self = Self::default();
-        }
-    }
-}
-
 /// Measures the moments of `x: (outer, C, inner)` again, each channel that is not ordinary
 /// multiplied by such a power of two that its largest magnitude is between 1/2 and 1. A channel with
 /// a NaN or an infinity stays as it is.
@@ -67,7 +37,7 @@ pub(super) fn rescale<T: Scalar>(
     let mean: Vec<f64> = mean.iter().zip(factors).map(|(m, f)| m / f).collect();
     let m2: Vec<f64> = m2.iter().zip(factors).map(|(m, f)| m / f / f).collect();
     cache.moments.set_parts(moments.count(), &mean, &m2)?;
-    cache.rescaled = rescaled;
+    cache.rescaled = Some(Box::new(rescaled));
     Ok(())
 }
 
@@ -78,7 +48,7 @@ pub(super) fn rescale_shard<T: Scalar>(x: ArrayView3<'_, T>, cache: &mut BatchNo
     let n = cache.moments.count() as f64;
     let size = |c: usize| mean[c].abs().max((m2[c] / n).sqrt());
     if let Some(rescaled) = rescaled(x, &cache.moments, size) {
-        cache.rescaled = rescaled;
+        cache.rescaled = Some(Box::new(rescaled));
     }
 }
 

@@ -211,12 +211,12 @@ impl<'a, T: Scalar> Forward<'a, T> {
         cache: &mut BatchNormCache<T>,
         y: ArrayViewMut3<'_, T>,
     ) -> Result<(), Error> {
-        let rescaled = std::mem::take(&mut cache.rescaled);
-        match rescaled.values() {
+        let rescaled = cache.rescaled.take();
+        match &rescaled {
             None => self.coefficients(cache, |_| 1.0),
-            Some((_, factors)) => self.coefficients(cache, |c| factors[c]),
+            Some(rescaled) => self.coefficients(cache, |c| rescaled.factors[c]),
         }
-        let x = rescaled.values().map_or(x, |(x, _)| x);
+        let x = rescaled.as_ref().map_or(x, |rescaled| rescaled.x.view());
         let result = fused::affine(self.rectifier, x, cache.affine(), y);
         cache.rescaled = rescaled;
         Ok(result?)
@@ -226,14 +226,24 @@ impl<'a, T: Scalar> Forward<'a, T> {
     /// makes up for the rounding of the center.
     #[inline(always)]
     fn coefficients(&self, cache: &mut BatchNormCache<T>, factor: impl Fn(usize) -> f64) {
-        for c in 0..cache.shape.1 {
-            let (mu, f) = (cache.mu[c] * factor(c), factor(c));
-            let (gamma, beta) = (at(&self.gamma, c, 1.0), at(&self.beta, c, 0.0));
-            let (center, scale) = (T::from_f64(mu), gamma * cache.inv_std[c] / f);
-            let residue = mu - center.as_f64();
-            cache.center[c] = center;
-            cache.scale[c] = T::from_f64(scale);
-            cache.shift[c] = T::from_f64(beta - residue * scale);
+        let n = cache.shape.1;
+        // Slices of one length: the loop is vectorised.
+        let (mu, inv_std) = (&cache.mu[..n], &cache.inv_std[..n]);
+        let (center, scale) = (&mut cache.center[..n], &mut cache.scale[..n]);
+        let shift = &mut cache.shift[..n];
+        let (gamma, beta) = (slice(&self.gamma), slice(&self.beta));
+        let mut set = |c: usize, gamma: f64, beta: f64| {
+            let (mu, f) = (mu[c] * factor(c), factor(c));
+            let scaled = gamma * inv_std[c] / f;
+            center[c] = T::from_f64(mu);
+            scale[c] = T::from_f64(scaled);
+            shift[c] = T::from_f64(beta - (mu - center[c].as_f64()) * scaled);
+        };
+        if let (Some(gamma), Some(beta)) = (gamma, beta) {
+            let (gamma, beta) = (&gamma[..n], &beta[..n]);
+            (0..n).for_each(|c| set(c, gamma[c].as_f64(), beta[c].as_f64()));
+        } else {
+            (0..n).for_each(|c| set(c, at(&self.gamma, c, 1.0), at(&self.beta, c, 0.0)));
         }
     }
 
@@ -255,6 +265,11 @@ impl<'a, T: Scalar> Forward<'a, T> {
 #[inline(always)]
 pub(super) fn inv_std(var: f64, eps: f64) -> f64 {
     1.0 / (var + eps).sqrt() + 0.0 * var
+}
+
+/// The values, where there are any and they are contiguous.
+pub(super) fn slice<'a, T>(values: &'a Option<ArrayView1<'_, T>>) -> Option<&'a [T]> {
+    values.as_ref().and_then(|values| values.as_slice())
 }
 
 #[inline(always)]

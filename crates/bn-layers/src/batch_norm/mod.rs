@@ -10,6 +10,7 @@ mod forward;
 mod fused;
 mod layer;
 mod layout;
+mod rescaled;
 mod running;
 
 pub use backward::batch_norm_backward;

@@ -1,4 +1,7 @@
-use super::{Conv2dConfig, checked_kernel, config::check_filters};
+use super::{
+    config::{Conv2dConfig, check_filters},
+    kernel::checked_kernel,
+};
 use crate::{
     activation::Rectifier,
     dropout::Dropout,

@@ -1,4 +1,4 @@
-use super::{Conv2dConfig, checked_kernel};
+use super::{config::Conv2dConfig, kernel::checked_kernel};
 use crate::{
     error::Error,
     init::Init,

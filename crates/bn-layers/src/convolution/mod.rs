@@ -3,6 +3,7 @@
 mod config;
 mod conv2d;
 mod conv_transpose2d;
+mod kernel;
 mod layouts;
 
 pub use config::Conv2dConfig;
@@ -12,25 +13,3 @@ pub use layouts::{
     images_to_channels_first, images_to_channels_last, kernel_from_pytorch, kernel_to_pytorch,
     transposed_kernel_from_pytorch, transposed_kernel_to_pytorch,
 };
-
-use crate::{error::Error, weights::Weights};
-use bn_tensor::Scalar;
-use ndarray::{Array1, Array4};
-
-/// The weights `w: (kernel rows, kernel columns, a, b)` as the matrix `(rows·columns·a, b)` of a
-/// lowered convolution, and a bias of `out` values.
-fn checked_kernel<T: Scalar>(
-    op: &'static str,
-    w: Array4<T>,
-    b: Option<Array1<T>>,
-    out: usize,
-) -> Result<Weights<T>, Error> {
-    let (rows, columns, inner, outer) = w.dim();
-    if !w.is_standard_layout() {
-        return Err(bn_tensor::Error::NotContiguous { op }.into());
-    }
-    let matrix = w
-        .into_shape_with_order((rows * columns * inner, outer))
-        .map_err(|_| bn_tensor::Error::NotContiguous { op })?;
-    Weights::new(op, matrix, &[rows, columns, inner, outer], b, out)
-}

@@ -1,4 +1,6 @@
-use super::{WindowSettings, at, at_mut, for_each_image, for_each_pixel, lengths, pool_window};
+use super::images::{
+    WindowSettings, at, at_mut, for_each_image, for_each_pixel, lengths, pool_window,
+};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},

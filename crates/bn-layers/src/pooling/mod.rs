@@ -2,106 +2,10 @@
 //! images, channels last.
 
 mod avg_pool2d;
+mod images;
 mod max_pool2d;
 mod upsample2d;
 
 pub use avg_pool2d::AvgPool2d;
 pub use max_pool2d::MaxPool2d;
 pub use upsample2d::Upsample2d;
-
-use crate::error::Error;
-use bn_tensor::{Padding, Scalar, Window, check_setting, fill_pieces, in_order, in_order_mut};
-use ndarray::{ArrayView2, ArrayViewMut2};
-use serde::{Deserialize, Serialize};
-use std::array::from_fn;
-
-/// Calls `f` for each image: with that of each of the arrays `from`, whose images have so many
-/// values, and that of `to`, whose images have `len` values.
-fn for_each_image<T: Scalar, const K: usize>(
-    op: &'static str,
-    from: [(&ArrayView2<'_, T>, usize); K],
-    (to, len): (&mut ArrayViewMut2<'_, T>, usize),
-    f: impl Fn([&[T]; K], &mut [T]) + Sync,
-) -> Result<(), Error> {
-    let n = to.nrows();
-    let dims = from.iter().map(|(x, len)| (x.dim(), (n, *len)));
-    for (got, expected) in dims.chain([(to.dim(), (n, len))]) {
-        if got != expected {
-            let (expected, got) = ([expected.0, expected.1], [got.0, got.1]);
-            return Err(Error::shape(op, &expected, &got));
-        }
-    }
-    let mut values = [&[][..]; K];
-    for (values, (x, _)) in values.iter_mut().zip(&from) {
-        *values = in_order(op, x)?;
-    }
-    fill_pieces(in_order_mut(op, to)?, len, |i, to| {
-        f(from_fn(|k| &values[k][i * from[k].1..][..from[k].1]), to);
-    });
-    Ok(())
-}
-
-/// Values of an image and of an output.
-fn lengths(window: &Window) -> (usize, usize) {
-    let ((height, width, channels), (rows, columns)) = (window.image(), window.output());
-    (height * width * channels, rows * columns * channels)
-}
-
-/// Calls `f(place, pixel)` for each pixel of the image under the window at each place.
-fn for_each_pixel(window: &Window, mut f: impl FnMut(usize, usize)) {
-    let ((rows, columns), width) = (window.output(), window.image().1);
-    for i in 0..rows {
-        let (lines, top) = window.clip_rows(i);
-        for j in 0..columns {
-            let (across, left) = window.clip_columns(j);
-            for row in top..top + lines.len() {
-                for column in left..left + across.len() {
-                    f(i * columns + j, row * width + column);
-                }
-            }
-        }
-    }
-}
-
-/// The values of a place or a pixel.
-fn at<T>(values: &[T], place: usize, channels: usize) -> &[T] {
-    &values[place * channels..][..channels]
-}
-
-/// [`at`], to write to.
-fn at_mut<T>(values: &mut [T], place: usize, channels: usize) -> &mut [T] {
-    &mut values[place * channels..][..channels]
-}
-
-/// The window of a pool: at each of its places there must be a pixel of the image under it.
-fn pool_window(settings: &WindowSettings) -> Result<Window, Error> {
-    let WindowSettings {
-        image,
-        kernel,
-        stride,
-        padding,
-    } = *settings;
-    let window = Window::new(image, kernel, stride, padding)?;
-    if let Padding::Explicit {
-        top,
-        bottom,
-        left,
-        right,
-    } = padding
-    {
-        for (most, kernel) in [(top.max(bottom), kernel.0), (left.max(right), kernel.1)] {
-            let range = "less than its kernel";
-            check_setting("a pool's padding", range, most as f64, most < kernel)?;
-        }
-    }
-    Ok(window)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct WindowSettings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize),
-    stride: (usize, usize),
-    #[serde(with = "crate::padding")]
-    padding: Padding,
-}

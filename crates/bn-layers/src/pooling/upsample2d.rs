@@ -1,4 +1,4 @@
-use super::{at, at_mut, for_each_image};
+use super::images::{at, at_mut, for_each_image};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},

@@ -1,4 +1,4 @@
-use super::{Loss, Targets, arg_max, check_backward};
+use super::definition::{Loss, Targets, arg_max, check_backward};
 use crate::error::Error;
 use bn_tensor::{Scalar, check_setting};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};

@@ -1,4 +1,4 @@
-use super::{Loss, Targets, check_backward};
+use super::definition::{Loss, Targets, check_backward};
 use crate::error::Error;
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};

@@ -1,111 +1,13 @@
 //! What a network is trained to make small: one loss a file.
 
 mod binary_cross_entropy;
+mod definition;
 mod identity;
 mod softmax;
 
 pub use binary_cross_entropy::BinaryCrossEntropy;
+pub(crate) use definition::arg_max;
+pub use definition::{Loss, Targets};
 pub use identity::IdentityWithLoss;
 pub use softmax::SoftmaxWithLoss;
 pub(crate) use softmax::softmax_row;
-
-use crate::error::Error;
-use bn_tensor::Scalar;
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
-
-/// What the rows of a batch should come out as.
-#[derive(Debug, Clone, Copy)]
-pub enum Targets<'a, T> {
-    /// The class of each row, `(N)`.
-    Labels(&'a [usize]),
-    /// A value for each output, `(N, E)`: one-hot or soft classes, or the values of a regression.
-    Dense(ArrayView2<'a, T>),
-}
-
-impl<'a, T> From<&'a [usize]> for Targets<'a, T> {
-    fn from(labels: &'a [usize]) -> Self {
-        Self::Labels(labels)
-    }
-}
-
-impl<'a, T> From<&'a Vec<usize>> for Targets<'a, T> {
-    fn from(labels: &'a Vec<usize>) -> Self {
-        Self::Labels(labels)
-    }
-}
-
-impl<'a, T> From<ArrayView2<'a, T>> for Targets<'a, T> {
-    fn from(values: ArrayView2<'a, T>) -> Self {
-        Self::Dense(values)
-    }
-}
-
-impl<T> Targets<'_, T> {
-    /// The shape, for messages.
-    pub(crate) fn describe(&self) -> String {
-        match self {
-            Self::Labels(labels) => format!("{} labels", labels.len()),
-            Self::Dense(values) => format!("values of shape {:?}", values.shape()),
-        }
-    }
-}
-
-/// A loss, averaged over the batch, and its gradient.
-pub trait Loss<T: Scalar>: Send {
-    /// Whether `t` fits an output of `rows` rows and `width` values, before anything is computed.
-    ///
-    /// # Errors
-    /// [`Error::Targets`], [`Error::LabelOutOfRange`].
-    fn check(&self, rows: usize, width: usize, t: Targets<'_, T>) -> Result<(), Error>;
-
-    /// The loss of the network's output `x: (N, E)`.
-    ///
-    /// # Errors
-    /// What [`check`](Self::check) refuses.
-    fn forward(&mut self, x: ArrayView2<'_, T>, t: Targets<'_, T>) -> Result<f64, Error>;
-
-    /// Writes the gradient of the last [`forward`](Self::forward), whose `x` and `t` are handed in
-    /// again, with respect to `x`, to `dx: (N, E)`.
-    ///
-    /// # Errors
-    /// What [`check`](Self::check) refuses.
-    fn backward_into(
-        &self,
-        x: ArrayView2<'_, T>,
-        t: Targets<'_, T>,
-        dx: ArrayViewMut2<'_, T>,
-    ) -> Result<(), Error>;
-
-    /// The class that an output row of a network trained with this loss stands for, for accuracies:
-    /// by default that of the largest value. `None` for a row with a NaN.
-    fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
-        arg_max(y)
-    }
-}
-
-/// The index of the largest value; `None` for a row with a NaN.
-pub(crate) fn arg_max<T: Scalar>(row: ArrayView1<'_, T>) -> Option<usize> {
-    if row.iter().any(|v| v.is_nan()) {
-        return None;
-    }
-    let mut values = row.iter().enumerate();
-    let first = values.next()?;
-    let largest = values.fold(first, |best, v| if v.1 > best.1 { v } else { best });
-    Some(largest.0)
-}
-
-/// `Ok` when `dx` and the last forward pass have the shape of `x`.
-pub(crate) fn check_backward<T>(
-    loss: &'static str,
-    x: (usize, usize),
-    last: (usize, usize),
-    dx: &ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
-    for got in [last, dx.dim()] {
-        if got != x {
-            let (expected, got) = ([x.0, x.1], [got.0, got.1]);
-            return Err(bn_tensor::Error::shape(loss, &expected, &got).into());
-        }
-    }
-    Ok(())
-}

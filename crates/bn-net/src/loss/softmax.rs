@@ -1,4 +1,4 @@
-use super::{Loss, Targets, check_backward};
+use super::definition::{Loss, Targets, check_backward};
 use crate::error::Error;
 use bn_tensor::{Scalar, check_setting};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
