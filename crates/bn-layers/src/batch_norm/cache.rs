@@ -42,7 +42,7 @@ impl<T: Scalar> Default for BatchNormCache<T> {
 
 impl<T: Scalar> BatchNormCache<T> {
     /// Count, mean and squared deviations of the last batch that was normalised by its own;
-    /// `None` when the last forward pass was [`batch_norm_eval`], or there was none.
+    /// `None` when the last forward pass was [`batch_norm_eval`](crate::batch_norm_eval), or there was none.
     pub fn moments(&self) -> Option<&Moments> {
         self.of_batch.then_some(&self.moments)
     }
