@@ -175,7 +175,7 @@ fn pqr<T: Scalar>(
     factor: impl Fn(usize) -> f64,
     gamma: impl Fn(usize) -> f64,
 ) {
-    let (channels, n) = (cache.shape.1, cache.moments.count() as f64);
+    let (channels, share) = (cache.shape.1, 1.0 / cache.moments.count() as f64);
     // Slices of one length: the loop is vectorised.
     let (mu, inv_std) = (&cache.mu[..channels], &cache.inv_std[..channels]);
     let center = &cache.center[..channels];
@@ -186,9 +186,9 @@ fn pqr<T: Scalar>(
     let r_values = &mut r_values[..channels];
     for c in 0..channels {
         let p = gamma(c) * inv_std[c];
-        let q = -p * inv_std[c] * inv_std[c] * dot[c] / n / factor(c);
+        let q = -p * inv_std[c] * inv_std[c] * dot[c] * share / factor(c);
         let residue = mu[c] * factor(c) - center[c].as_f64();
-        let r = -p * sum[c] / n - q * residue;
+        let r = -p * sum[c] * share - q * residue;
         p_values[c] = T::from_f64(p);
         q_values[c] = T::from_f64(q);
         r_values[c] = T::from_f64(r);
