@@ -59,7 +59,7 @@ pub enum Error {
         /// The element type.
         scalar: &'static str,
     },
-    /// A second training pass, although nobody said how the step of the first one ended.
+    /// Another forward pass, although nobody said how the step of the last training pass ended.
     #[error(
         "{layer}: the last training pass was never settled; a layer that holds other layers must \
          pass `Layer::settle` on to them"

@@ -1,11 +1,9 @@
 //! What BatchNormalization refuses, by which error, with which words; and that after a refusal it
 //! is as it was.
 
-mod common;
-
+use crate::common::{AnyShape, bits, random, random_row, state};
 use bn_layers::{BatchNormConfig, BatchNormalization, Error, Layer, LayerExt, Layout, Mode, Shape};
 use bn_tensor::Error as TensorError;
-use common::{AnyShape, bits, random, random_row, state};
 use ndarray::{Array1, Array2, Array3, Array4};
 use std::fmt::Debug;
 

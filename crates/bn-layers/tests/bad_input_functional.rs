@@ -1,14 +1,12 @@
 //! What BatchNormalization's functional form refuses, and that the caller's arrays are then as
 //! they were; and the configs that neither it nor the layer takes.
 
-mod common;
-
+use crate::common::{bits, random, random_row};
 use bn_layers::{
     BatchNormCache, BatchNormConfig, BatchNormalization, Error, RunningAverage, RunningStats,
     batch_norm_backward, batch_norm_eval, batch_norm_train,
 };
 use bn_tensor::Error as TensorError;
-use common::{bits, random, random_row};
 use ndarray::{Array1, Array3, Axis};
 
 /// All that a caller of the functional form owns, after a forward pass of `(6, 3, 1)`.

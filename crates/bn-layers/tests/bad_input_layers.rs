@@ -1,14 +1,12 @@
 //! What Affine, Dropout and the activations refuse, by which error, with which words; and that
 //! after a refusal a layer is as it was.
 
-mod common;
-
+use crate::common::{counters, random, random_row, settle, state};
 use bn_layers::{
     Affine, Dropout, Error, Identity, Layer, LayerExt, LeakyRelu, Mode, Outcome, Pass, Relu, Shape,
     Sigmoid, Tanh,
 };
 use bn_tensor::Error as TensorError;
-use common::{counters, random, random_row, settle, state};
 use ndarray::{Array1, Array2, Array4, Axis};
 use std::fmt::Debug;
 

@@ -1,13 +1,11 @@
 //! Convolutions, pools and upsampling: gradients against central differences in f64, and what they
 //! refuse.
 
-mod common;
-
+use crate::common::random;
 use bn_layers::{
     AvgPool2d, Conv2d, Conv2dConfig, ConvTranspose2d, Error, GradientCheck, Init, Layer, LayerExt,
     MaxPool2d, Mode, Padding, Upsample2d,
 };
-use common::random;
 use ndarray::{Array2, Array4};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;

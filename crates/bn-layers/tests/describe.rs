@@ -1,14 +1,12 @@
 //! Every layer can be made again from its description and its state, and copied.
 
-mod common;
-
-use bn_layers::{Error, Layer, LayerExt, LayerSpec, Mode};
-use bn_tensor::Scalar;
-use common::{
+use crate::common::{
     bits, counters,
     every_layer::{every_layer, fused_layers},
     random, state,
 };
+use bn_layers::{Error, Layer, LayerExt, LayerSpec, Mode};
+use bn_tensor::Scalar;
 use ndarray::Array2;
 use serde_json::{Value, json};
 

@@ -1,14 +1,12 @@
 //! A layer that computes those after it in its own pass is what they are apart.
 
-mod common;
-
+use crate::common::{AnyShape, evaluated, input_gradient, random, random_row, state};
 use bn_layers::{
     Affine, BatchNormConfig, BatchNormalization, Conv2d, ConvTranspose2d, Dropout, Layer, LayerExt,
     Layout, LeakyRelu, Mode, Padding, Relu, Reshape, Tanh,
     fusion::{Folded, fold, fuse},
 };
 use bn_tensor::Scalar;
-use common::{AnyShape, evaluated, input_gradient, random, random_row, state};
 use ndarray::Array2;
 use proptest::prelude::*;
 

@@ -1,14 +1,12 @@
 //! Every case of `golden/book.json`, the formulas of *Deep Learning from Scratch* in NumPy's f64,
 //! to 1e-12 relative to `max(1, |want|)`: a few roundings, at the sizes of these batches.
 
-mod common;
-
-use bn_layers::{Affine, BatchNormConfig, LayerExt, Layout, Mode, Relu, Sigmoid, naive};
-use bn_tensor::Scalar;
-use common::{
+use crate::common::{
     Compare, evaluated,
     golden::{AffineCase, Arr, BatchNormCase, Golden},
 };
+use bn_layers::{Affine, BatchNormConfig, LayerExt, Layout, Mode, Relu, Sigmoid, naive};
+use bn_tensor::Scalar;
 use ndarray::{Array1, Array2};
 
 const TOLERANCE: f64 = 1e-12;

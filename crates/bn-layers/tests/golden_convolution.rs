@@ -1,15 +1,13 @@
 //! Every case of `golden/convolution.json`, PyTorch's and Keras' own layers in f32, to 1e-5 relative to
 //! `max(1, |want|)`.
 
-mod common;
-
+use crate::common::{Compare, evaluated, golden::Arr};
 use bn_layers::{
     AvgPool2d, Conv2d, ConvTranspose2d, Layer, LayerExt, MaxPool2d, Mode, Padding, Upsample2d,
     images_to_channels_first, images_to_channels_last, kernel_from_pytorch, kernel_to_pytorch,
     transposed_kernel_from_pytorch, transposed_kernel_to_pytorch,
 };
 use bn_tensor::Scalar;
-use common::{Compare, evaluated, golden::Arr};
 use ndarray::{Array1, Array2, Array4, Ix4};
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,13 +1,11 @@
 //! Every case of `golden/keras.json`, Keras' BatchNormalization in f32, to 1e-6 relative to
 //! `max(1, |want|)`: eight units in the last place of an f32 of 1.
 
-mod common;
-
-use bn_layers::{BatchNormConfig, Layout, RunningAverage};
-use common::{
+use crate::common::{
     Compare,
     golden::{BatchNormCase, Golden},
 };
+use bn_layers::{BatchNormConfig, Layout, RunningAverage};
 
 const TOLERANCE: f64 = 1e-6;
 

@@ -1,14 +1,12 @@
 //! Every case of `golden/torch.json`, PyTorch's own layers in f32, to 1e-6 relative to
 //! `max(1, |want|)`: eight units in the last place of an f32 of 1.
 
-mod common;
-
-use bn_layers::{
-    Affine, BatchNormConfig, LayerExt, Layout, LeakyRelu, Mode, Relu, RunningAverage, Sigmoid, Tanh,
-};
-use common::{
+use crate::common::{
     Compare,
     golden::{BatchNormCase, Golden},
+};
+use bn_layers::{
+    Affine, BatchNormConfig, LayerExt, Layout, LeakyRelu, Mode, Relu, RunningAverage, Sigmoid, Tanh,
 };
 
 const TOLERANCE: f64 = 1e-6;

@@ -1,12 +1,10 @@
 //! What the gradient check finds: gradients that are wrong, and kinks, which are not.
 
-mod common;
-
+use crate::common::{random, random_row};
 use bn_layers::{
     Affine, BatchNormConfig, BatchNormalization, Error, GradientCheck, Io, Layer, LeakyRelu,
     Outcome, Param, Pass, Relu, Report, Shape, State, StateMut, Wanted,
 };
-use common::{random, random_row};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
 
 /// A layer whose backward is off: `dx` by a factor, or the gradient of one parameter.

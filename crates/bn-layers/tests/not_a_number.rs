@@ -1,13 +1,11 @@
 //! A NaN is seen: no layer swallows it, and BatchNormalization keeps it to its channel.
 
-mod common;
-
+use crate::common::{bits, evaluated, random, random_row};
 use bn_layers::{
     Affine, BatchNormConfig, BatchNormalization, Dropout, Error, Identity, Layer, LayerExt, Layout,
     LeakyRelu, Mode, Relu, Sigmoid, Tanh,
 };
 use bn_tensor::Scalar;
-use common::{bits, evaluated, random, random_row};
 use ndarray::{Array2, Array4, Axis};
 
 /// Odd, and longer than a vector register, so that both the vector loop and its tail see it.
@@ -90,7 +88,7 @@ fn step<T: Scalar>(layout: Layout, x: &Array4<T>, dout: &Array4<T>) -> [Vec<T>; 
         _ => Axis(3),
     };
     std::array::from_fn(|c| {
-        let mut values = vec![bn.dgamma()[c]];
+        let mut values = vec![bn.dgamma().unwrap()[c]];
         values.extend(y.index_axis(axis, c));
         values.extend(dx.index_axis(axis, c));
         values

@@ -1,11 +1,9 @@
 //! A layer from outside with only the three required methods: the defaults of the others are right
 //! for it, although its rows depend on each other and a forward pass changes it.
 
-mod common;
-
+use crate::common::{bits, counters, evaluated, random, state};
 use bn_layers::{Error, GradientCheck, Io, Layer, LayerExt, Mode, Outcome, Pass, Shape, Wanted};
 use bn_tensor::Scalar;
-use common::{bits, counters, evaluated, random, state};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 /// `y = x − mean`, with the mean of each column over the batch.

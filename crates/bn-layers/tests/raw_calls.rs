@@ -1,15 +1,13 @@
 //! For every layer: arrays of any memory layout through the checked calls, and arrays that do not
 //! fit through the raw ones, which must fail and not panic.
 
-mod common;
-
-use bn_layers::{Error, Io, Layer, LayerExt, Mode, Pass, Wanted};
-use bn_tensor::{Error as TensorError, Scalar};
-use common::{
+use crate::common::{
     bits, counters,
     every_layer::{every_layer, fused_layers},
     input_gradient, random, state,
 };
+use bn_layers::{Error, Io, Layer, LayerExt, Mode, Pass, Wanted};
+use bn_tensor::{Error as TensorError, Scalar};
 use ndarray::{Array2, ArrayView2};
 
 const MODES: [Mode; 3] = [Mode::Train, Mode::BatchStats, Mode::Eval];

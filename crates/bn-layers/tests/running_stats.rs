@@ -1,12 +1,12 @@
 //! When the running statistics move, by how much, and what normalises where.
 
-mod common;
-
+use crate::common::{
+    AnyShape, Compare, bits, evaluated, random, random_row, settle, unsettled, values,
+};
 use bn_layers::{
     BatchNormConfig, BatchNormalization, LayerExt, Layout, Mode, Moments, Outcome, RunningAverage,
 };
 use bn_tensor::Scalar;
-use common::{AnyShape, Compare, bits, evaluated, random, random_row, settle, unsettled, values};
 use ndarray::{Array2, Axis, array};
 
 const LAYOUTS: [Layout; 3] = [

@@ -1,12 +1,10 @@
 //! The same bits on 1, 2, 3 and 8 threads, for batches that are large enough to be shared.
 
-mod common;
-
+use crate::common::{AnyShape, bits, evaluated, random, random_row, state};
 use bn_layers::{
     Affine, BatchNormConfig, BatchNormalization, Dropout, Layer, LayerExt, Layout, Mode, Tanh,
 };
 use bn_tensor::{Pool, Scalar, threads};
-use common::{AnyShape, bits, evaluated, random, random_row, state};
 use ndarray::Array2;
 
 /// Everything that `layer` computes for a batch of `(n, d)`, as bits, on each number of threads.

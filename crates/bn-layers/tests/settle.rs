@@ -1,17 +1,15 @@
 //! A training step is taken or taken back: what each layer does for either, and that nothing else
 //! moves its state.
 
-mod common;
-
-use bn_layers::{
-    BatchNormConfig, Dropout, Error, Io, Layer, LayerExt, Layout, Mode, Outcome, Pass, Wanted,
-};
-use bn_tensor::Scalar;
-use common::{
+use crate::common::{
     bits, counters,
     every_layer::{batch_norm, every_layer, fused_layers},
     random, settle, state, unsettled,
 };
+use bn_layers::{
+    BatchNormConfig, Dropout, Error, Io, Layer, LayerExt, Layout, Mode, Outcome, Pass, Wanted,
+};
+use bn_tensor::Scalar;
 use ndarray::Array2;
 
 const MODES: [Mode; 3] = [Mode::Train, Mode::BatchStats, Mode::Eval];
@@ -189,14 +187,14 @@ fn settling_without_a_forward_pass_does_nothing() {
 
 /// A layer that holds others and forgets to settle them is noticed, not trained by half.
 #[test]
-fn a_second_training_pass_before_settling_is_refused_by_batch_normalization() {
+fn another_pass_before_settling_is_refused_by_batch_normalization() {
     let mut bn = batch_norm::<f64>(Layout::ChannelsLast, BatchNormConfig::pytorch());
     let mut other = bn.clone();
     let x = random((ROWS, 5), 9);
     unsettled(&mut bn, x.view(), Mode::Train);
-    for _ in 0..2 {
+    for mode in [Mode::Train, Mode::BatchStats, Mode::Eval, Mode::Train] {
         let mut y = Array2::zeros(x.dim());
-        let pass = Pass::new(Mode::Train);
+        let pass = Pass::new(mode);
         let error = bn.forward_into(x.view(), y.view_mut(), &pass).unwrap_err();
         assert!(matches!(error, Error::Unsettled { .. }), "{error}");
         assert!(error.to_string().contains("settle"), "{error}");

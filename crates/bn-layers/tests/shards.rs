@@ -1,15 +1,13 @@
 //! A batch in shards, each on a thread of its own, is normalised as a whole.
 
-mod common;
-
-use bn_layers::{
-    BatchNormConfig, BatchNormalization, Error, Io, Layer, LayerExt, Layout, Mode, Moments,
-    Outcome, Pass, Relu, RunningStats, Scalar, ShardReduction, Wanted, fusion,
-};
-use common::{
+use crate::common::{
     Compare, bits,
     meeting::{Meeting, Place},
     random, random_row, state,
+};
+use bn_layers::{
+    BatchNormConfig, BatchNormalization, Error, Io, Layer, LayerExt, Layout, Mode, Moments,
+    Outcome, Pass, Relu, RunningStats, Scalar, ShardReduction, Wanted, fusion,
 };
 use ndarray::{Array1, Array2, Axis, Slice, concatenate};
 
@@ -40,7 +38,10 @@ fn run<T: Scalar>(
     bn.backward_into(Io { x, y: y_view, dout }, wanted, pass)?;
     bn.settle(Outcome::Stands);
     let running = bn.running().unwrap().clone();
-    let (dgamma, dbeta) = (bn.dgamma().to_owned(), bn.dbeta().to_owned());
+    let (dgamma, dbeta) = (
+        bn.dgamma().unwrap().to_owned(),
+        bn.dbeta().unwrap().to_owned(),
+    );
     Ok(Share {
         y,
         dx,

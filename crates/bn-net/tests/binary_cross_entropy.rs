@@ -1,10 +1,8 @@
 //! BinaryCrossEntropy against PyTorch, against central differences, and what it refuses.
 
-mod common;
-
+use crate::common::{assert_close, matrix, number, numbers, parse};
 use bn_net::{BinaryCrossEntropy, Error, Loss, Network, NetworkBuilder, Sgd};
 use bn_tensor::Scalar;
-use common::{assert_close, matrix, number, numbers, parse};
 use ndarray::{Array2, array};
 use serde_json::Value;
 

@@ -264,7 +264,7 @@ fn what_is_not_finite_names_step_network_and_layer_and_moves_nothing() {
     // A rate at which a step throws the weights beyond what f32 holds.
     let wild = || Sgd::new(1e38).unwrap();
     for (generator, named) in [(true, "generator"), (false, "discriminator")] {
-        let mut gan = crate::gan();
+        let mut gan = self::gan();
         gan = match generator {
             true => gan.with_optimizers(wild(), Adam::book(1e-3).unwrap()),
             false => gan.with_optimizers(Adam::book(1e-3).unwrap(), wild()),

@@ -1,12 +1,10 @@
 //! Whole training steps and optimizers against the book's formulas in NumPy, double precision.
 
-mod common;
-
+use crate::common::{assert_close, labels, matrix, number, numbers, parse};
 use bn_layers::{LayerExt, ParamMut};
 use bn_net::{
     AdaGrad, Adam, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov, Optimizer, RmsProp, Sgd,
 };
-use common::{assert_close, labels, matrix, number, numbers, parse};
 use serde_json::Value;
 
 /// Relative to `max(1, |want|)`: a few hundred roundings of double precision.

@@ -1,14 +1,12 @@
 //! Losses, optimizers, schedules and whole training steps against PyTorch.
 
-mod common;
-
+use crate::common::{assert_close, labels, matrix, number, numbers, parse};
 use bn_layers::{BatchNormConfig, LayerExt, ParamMut};
 use bn_net::{
     AdaGrad, Adam, AdamW, IdentityWithLoss, Loss, NetworkBuilder, Optimizer, RmsProp, Schedule,
     Sgd, SoftmaxWithLoss,
 };
 use bn_tensor::Scalar;
-use common::{assert_close, labels, matrix, number, numbers, parse};
 use ndarray::{Array2, Axis};
 use serde_json::Value;
 

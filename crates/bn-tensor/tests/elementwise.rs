@@ -1,9 +1,7 @@
 //! Element-wise loops and the largest magnitude, at lengths around those of vectors and pieces.
 
-mod common;
-
+use crate::common::random;
 use bn_tensor::{Pool, Scalar, largest_magnitude, naive, zip_map3};
-use common::random;
 
 const LENGTHS: [usize; 10] = [0, 1, 5, 63, 64, 65, 1000, 16_384, 16_385, 100_001];
 

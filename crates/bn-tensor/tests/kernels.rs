@@ -1,12 +1,10 @@
 //! Every kernel against its naive form, on random shapes, and at several thread counts.
 
-mod common;
-
+use crate::common::{cube, matrix, random};
 use bn_tensor::{
     ChannelAffine, Moments, Pool, Scalar, Scratch, channel_affine, channel_combine, channel_sum,
     channel_sum_and_dot, matmul, matmul_nt, matmul_tn, matmul_tn_largest, naive,
 };
-use common::{cube, matrix, random};
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
 

@@ -1,9 +1,7 @@
 //! Means and variances: merging, precision, and bad input.
 
-mod common;
-
+use crate::common::cube;
 use bn_tensor::{Error, Moments, naive};
-use common::cube;
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};

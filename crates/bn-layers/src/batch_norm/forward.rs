@@ -73,10 +73,10 @@ pub fn batch_norm_train<T: Scalar>(
         ..Forward::new(gamma, beta, config)
     };
     forward.train(x, cache, y)?;
-    match running {
-        Some(running) => running.update_checked(&cache.moments, config),
-        None => Ok(()),
+    if let Some(running) = running {
+        running.update_checked(&cache.moments, config);
     }
+    Ok(())
 }
 
 /// Normalises each channel of `x: (outer, C, inner)` by given statistics, writes `y` of the same

@@ -1,26 +1,22 @@
+mod as_layer;
+
 use super::{
     backward::Backward,
     cache::BatchNormCache,
     config::BatchNormConfig,
-    forward::{Forward, inv_std},
-    fused,
+    forward::Forward,
     layout::{Layout, reshaped, reshaped_mut},
     running::RunningStats,
 };
 use crate::{
     activation::Rectifier,
     error::Error,
-    layer::{Io, Layer, Outcome, Wanted},
+    layer::{Layer, Outcome},
     pass::{Mode, Pass},
-    shape::Shape,
-    spec::{LayerSpec, check_memory},
-    state::{Param, ParamMut, State, StateMut},
+    spec::check_memory,
 };
-use bn_tensor::{ChannelAffine, Scalar, check_setting, in_order, map, zip_map};
-use ndarray::{
-    Array, Array1, ArrayView, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3,
-    Dimension,
-};
+use bn_tensor::{Scalar, check_setting, in_order};
+use ndarray::{Array, Array1, ArrayView, ArrayView1, ArrayView3, ArrayViewMut3, Dimension};
 use serde::{Deserialize, Serialize};
 
 /// Batch Normalization (arXiv:1502.03167; the book's `BatchNormalization`, `common/layers.py`).
@@ -58,7 +54,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`Error::TooFewValues`] for one value per channel in training, [`Error::EmptyBatch`],
-/// [`Error::Unsettled`] for a second training pass before [`Layer::settle`],
+/// [`Error::Unsettled`] for another forward pass after a training pass before [`Layer::settle`],
 /// [`Error::Statistics`] for a running mean or variance that `T` cannot hold, [`Error::Tensor`] for
 /// shapes that do not fit, [`Error::NoForward`].
 #[derive(Debug, Clone)]
@@ -141,14 +137,14 @@ impl<T: Scalar> BatchNormalization<T> {
         self.config.affine.then(|| self.beta.view())
     }
 
-    /// The gradient of gamma `(C)`, of the last backward pass; empty without `affine`.
-    pub fn dgamma(&self) -> ArrayView1<'_, T> {
-        self.dgamma.view()
+    /// The gradient of gamma `(C)`, of the last backward pass; `None` without `affine`.
+    pub fn dgamma(&self) -> Option<ArrayView1<'_, T>> {
+        self.config.affine.then(|| self.dgamma.view())
     }
 
-    /// The gradient of beta `(C)`, of the last backward pass; empty without `affine`.
-    pub fn dbeta(&self) -> ArrayView1<'_, T> {
-        self.dbeta.view()
+    /// The gradient of beta `(C)`, of the last backward pass; `None` without `affine`.
+    pub fn dbeta(&self) -> Option<ArrayView1<'_, T>> {
+        self.config.affine.then(|| self.dbeta.view())
     }
 
     /// The running statistics; `None` without `track_running_stats`.
@@ -208,12 +204,11 @@ impl<T: Scalar> BatchNormalization<T> {
         y: ArrayViewMut3<'_, T>,
         pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        let tracks = pass.mode() == Mode::Train && self.running.is_some();
-        if tracks && self.is_pending {
+        if self.is_pending {
             let layer = "BatchNormalization";
             return Err(Error::Unsettled { layer });
         }
-        self.is_pending = false;
+        let tracks = pass.mode() == Mode::Train && self.running.is_some();
         let forward = Forward {
             gamma: self.config.affine.then(|| self.gamma.view()),
             beta: self.config.affine.then(|| self.beta.view()),
@@ -292,158 +287,4 @@ pub(crate) struct Settings {
     channels: usize,
     layout: Layout,
     config: BatchNormConfig,
-}
-
-impl<T: Scalar> Layer<T> for BatchNormalization<T> {
-    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        let got = match (input, self.layout) {
-            (Shape::Image { channels, .. }, Layout::ChannelsLast) => channels,
-            (Shape::Image { .. }, Layout::ChannelsFirst) => {
-                let op =
-                    "BatchNormalization (channels first, where images of a network have them last)";
-                return Err(Error::shape(op, &[self.channels], &[input.size()]));
-            }
-            _ => input.size(),
-        };
-        if got != self.channels {
-            let op = "BatchNormalization";
-            return Err(Error::shape(op, &[self.channels], &[got]));
-        }
-        Ok(input)
-    }
-
-    fn forward_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-        pass: &Pass<'_>,
-    ) -> Result<(), Error> {
-        let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
-        self.run(reshaped(x, view)?, reshaped_mut(y, view)?, pass)
-    }
-
-    /// Without `track_running_stats` this needs the batch's statistics and allocates.
-    fn eval_into(
-        &self,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-        scratch: &mut Vec<T>,
-    ) -> Result<(), Error> {
-        const OP: &str = "BatchNormalization";
-        let Some(running) = &self.running else {
-            let pass = Pass::new(Mode::BatchStats);
-            return self.clone().forward_into(x, y, &pass);
-        };
-        let view = self.layout.view_rows(self.channels, x.nrows(), x.ncols())?;
-        scratch.resize(2 * self.channels, T::zero());
-        let (scale, zeros) = scratch.split_at_mut(self.channels);
-        let (mean, var) = (running.mean.view(), running.var.view());
-        let (mean, var) = (in_order(OP, &mean)?, in_order(OP, &var)?);
-        let eps = self.config.eps;
-        let inv_std = move |var: T| inv_std(var.as_f64(), eps);
-        let shift = match (self.gamma.as_slice(), self.beta.as_slice()) {
-            (Some(gamma), Some(beta)) if self.config.affine => {
-                let scaled = move |var, gamma: T| T::from_f64(gamma.as_f64() * inv_std(var));
-                zip_map(var, gamma, scale, scaled)?;
-                beta
-            }
-            _ => {
-                map(var, scale, move |var| T::from_f64(inv_std(var)))?;
-                zeros.fill(T::zero());
-                zeros
-            }
-        };
-        let affine = ChannelAffine {
-            center: mean,
-            scale,
-            shift,
-        };
-        let (x, y) = (reshaped(x, view)?, reshaped_mut(y, view)?);
-        Ok(fused::affine(self.rectifier, x, affine, y)?)
-    }
-
-    fn backward_into(
-        &mut self,
-        io: Io<'_, T>,
-        wanted: Wanted<'_, T>,
-        pass: &Pass<'_>,
-    ) -> Result<(), Error> {
-        let (n, d) = io.x.dim();
-        let view = self.layout.view_rows(self.channels, n, d)?;
-        let dx = wanted.dx.map(|dx| reshaped_mut(dx, view)).transpose()?;
-        let arrays = [reshaped(io.x, view)?, reshaped(io.dout, view)?];
-        self.gradients(arrays, dx, wanted.params, pass)
-    }
-
-    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
-        let shape = [self.channels];
-        if self.config.affine {
-            for (name, value, grad) in [
-                ("gamma", &self.gamma, &self.dgamma),
-                ("beta", &self.beta, &self.dbeta),
-            ] {
-                let (value, grad) = (value.as_slice(), grad.as_slice());
-                let (value, grad) = (value.unwrap_or_default(), grad.unwrap_or_default());
-                visit(State::Array(Param::new(name, &shape, value, grad)));
-            }
-        }
-        if let Some(running) = &self.running {
-            for (name, value) in [
-                ("running_mean", &running.mean),
-                ("running_var", &running.var),
-            ] {
-                let value = value.as_slice().unwrap_or_default();
-                visit(State::Array(Param::buffer(name, &shape, value)));
-            }
-            visit(State::Counter("updates", running.updates));
-        }
-    }
-
-    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
-        let shape = [self.channels];
-        if self.config.affine {
-            for (name, value, grad) in [
-                ("gamma", &mut self.gamma, &mut self.dgamma),
-                ("beta", &mut self.beta, &mut self.dbeta),
-            ] {
-                let (value, grad) = (value.as_slice_mut(), grad.as_slice_mut());
-                let (value, grad) = (value.unwrap_or_default(), grad.unwrap_or_default());
-                visit(StateMut::Array(ParamMut::new(name, &shape, value, grad)));
-            }
-        }
-        if let Some(running) = &mut self.running {
-            for (name, value) in [
-                ("running_mean", &mut running.mean),
-                ("running_var", &mut running.var),
-            ] {
-                let value = value.as_slice_mut().unwrap_or_default();
-                visit(StateMut::Array(ParamMut::buffer(name, &shape, value)));
-            }
-            visit(StateMut::Counter("updates", &mut running.updates));
-        }
-    }
-
-    fn settle(&mut self, outcome: Outcome) {
-        let was_pending = std::mem::take(&mut self.is_pending);
-        if let (Some(running), Some(batch)) = (&mut self.running, self.cache.moments())
-            && was_pending
-            && outcome == Outcome::Stands
-        {
-            // It fails only for fewer than two values, which the forward pass refused.
-            let _ = running.update_checked(batch, &self.config);
-        }
-    }
-
-    fn rows_are_independent(&self) -> bool {
-        self.running.is_some()
-    }
-
-    fn describe(&self) -> Option<LayerSpec> {
-        let settings = Settings {
-            channels: self.channels,
-            layout: self.layout,
-            config: self.config,
-        };
-        Some(LayerSpec::new("BatchNormalization", settings))
-    }
 }

@@ -37,33 +37,30 @@ impl<T: Scalar> RunningStats<T> {
             return Err(Error::shape("RunningStats::update", &expected, &got));
         }
         check::<T>(batch, config)?;
-        self.update_checked(batch, config)
+        self.update_checked(batch, config);
+        Ok(())
     }
 
     /// [`update`](Self::update) by statistics that were [checked](check).
-    pub(super) fn update_checked(
-        &mut self,
-        batch: &Moments,
-        config: &BatchNormConfig,
-    ) -> Result<(), Error> {
+    pub(super) fn update_checked(&mut self, batch: &Moments, config: &BatchNormConfig) {
         let share = config.running.share(self.updates);
         let update = |r: &mut T, b: f64| *r = T::from_f64(r.as_f64() * (1.0 - share) + b * share);
-        if config.unbiased_running_var {
-            let var = batch.unbiased_variance()?;
-            self.var.iter_mut().zip(var).for_each(|(r, b)| update(r, b));
-        } else {
-            let var = batch.variance()?;
-            self.var.iter_mut().zip(var).for_each(|(r, b)| update(r, b));
-        }
         let mean = self.mean.iter_mut().zip(batch.mean());
         mean.for_each(|(r, &b)| update(r, b));
+        let (var, divisor) = (self.var.iter_mut().zip(batch.m2()), divisor(batch, config));
+        var.for_each(|(r, m2)| update(r, m2 / divisor));
         self.updates = self.updates.saturating_add(1);
-        Ok(())
     }
 }
 
-/// `Ok` when `T` can hold the mean and the variance of each channel, and so any average of them.
+/// `Ok` when there are enough values for a variance, and `T` can hold the mean and the variance of
+/// each channel, and so any average of them.
 pub(super) fn check<T: Scalar>(batch: &Moments, config: &BatchNormConfig) -> Result<(), Error> {
+    let divisor = divisor(batch, config);
+    if divisor == 0.0 {
+        let (layer, got) = ("BatchNormalization", batch.count() as usize);
+        return Err(Error::TooFewValues { layer, got });
+    }
     let check = |what, channel, value: f64| {
         if value.abs() <= T::max_value().as_f64() {
             return Ok(());
@@ -75,13 +72,15 @@ pub(super) fn check<T: Scalar>(batch: &Moments, config: &BatchNormConfig) -> Res
             scalar: std::any::type_name::<T>(),
         })
     };
-    for (c, &mean) in batch.mean().iter().enumerate() {
+    for (c, (&mean, m2)) in batch.mean().iter().zip(batch.m2()).enumerate() {
         check("mean", c, mean)?;
+        check("variance", c, m2 / divisor)?;
     }
-    if config.unbiased_running_var {
-        let mut var = batch.unbiased_variance()?.enumerate();
-        return var.try_for_each(|(c, var)| check("variance", c, var));
-    }
-    let mut var = batch.variance()?.enumerate();
-    var.try_for_each(|(c, var)| check("variance", c, var))
+    Ok(())
+}
+
+/// What m2 is divided by for the running variance: the number of values per channel, or one less.
+fn divisor(batch: &Moments, config: &BatchNormConfig) -> f64 {
+    let less = u64::from(config.unbiased_running_var);
+    batch.count().saturating_sub(less) as f64
 }

@@ -1,5 +1,5 @@
 use super::images::{
-    WindowSettings, at, at_mut, for_each_image, for_each_pixel, lengths, pool_window,
+    WindowSettings, at, at_mut, for_each_image, lengths, pixels_under, pool_window,
 };
 use crate::{
     error::Error,
@@ -117,13 +117,12 @@ impl AvgPool2d {
     ) -> Result<(), Error> {
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
         for_each_image("AvgPool2d", [(&x, image)], (&mut y, out), |[x], y| {
-            y.fill(T::zero());
-            for_each_pixel(&self.window, |place, pixel| {
-                let y = at_mut(y, place, channels);
-                let x = at(x, pixel, channels);
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
-            });
             for (place, y) in y.chunks_exact_mut(channels).enumerate() {
+                y.fill(T::zero());
+                for pixel in pixels_under(&self.window, place) {
+                    let x = at(x, pixel, channels);
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+                }
                 let count = self.count::<T>(place);
                 y.iter_mut().for_each(|y| *y /= count);
             }
@@ -172,14 +171,13 @@ impl<T: Scalar> Layer<T> for AvgPool2d {
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
         for_each_image(OP, [(&io.dout, out)], (&mut dx, image), |[dout], dx| {
             dx.fill(T::zero());
-            for_each_pixel(&self.window, |place, pixel| {
+            for (place, dout) in dout.chunks_exact(channels).enumerate() {
                 let share = T::one() / self.count::<T>(place);
-                let dx = at_mut(dx, pixel, channels);
-                let dout = at(dout, place, channels);
-                dx.iter_mut()
-                    .zip(dout)
-                    .for_each(|(dx, &dout)| *dx += dout * share);
-            });
+                for pixel in pixels_under(&self.window, place) {
+                    let dx = at_mut(dx, pixel, channels).iter_mut();
+                    dx.zip(dout).for_each(|(dx, &dout)| *dx += dout * share);
+                }
+            }
         })
     }
 

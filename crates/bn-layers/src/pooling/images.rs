@@ -38,20 +38,13 @@ pub(super) fn lengths(window: &Window) -> (usize, usize) {
     (height * width * channels, rows * columns * channels)
 }
 
-/// Calls `f(place, pixel)` for each pixel of the image under the window at each place.
-pub(super) fn for_each_pixel(window: &Window, mut f: impl FnMut(usize, usize)) {
-    let ((rows, columns), width) = (window.output(), window.image().1);
-    for i in 0..rows {
-        let (lines, top) = window.clip_rows(i);
-        for j in 0..columns {
-            let (across, left) = window.clip_columns(j);
-            for row in top..top + lines.len() {
-                for column in left..left + across.len() {
-                    f(i * columns + j, row * width + column);
-                }
-            }
-        }
-    }
+/// The pixels of the image under the window at a place.
+pub(super) fn pixels_under(window: &Window, place: usize) -> impl Iterator<Item = usize> {
+    let (columns, width) = (window.output().1, window.image().1);
+    let (lines, top) = window.clip_rows(place / columns);
+    let (across, left) = window.clip_columns(place % columns);
+    let rows = top..top + lines.len();
+    rows.flat_map(move |row| row * width + left..row * width + left + across.len())
 }
 
 /// The values of a place or a pixel.

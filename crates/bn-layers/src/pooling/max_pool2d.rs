@@ -1,6 +1,4 @@
-use super::images::{
-    WindowSettings, at, at_mut, for_each_image, for_each_pixel, lengths, pool_window,
-};
+use super::images::{WindowSettings, at, for_each_image, lengths, pixels_under, pool_window};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
@@ -75,26 +73,23 @@ impl MaxPool2d {
     ) -> Result<(), Error> {
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
         for_each_image("MaxPool2d", [(&x, image)], (&mut y, out), |[x], y| {
-            y.fill(T::neg_infinity());
-            for_each_pixel(&self.window, |place, pixel| {
-                let y = at_mut(y, place, channels);
-                for (y, &x) in y.iter_mut().zip(at(x, pixel, channels)) {
-                    if x > *y || x.is_nan() {
-                        *y = x;
+            for (place, y) in y.chunks_exact_mut(channels).enumerate() {
+                y.fill(T::neg_infinity());
+                for pixel in pixels_under(&self.window, place) {
+                    for (y, &x) in y.iter_mut().zip(at(x, pixel, channels)) {
+                        if x > *y || x.is_nan() {
+                            *y = x;
+                        }
                     }
                 }
-            });
+            }
         })
     }
 
     /// The first pixel under the window at `place` whose value in channel `c` is `largest`.
     fn pixel_of<T: Scalar>(&self, x: &[T], place: usize, c: usize, largest: T) -> Option<usize> {
-        let ((_, width, channels), columns) = (self.window.image(), self.window.output().1);
-        let (lines, top) = self.window.clip_rows(place / columns);
-        let (across, left) = self.window.clip_columns(place % columns);
-        let mut pixels = (top..top + lines.len())
-            .flat_map(|row| (left..left + across.len()).map(move |column| row * width + column));
-        pixels.find(|pixel| {
+        let channels = self.window.image().2;
+        pixels_under(&self.window, place).find(|pixel| {
             let x = x[pixel * channels + c];
             x == largest || (x.is_nan() && largest.is_nan())
         })

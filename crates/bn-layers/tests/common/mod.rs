@@ -1,9 +1,6 @@
 //! What the tests share: the reader of the golden files, comparison by a stated tolerance, random
 //! arrays, a layer's state as bits, and one of every layer.
 
-// Each test file compiles a copy of its own and uses a part of it.
-#![allow(dead_code)]
-
 pub(crate) mod any_shape;
 pub(crate) mod every_layer;
 pub(crate) mod golden;

@@ -83,3 +83,6 @@ pub(super) fn not_finite(place: String) -> Error {
         hint: "; a smaller learning rate may help",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,5 @@
 //! Reads the golden files of `tests/golden`.
 
-// Every test binary compiles this file and uses a part of it.
-#![allow(dead_code)]
-
 use ndarray::Array2;
 use serde_json::Value;
 

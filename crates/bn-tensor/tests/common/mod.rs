@@ -1,6 +1,4 @@
 //! Random arrays.
-#![allow(dead_code)] // not every test file uses all of them
-
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, Array3};
 use rand::{RngExt, SeedableRng};

@@ -1,0 +1,25 @@
+//! All integration tests of this crate, as one program: each generic layer and kernel is
+//! compiled once instead of once a file. `.ci/run` checks that no file is missing here.
+
+mod agreement;
+mod bad_input;
+mod bad_input_functional;
+mod bad_input_layers;
+mod common;
+mod convolution_gradients;
+mod describe;
+mod extreme_values;
+mod fused;
+mod golden_book;
+mod golden_convolution;
+mod golden_keras;
+mod golden_torch;
+mod gradient_check;
+mod gradients;
+mod not_a_number;
+mod outside;
+mod raw_calls;
+mod running_stats;
+mod same_bits;
+mod settle;
+mod shards;

@@ -1,0 +1,8 @@
+//! All integration tests of this crate, as one program: each generic layer and kernel is
+//! compiled once instead of once a file. `.ci/run` checks that no file is missing here.
+
+mod common;
+mod convolution;
+mod elementwise;
+mod kernels;
+mod moments;
