@@ -3,7 +3,7 @@
 mod report;
 mod workload;
 
-use bn::tensor::{
+use batchnorm::tensor::{
     Padding, Pool, Window, convolve, convolve_transposed, convolve_weights, matmul, matmul_nt,
     matmul_tn, threads,
 };

@@ -3,7 +3,7 @@
 mod report;
 mod workload;
 
-use bn::{Pool, net::Workspace, tensor::threads};
+use batchnorm::{Pool, net::Workspace, tensor::threads};
 use criterion::{BenchmarkId, Throughput};
 use workload::network::{NETWORKS, images};
 

@@ -4,8 +4,8 @@
 mod report;
 mod workload;
 
-use bn::Pool;
-use bn::tensor::{Moments, Scratch, channel_sum, threads};
+use batchnorm::Pool;
+use batchnorm::tensor::{Moments, Scratch, channel_sum, threads};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ndarray::Axis;
 use workload::network::NETWORKS;

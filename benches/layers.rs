@@ -4,8 +4,8 @@
 mod report;
 mod workload;
 
-use bn::tensor::threads;
-use bn::{
+use batchnorm::tensor::threads;
+use batchnorm::{
     Affine, BatchNormConfig, BatchNormalization, Dropout, Io, Layer, Mode, Outcome, Pass, Pool,
     Relu, Wanted,
 };

@@ -5,9 +5,9 @@
 
 mod workload;
 
-use bn::net::Workspace;
-use bn::tensor::{Moments, Scratch, channel_sum, threads};
-use bn::{Dropout, Layer, Mode, Pass, Pool};
+use batchnorm::net::Workspace;
+use batchnorm::tensor::{Moments, Scratch, channel_sum, threads};
+use batchnorm::{Dropout, Layer, Mode, Pass, Pool};
 use ndarray::Axis;
 use std::{
     process::ExitCode,

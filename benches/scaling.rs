@@ -8,7 +8,7 @@ mod common;
 mod workload;
 
 use anyhow::Result;
-use bn::Pool;
+use batchnorm::Pool;
 use common::line_chart::{Axis, Line, LineChart};
 use common::picture;
 use common::style::{BLUE, GREEN, INK, ORANGE, heading};

@@ -4,7 +4,7 @@
 mod report;
 mod workload;
 
-use bn::{Pool, tensor::threads};
+use batchnorm::{Pool, tensor::threads};
 use criterion::{SamplingMode, Throughput};
 use workload::network::NETWORKS;
 

@@ -4,9 +4,9 @@
 mod common;
 
 use anyhow::{Result, ensure};
-use bn::data::{Dataset, Standardize};
-use bn::layers::Init;
-use bn::{Mode, Network};
+use batchnorm::data::{Dataset, Standardize};
+use batchnorm::layers::Init;
+use batchnorm::{Mode, Network};
 use clap::{Parser, ValueEnum};
 use common::args::{CommonArgs, Defaults};
 use common::histogram::{self, Panel, Row, short};

@@ -5,8 +5,8 @@
 mod common;
 
 use anyhow::{Context, Result};
-use bn::net::{Error, WeightInitStd};
-use bn::{Batches, MultiLayerNet, MultiLayerNetConfig, Sampling, Sgd, data::Batch, data::Dataset};
+use batchnorm::net::{Error, WeightInitStd};
+use batchnorm::{Batches, MultiLayerNet, MultiLayerNetConfig, Sampling, Sgd, data::Batch, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::line_chart::{Axis, Line, LineChart};

@@ -4,8 +4,8 @@
 mod common;
 
 use anyhow::{Context, Result};
-use bn::net::History;
-use bn::{Adam, Network, Schedule, SoftmaxWithLoss, Trainer, data::Dataset};
+use batchnorm::net::History;
+use batchnorm::{Adam, Network, Schedule, SoftmaxWithLoss, Trainer, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::line_chart::{Axis, Line, LineChart};
@@ -69,7 +69,7 @@ fn cnn_mnist(args: &Args) -> Result<()> {
         args.common.data,
         train.len(),
         test.len(),
-        bn::tensor::threads(),
+        batchnorm::tensor::threads(),
         args.dropout,
         network.param_count(),
         args.lr,
@@ -143,7 +143,7 @@ fn fit(args: &Args, network: &mut Network, train: &Dataset, test: &Dataset) -> R
 }
 
 fn draw_accuracy(area: &Area<'_>, history: &History) -> Result<()> {
-    let points = |error: fn(&bn::net::Record) -> f64| -> Vec<(f64, f64)> {
+    let points = |error: fn(&batchnorm::net::Record) -> f64| -> Vec<(f64, f64)> {
         let records = history.records.iter();
         records.map(|r| (r.epoch, error(r))).collect()
     };

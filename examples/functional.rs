@@ -7,10 +7,10 @@
 mod common;
 
 use anyhow::{Context, Result};
-use bn::Sampling;
-use bn::data::{Batches, Dataset, LastBatch};
-use bn::layers::{BatchNormCache, BatchNormConfig, RunningStats};
-use bn::layers::{batch_norm_backward, batch_norm_eval, batch_norm_train};
+use batchnorm::Sampling;
+use batchnorm::data::{Batches, Dataset, LastBatch};
+use batchnorm::layers::{BatchNormCache, BatchNormConfig, RunningStats};
+use batchnorm::layers::{batch_norm_backward, batch_norm_eval, batch_norm_train};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::histogram::{self, Panel, Row, short};

@@ -4,9 +4,9 @@
 mod common;
 
 use anyhow::{Result, bail};
-use bn::layers::{Error as LayerError, ParamReport};
-use bn::net::Loss;
-use bn::{BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets};
+use batchnorm::layers::{Error as LayerError, ParamReport};
+use batchnorm::net::Loss;
+use batchnorm::{BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets};
 use clap::{Parser, ValueEnum};
 use common::args::{CommonArgs, Defaults};
 use common::picture::Area;
@@ -116,7 +116,7 @@ fn gradient_check(args: &Args) -> Result<()> {
 
 /// Two kinds of BatchNormalization, an Affine with and one without a bias, Dropout between.
 fn build(args: &Args, inputs: usize, classes: usize) -> Result<Network<f64>> {
-    let activate = |builder: bn::net::NetworkBuilder<f64>| match args.activation {
+    let activate = |builder: batchnorm::net::NetworkBuilder<f64>| match args.activation {
         Activation::Relu => builder.relu(),
         Activation::Sigmoid => builder.sigmoid(),
         Activation::Tanh => builder.tanh(),
@@ -127,7 +127,7 @@ fn build(args: &Args, inputs: usize, classes: usize) -> Result<Network<f64>> {
     Ok(activate(builder).affine(classes).build(args.common.seed)?)
 }
 
-fn as_layer_error(error: bn::net::Error) -> LayerError {
+fn as_layer_error(error: batchnorm::net::Error) -> LayerError {
     LayerError::Nested {
         reason: error.to_string(),
     }

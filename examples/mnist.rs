@@ -4,8 +4,8 @@
 mod common;
 
 use anyhow::{Context, Result, bail};
-use bn::net::{ConfusionMatrix, History};
-use bn::{Adam, Network, Schedule, SoftmaxWithLoss, Trainer, data::Dataset};
+use batchnorm::net::{ConfusionMatrix, History};
+use batchnorm::{Adam, Network, Schedule, SoftmaxWithLoss, Trainer, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::line_chart::{Axis, Line, LineChart};
@@ -69,7 +69,7 @@ fn mnist(args: &Args) -> Result<()> {
         args.common.data,
         train.len(),
         test.len(),
-        bn::tensor::threads(),
+        batchnorm::tensor::threads(),
         sizes(args, &train),
         args.dropout,
         network.param_count(),
@@ -187,7 +187,7 @@ fn draw(
     );
     let body = heading(area, title, &subtitle)?;
     let (curves, matrix) = body.split_horizontally(960);
-    let points = |accuracy: fn(&bn::net::Record) -> f64| -> Vec<(f64, f64)> {
+    let points = |accuracy: fn(&batchnorm::net::Record) -> f64| -> Vec<(f64, f64)> {
         history
             .records
             .iter()

@@ -4,8 +4,8 @@
 mod common;
 
 use anyhow::{Context, Result};
-use bn::net::{History, Record, WeightInitStd};
-use bn::{MultiLayerNet, MultiLayerNetConfig, Sgd, SoftmaxWithLoss, Trainer, data::Dataset};
+use batchnorm::net::{History, Record, WeightInitStd};
+use batchnorm::{MultiLayerNet, MultiLayerNetConfig, Sgd, SoftmaxWithLoss, Trainer, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::line_chart::{Axis, Line, LineChart};

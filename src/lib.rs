@@ -15,7 +15,7 @@
 //! The names are those of the book *Deep Learning from Scratch*.
 //!
 //! ```
-//! use bn::{Digits, Network, Sgd, SoftmaxWithLoss, Trainer};
+//! use batchnorm::{Digits, Network, Sgd, SoftmaxWithLoss, Trainer};
 //!
 //! let (train, test) = Digits::load()?.into_parts();
 //! let mut network = Network::builder(64)

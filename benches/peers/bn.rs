@@ -1,9 +1,9 @@
 //! This library on the work of `work.py`, for `benches/peers/run`.
 //! Usage: `peers_bn THREADS book|mid|big|bn|infer|gan`.
 
-use bn::layers::Layout;
-use bn::net::Workspace;
-use bn::{
+use batchnorm::layers::Layout;
+use batchnorm::net::Workspace;
+use batchnorm::{
     BatchNormConfig, BatchNormalization, Conv2dConfig, Gan, Init, Io, Layer, Mode, Network,
     Outcome, Pass, Pool, Sgd, SoftmaxWithLoss, Wanted, tensor,
 };

@@ -1,4 +1,4 @@
-use bn::tensor::{matmul_backend, threads};
+use batchnorm::tensor::{matmul_backend, threads};
 use std::{fs, path::PathBuf, thread::available_parallelism};
 
 /// What every figure depends on: the library of the products, the threads, the processor.

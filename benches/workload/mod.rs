@@ -10,7 +10,7 @@ pub(crate) mod product;
 pub(crate) mod table;
 pub(crate) mod timing;
 
-use bn::{BatchNormConfig, BatchNormalization, Io, Layer, Mode, Outcome, Pass, Wanted};
+use batchnorm::{BatchNormConfig, BatchNormalization, Io, Layer, Mode, Outcome, Pass, Wanted};
 use ndarray::Array2;
 
 /// Numbers around zero that differ along rows and columns.

@@ -1,4 +1,4 @@
-use bn::{Network, Sgd, SoftmaxWithLoss};
+use batchnorm::{Network, Sgd, SoftmaxWithLoss};
 use ndarray::Array2;
 
 /// A network, with Batch Normalization and ReLU after each hidden layer, and the batch that it is

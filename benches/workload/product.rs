@@ -1,5 +1,5 @@
 use super::{matrix, network::Case};
-use bn::tensor::{matmul, matmul_nt, matmul_tn};
+use batchnorm::tensor::{matmul, matmul_nt, matmul_tn};
 use ndarray::Array2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

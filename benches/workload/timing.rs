@@ -1,6 +1,6 @@
 //! Times of calls, taken in turns: a machine that slows down for a while slows all of them down.
 
-use bn::Pool;
+use batchnorm::Pool;
 use std::time::{Duration, Instant};
 
 /// Measures once: seconds for a call.

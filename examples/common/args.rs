@@ -2,7 +2,7 @@
 
 use super::{data, data::DataKind, memory, output, picture, picture::Area};
 use anyhow::Result;
-use bn::{Pool, data::Dataset};
+use batchnorm::{Pool, data::Dataset};
 use clap::{Args, Command};
 use serde_json::{Value, json};
 use std::{path::PathBuf, thread::available_parallelism, time::Instant};
@@ -93,7 +93,7 @@ impl RunArgs {
     /// What every `--json` begins with.
     pub(crate) fn figures(&self, start: Instant) -> Value {
         json!({
-            "threads": bn::tensor::threads(),
+            "threads": batchnorm::tensor::threads(),
             "seconds": start.elapsed().as_secs_f64(),
             "peak_rss_bytes": memory::peak_rss_bytes(),
         })

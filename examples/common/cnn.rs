@@ -1,7 +1,7 @@
 //! The convolutional network that tells digits apart, and the file that `cnn_mnist` leaves of it.
 
 use anyhow::{Context, Result, bail};
-use bn::{BatchNormConvNet, Checkpoint, Mode, Network};
+use batchnorm::{BatchNormConvNet, Checkpoint, Mode, Network};
 use ndarray::{Array2, ArrayView2, Axis};
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use super::picture::Area;
 use super::style::{BLUE, INK, ORANGE, font};
 use anyhow::Result;
-use bn::net::ConfusionMatrix;
+use batchnorm::net::ConfusionMatrix;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

@@ -1,7 +1,7 @@
 //! Which images.
 
 use anyhow::Result;
-use bn::{Digits, FashionMnist, Mnist, data::Dataset};
+use batchnorm::{Digits, FashionMnist, Mnist, data::Dataset};
 use clap::ValueEnum;
 use std::path::Path;
 

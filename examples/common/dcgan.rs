@@ -1,8 +1,8 @@
 //! The two DCGANs of the examples, and the file that a training run leaves.
 
 use anyhow::{Context, Result};
-use bn::tensor::update;
-use bn::{
+use batchnorm::tensor::update;
+use batchnorm::{
     BatchNormConfig, Checkpoint, Conv2dConfig, Gan, Init, LayerExt, Network, Padding,
     net::NetworkBuilder,
 };

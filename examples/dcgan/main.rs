@@ -6,7 +6,7 @@ mod pictures;
 mod run;
 
 use anyhow::{Context, Result, bail};
-use bn::{Batches, LastBatch, Sampling, data::Dataset};
+use batchnorm::{Batches, LastBatch, Sampling, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::dcgan::{self, Recipe, SIDE};
@@ -145,7 +145,7 @@ fn train(args: &Args) -> Result<()> {
          In {}: a grid of samples every {} steps, a checkpoint every {}.\n",
         args.common.data,
         train.len(),
-        bn::tensor::threads(),
+        batchnorm::tensor::threads(),
         args.recipe,
         gan.generator().param_count(),
         gan.discriminator().param_count(),

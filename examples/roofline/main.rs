@@ -13,7 +13,7 @@ mod report;
 mod workload;
 
 use anyhow::Result;
-use bn::Pool;
+use batchnorm::Pool;
 use clap::Parser;
 use common::args::RunArgs;
 use common::style::progress_bar;
@@ -46,7 +46,7 @@ fn roofline(args: &Args, pool: &Pool) -> Result<()> {
     let one = Pool::new(1)?;
     let mut pools = vec![&one];
     // A build without threads has one pool, whatever it is asked for.
-    if pool.install(bn::tensor::threads) > 1 {
+    if pool.install(batchnorm::tensor::threads) > 1 {
         pools.push(pool);
     }
     let bar = progress_bar(pools.len() * plan.steps(), "measurements")?;

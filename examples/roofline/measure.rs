@@ -6,7 +6,7 @@ use crate::workload::BatchNorm;
 use crate::workload::network::NETWORKS;
 use crate::workload::product::{Form, Operands, Product, StepProducts};
 use crate::workload::timing::{Sample, in_turns, least, median, sample};
-use bn::Pool;
+use batchnorm::Pool;
 use indicatif::ProgressBar;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -112,7 +112,7 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn all(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> Measured {
-    let threads = pool.install(bn::tensor::threads);
+    let threads = pool.install(batchnorm::tensor::threads);
     let (peak, products) = products(pool, plan, bar);
     let (memory, copies, batch_norms) = batch_norms(pool, threads, plan, bar);
     let networks = &NETWORKS[..plan.networks];

@@ -2,7 +2,7 @@
 
 use crate::common::{cnn, dcgan};
 use crate::run::{command, fail, files, is_png, json, numbers, place, succeed};
-use bn::Network;
+use batchnorm::Network;
 use serde_json::Value;
 use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
 use tempfile::TempDir;
@@ -41,8 +41,8 @@ fn the_seed_recipe_is_that_of_keras_layer_by_layer() {
                 .map(|&v| v as usize)
                 .collect();
             let got = match shape {
-                bn::layers::Shape::Flat(size) => vec![size],
-                bn::layers::Shape::Image {
+                batchnorm::layers::Shape::Flat(size) => vec![size],
+                batchnorm::layers::Shape::Image {
                     height,
                     width,
                     channels,
@@ -222,7 +222,7 @@ fn cnn_mnist_leaves_a_network_that_others_load() {
 
     let file = place.path().join("mnist-cnn.safetensors");
     let mut network = cnn::load(&file, 8).unwrap();
-    let (_, test) = bn::Digits::load().unwrap().into_parts();
+    let (_, test) = batchnorm::Digits::load().unwrap().into_parts();
     assert_eq!(
         network.accuracy(test.images(), test.labels()).unwrap(),
         accuracy
