@@ -6,7 +6,9 @@ mod common;
 
 use anyhow::{Context, Result};
 use batchnorm::net::{Error, WeightInitStd};
-use batchnorm::{Batches, MultiLayerNet, MultiLayerNetConfig, Sampling, Sgd, data::Batch, data::Dataset};
+use batchnorm::{
+    Batches, MultiLayerNet, MultiLayerNetConfig, Sampling, Sgd, data::Batch, data::Dataset,
+};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::line_chart::{Axis, Line, LineChart};

@@ -6,7 +6,9 @@ mod common;
 use anyhow::{Result, bail};
 use batchnorm::layers::{Error as LayerError, ParamReport};
 use batchnorm::net::Loss;
-use batchnorm::{BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets};
+use batchnorm::{
+    BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets,
+};
 use clap::{Parser, ValueEnum};
 use common::args::{CommonArgs, Defaults};
 use common::picture::Area;
