@@ -36,6 +36,12 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(all(
+    feature = "lapack",
+    not(any(feature = "openblas", feature = "openblas-static"))
+))]
+compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
+
 mod batches;
 mod dataset;
 mod digits;
@@ -61,6 +67,7 @@ pub use error::{Error, Result};
 pub use fashion_mnist::FashionMnist;
 pub use idx::Idx;
 pub use mnist::{LoadOptions, Mnist};
+pub use ndarray;
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
 pub use whitening::{Whitening, WhiteningKind};

@@ -45,6 +45,12 @@
 //! `openblas` (default), `openblas-static`, `parallel` (default): as in `bn-tensor`. `lapack`:
 //! orthogonal initialisation; needs either OpenBLAS feature.
 
+#[cfg(all(
+    feature = "lapack",
+    not(any(feature = "openblas", feature = "openblas-static"))
+))]
+compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
+
 mod activation;
 mod affine;
 mod batch_norm;
@@ -84,8 +90,10 @@ pub use error::Error;
 pub use gradient_check::{Entry, GradientCheck, Objective, ParamReport, Report};
 pub use init::Init;
 pub use layer::{Io, Layer, LayerExt, Outcome, Wanted};
+pub use ndarray;
 pub use pass::{Mode, Pass, ShardReduction};
 pub use pooling::{AvgPool2d, MaxPool2d, Upsample2d};
+pub use rand;
 pub use reshape::Reshape;
 pub use shape::Shape;
 pub use spec::LayerSpec;

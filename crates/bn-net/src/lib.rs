@@ -44,6 +44,7 @@ pub use model::{
     BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, SimpleConvNet,
     WeightInitStd,
 };
+pub use ndarray;
 pub use network::{NamedSpec, Network, NetworkSpec, Workspace};
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,

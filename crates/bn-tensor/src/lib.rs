@@ -68,6 +68,7 @@ pub use magnitude::largest_magnitude;
 pub use matmul::{
     blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest,
 };
+pub use ndarray;
 pub use parallel::{join, keep_awake, single_threaded, threads};
 pub use pool::{Pool, enter_pool};
 pub use scalar::Scalar;

@@ -6,6 +6,7 @@
 /// Makes OpenBLAS compute each call on the thread that makes it. Does nothing without OpenBLAS.
 #[cfg(any(feature = "openblas", feature = "openblas-static"))]
 pub(crate) fn use_calling_thread_only() {
+    #[cfg(feature = "openblas-static")]
     use openblas_src as _; // links the library
     use std::ffi::c_int;
     use std::sync::Once;

@@ -2,6 +2,7 @@
 //! sums, Batch Normalization.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::Pool;

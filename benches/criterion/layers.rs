@@ -2,6 +2,7 @@
 //! BatchNormalization with ReLU, Dropout.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::tensor::threads;
