@@ -1,4 +1,4 @@
-//! The gradient check finds wrong gradients and does not report kinks as such.
+//! The gradient check finds wrong gradients, and does not mistake kinks for them.
 
 use crate::common::{random, random_row};
 use bn_layers::{
