@@ -2,8 +2,8 @@
 //!
 //! # The design decision
 //!
-//! **Four crates in strict layers, and this thin facade over them.** Depend on the one that you
-//! need: no crate knows a higher one.
+//! **Four crates in strict layers, and this thin facade over them.** A crate depends only on lower
+//! ones, so you can depend on just the one that you need.
 //!
 //! | module | crate | what it has |
 //! |---|---|---|

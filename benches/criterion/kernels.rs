@@ -59,7 +59,7 @@ fn reductions(c: &mut Criterion, pool: &Pool) {
 }
 
 fn batch_norm(c: &mut Criterion, pool: &Pool) {
-    // Both by the bytes that no way of writing it avoids.
+    // The rates count the bytes that every implementation must read and write.
     let mut group = c.benchmark_group("BatchNormalization");
     for (rows, channels) in SHAPES {
         let (mut bn, shape) = (BatchNorm::new(rows, channels), format!("{rows}×{channels}"));

@@ -1,4 +1,4 @@
-//! What is allocated and what is not: a counting allocator says so.
+//! Tests of what is allocated, with a counting allocator.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 #[test]
 fn an_epoch_allocates_nothing() {
     let (train, _test) = Digits::load().unwrap().into_parts();
-    // The counter counts.
+    // Check that the counter works.
     assert!(measure(|| drop(train.one_hot())).count_total > 0);
 
     for sampling in [
@@ -23,7 +23,7 @@ fn an_epoch_allocates_nothing() {
         let mut batches = Batches::with_sampling(&train, 100, sampling, 42).unwrap();
         let mut sum = 0.0;
         let info = measure(|| {
-            // Three epochs, the shuffles between them included.
+            // Three epochs, including the shuffles between them.
             for _ in 0..3 {
                 while let Some(batch) = batches.next_batch() {
                     sum += batch.images.sum() + batch.labels[0] as f32;
@@ -35,25 +35,25 @@ fn an_epoch_allocates_nothing() {
     }
 }
 
-/// A header may promise terabytes; memory is taken for what is there.
+/// A header may claim terabytes. Memory is allocated only for the data that exist.
 #[test]
-fn a_lying_header_allocates_little() {
-    let mut lie = vec![0, 0, 0x0e, 2, 0, 0x10, 0, 0, 0, 8, 0, 0]; // f64, 2^20 x 2^19: 4 TB
-    lie.extend([0; 1000]);
+fn a_false_header_allocates_little() {
+    let mut false_file = vec![0, 0, 0x0e, 2, 0, 0x10, 0, 0, 0, 8, 0, 0]; // f64, 2^20 x 2^19: 4 TB
+    false_file.extend([0; 1000]);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&lie).unwrap();
-    let packed_lie = encoder.finish().unwrap();
+    encoder.write_all(&false_file).unwrap();
+    let compressed = encoder.finish().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lie");
+    let path = folder.path().join("false");
 
-    // Promises one megabyte where there is more.
+    // The header claims one megabyte, but the file has one byte more.
     let mut understated = vec![0, 0, 8, 1, 0, 0x10, 0, 0];
     understated.resize(8 + (1 << 20) + 1, 0);
     fs::write(&path, &understated).unwrap();
     let info = measure(|| assert!(Idx::open(&path).is_err()));
     assert!(info.bytes_max < 200_000, "{info:?}");
 
-    for bytes in [lie, packed_lie] {
+    for bytes in [false_file, compressed] {
         fs::write(&path, &bytes).unwrap();
         for read in [&|| Idx::from_bytes(&bytes), &|| Idx::open(&path)] as [&dyn Fn() -> _; 2] {
             let info = measure(|| assert!(read().is_err()));

@@ -1,5 +1,5 @@
-//! All integration tests of this crate, as one program: each generic layer and kernel is
-//! compiled once instead of once a file. `.ci/run` checks that no file is missing here.
+//! All integration tests of this crate, as one program, so that each generic layer and kernel
+//! is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
 mod common;
 mod convolution;

@@ -113,7 +113,7 @@ fn parts_that_disagree_are_refused_and_nothing_changes() {
     assert_eq!((moments.count(), moments.channels()), (3, 1));
     assert_eq!((moments.mean()[0], moments.m2()[0]), (1.0, 2.0));
 
-    // Of no values, whatever the mean.
+    // With a count of 0, the mean and m2 are ignored.
     let mut none = Moments::from_parts(0, &[7.0], &[f64::NAN]).unwrap();
     assert_eq!((none.mean()[0], none.m2()[0]), (0.0, 0.0));
     none.merge(&moments).unwrap();

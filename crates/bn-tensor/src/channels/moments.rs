@@ -25,7 +25,7 @@ use ndarray::{ArrayView1, ArrayView3};
 /// variances*, 1979. Two merged `Moments` equal one over both sets of values (except for rounding),
 /// whatever their counts, so a batch may be spread over micro-batches or machines.
 ///
-/// A NaN or an infinity in a channel makes the mean and variance of that channel NaN, and of no other.
+/// A NaN or an infinity makes the mean and variance of its channel NaN, and those of no other channel.
 ///
 /// ```
 /// use bn_tensor::Moments;
@@ -56,7 +56,7 @@ impl Moments {
         }
     }
 
-    /// The moments of `x: (outer, channels, inner)`.
+    /// Computes the moments of `x: (outer, channels, inner)`.
     ///
     /// # Errors
     /// [`Error::NotContiguous`].
@@ -69,7 +69,7 @@ impl Moments {
     /// Replaces these moments by those of `x: (outer, channels, inner)`. A warm call does not allocate.
     ///
     /// # Errors
-    /// [`Error::NotContiguous`]; nothing has changed then.
+    /// [`Error::NotContiguous`]. On an error, nothing has changed.
     pub fn measure<T: Scalar>(&mut self, x: ArrayView3<'_, T>) -> Result<(), Error> {
         let (x, dims) = elements("Moments::measure", &x)?;
         self.count = dims.count();
@@ -82,8 +82,8 @@ impl Moments {
         Ok(())
     }
 
-    /// Moments from their parts, such as those that another machine sent: the number of values per
-    /// channel, and mean and m2 of each channel, `(C)` both. A `count` of 0 gives those of
+    /// Creates moments from their parts, such as those received from another machine: the number of
+    /// values per channel, and mean and m2 of each channel, `(C)` both. A `count` of 0 gives the same as
     /// [`new`](Self::new).
     ///
     /// ```
@@ -105,7 +105,7 @@ impl Moments {
         Ok(moments)
     }
 
-    /// Replaces these moments by others from their parts; see [`from_parts`](Self::from_parts). It does
+    /// Replaces these moments by others, given as parts; see [`from_parts`](Self::from_parts). It does
     /// not allocate if there were at least as many channels before.
     ///
     /// ```
@@ -116,7 +116,7 @@ impl Moments {
     /// ```
     ///
     /// # Errors
-    /// As [`from_parts`](Self::from_parts); nothing has changed then.
+    /// As [`from_parts`](Self::from_parts). On an error, nothing has changed.
     pub fn set_parts(&mut self, count: u64, mean: &[f64], m2: &[f64]) -> Result<(), Error> {
         same_len("Moments::set_parts", mean.len(), m2.len())?;
         for &m2 in m2 {

@@ -55,7 +55,7 @@ impl<'a, T: Scalar> RightHandSide<'a, T> {
         (Self::Matrix(b0), Self::Matrix(b1))
     }
 
-    /// Rows `ks` of columns `js`, packed; into the buffer, unless they are already.
+    /// Rows `ks` of columns `js`, packed. They are packed into the buffer unless they are already packed.
     #[inline(always)]
     pub(super) fn pack_block<'b>(
         &'b self,
