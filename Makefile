@@ -1,5 +1,5 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
-# cannot be had. Everything here is a plain cargo line; see README.md to do without make.
+# is not available. Everything here is a plain cargo line; see README.md to do without make.
 
 .PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits lint doc
 
