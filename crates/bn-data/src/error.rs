@@ -64,6 +64,17 @@ pub enum Error {
         /// The dimensions of the header.
         dims: Vec<usize>,
     },
+    /// The elements take more memory than the limit of the reader.
+    #[error(
+        "the elements take {size} bytes, more than the limit of {limit}; if the file is as large as \
+         that, set a higher limit by IdxReader::limit"
+    )]
+    OverLimit {
+        /// The bytes of the elements that the header announces.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The gzip stream is damaged, cut short or followed by something else.
     #[error("damaged gzip data ({0}); fetch or pack the file again")]
     Gzip(#[source] io::Error),

@@ -1,11 +1,14 @@
 //! IDX, the format of the MNIST files: a big-endian array behind a short header.
 
+mod gzip;
+mod payload;
 mod read;
 mod write;
 
 use ndarray::ArrayD;
 
 use crate::error::{Error, Result};
+pub use read::IdxReader;
 
 /// An array as an IDX file holds it: one of six element types, of any rank.
 ///

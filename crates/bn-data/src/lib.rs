@@ -59,7 +59,7 @@ pub use digits::Digits;
 pub use download::Download;
 pub use error::{Error, Result};
 pub use fashion_mnist::FashionMnist;
-pub use idx::Idx;
+pub use idx::{Idx, IdxReader};
 pub use mnist::{LoadOptions, Mnist};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use bn_data::{Error, Idx};
+use bn_data::{Error, Idx, IdxReader};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -210,12 +210,20 @@ fn lying_headers_are_refused() {
         &four_terabytes,
         |error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == promised),
     );
-    refused(
-        &gzip(&four_terabytes),
-        |error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == promised),
-    );
-    let error = Idx::from_reader(four_terabytes.as_slice()).unwrap_err();
-    assert!(matches!(error, Error::Truncated { got: 1012, .. }));
+    // Where the length is not known before it is read, the limit refuses it.
+    let over = |error: &Error| matches!(error, Error::OverLimit { size, .. } if *size == 1 << 42);
+    refused(&gzip(&four_terabytes), over);
+    assert!(over(
+        &Idx::from_reader(four_terabytes.as_slice()).unwrap_err()
+    ));
+    let mut half_gigabyte = header(2, &[1 << 16, 1 << 10]);
+    half_gigabyte.extend([0; 1000]);
+    let truncated = |error: &Error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == 12 + (1 << 29));
+    refused(&half_gigabyte, truncated);
+    refused(&gzip(&half_gigabyte), truncated);
+    assert!(truncated(
+        &Idx::from_reader(half_gigabyte.as_slice()).unwrap_err()
+    ));
 
     let too_large = |error: &Error| matches!(error, Error::TooLarge { .. });
     refused(&header(2, &[u32::MAX, u32::MAX]), too_large);
@@ -238,6 +246,52 @@ fn lying_headers_are_refused() {
             }
         )
     });
+}
+
+#[test]
+fn elements_over_the_limit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some-file");
+    for idx in arrays(&[10, 5]) {
+        let bytes = idx.to_bytes().unwrap();
+        let size = bytes.len() as u64 - 12;
+        let over = |error: &Error| matches!(error, Error::OverLimit { size: of, limit } if *of == size && *limit == size - 1);
+        let (exact, less) = (
+            IdxReader::new().limit(size),
+            IdxReader::new().limit(size - 1),
+        );
+        for bytes in [&bytes, &gzip(&bytes)] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(exact.from_bytes(bytes).unwrap(), idx);
+            assert_eq!(exact.open(&path).unwrap(), idx);
+            assert!(over(&less.from_bytes(bytes).unwrap_err()));
+            let Error::InFile { problem, .. } = less.open(&path).unwrap_err() else {
+                panic!("the file is not named");
+            };
+            assert!(over(&problem));
+            assert!(problem.to_string().contains("IdxReader::limit"));
+        }
+        assert_eq!(exact.from_reader(bytes.as_slice()).unwrap(), idx);
+        assert!(over(&less.from_reader(bytes.as_slice()).unwrap_err()));
+    }
+}
+
+/// 4 MB of gzip that unpack to 4 GiB, and a sparse file of 4 GiB.
+#[test]
+fn the_default_limit_is_a_gibibyte() {
+    let limit = 1 << 30;
+    let header = [0, 0, 8, 1, 0x40, 0, 0, 1]; // one byte more
+    let over = |error: &Error| matches!(error, Error::OverLimit { size, limit: of } if *size == limit + 1 && *of == limit);
+    refused(&gzip(&header), over);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse");
+    fs::write(&path, header).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(8 + limit + 1).unwrap();
+    let Error::InFile { problem, .. } = Idx::open(&path).unwrap_err() else {
+        panic!("the file is not named");
+    };
+    assert!(over(&problem));
 }
 
 #[test]
