@@ -28,6 +28,9 @@ pub struct Param<'a, T> {
     pub penalty: f64,
     /// The [largest magnitude](bn_tensor::largest_magnitude) in `grad`, if the layer knows it.
     pub largest_grad: Option<T>,
+    /// A number that tells the network of the array from every other network of this process; `None`
+    /// outside a network.
+    pub network: Option<u64>,
 }
 
 /// An array of a layer's state, to change. See [`Param`].
@@ -59,6 +62,7 @@ impl<'a, T> Param<'a, T> {
             is_decayed: false,
             penalty: 0.0,
             largest_grad: None,
+            network: None,
         }
     }
 

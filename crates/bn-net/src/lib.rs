@@ -46,7 +46,8 @@ pub use model::{
 };
 pub use network::{NamedSpec, Network, NetworkSpec, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,
+    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
+    RmsProp, Sgd,
 };
 pub use schedule::Schedule;
 pub use trainer::{Callback, EarlyStop, History, Length, Record, Trainer};
