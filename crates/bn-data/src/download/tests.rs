@@ -171,6 +171,24 @@ fn a_part_that_does_not_fit_is_dropped() {
 }
 
 #[test]
+fn a_part_is_removed_when_the_files_are_there() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let folder = cache.path().join("mnist");
+    fs::create_dir(&folder).unwrap();
+    for (name, bytes) in &fixture.packed {
+        fs::write(folder.join(name), bytes).unwrap();
+        fs::write(folder.join(format!("{name}.part")), &bytes[..10]).unwrap();
+    }
+    fixture.download(cache.path(), &[&nobody()]).unwrap();
+    let names: HashSet<_> = fixture
+        .packed
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    assert_eq!(names_in(&folder), names);
+}
+
+#[test]
 fn a_part_that_is_already_whole_is_taken() {
     let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
     fs::create_dir(cache.path().join("mnist")).unwrap();

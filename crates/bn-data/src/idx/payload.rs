@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// The elements are converted in blocks of so many bytes, a multiple of every element's size.
 const BLOCK: usize = 64 << 10;
 
-/// What is known of the length of the data, header included, before they are read.
+/// What is known about the length of the data before they are read, header included.
 #[derive(Clone, Copy)]
 pub(super) enum Length {
     Exactly(u64),
@@ -70,7 +70,7 @@ impl Payload {
     ) -> Result<Vec<T>> {
         let expected = self.header + self.size;
         let mut elements = Vec::new();
-        // As many as the data can hold; of a stream, the capacity is doubled as the data arrive.
+        // Reserve what the data can hold. For a stream, the capacity doubles as the data arrive.
         let possible = match self.length {
             Length::Exactly(_) => self.count,
             Length::AtMost(length) => self
@@ -93,7 +93,7 @@ impl Payload {
             elements.extend(chunks.iter().map(|&chunk| from_be(chunk)));
             left -= block.len();
         }
-        // A gzip stream is thereby read to its end, which is where its checksum is.
+        // This reads a gzip stream to its end, where its checksum is.
         match fill(&mut reader, &mut [0]) {
             Ok(()) => Err(Error::TrailingBytes { expected }),
             Err(Broken { error: None, .. }) => Ok(elements),

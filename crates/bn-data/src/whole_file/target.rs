@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// As many as Linux follows.
+/// The number of links that Linux follows.
 const MAX_LINKS: usize = 40;
 
 /// The file that a save creates or replaces.
@@ -52,7 +52,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// The path behind all symbolic links, where a file may be or not.
+/// The path that all symbolic links lead to. A file may exist there or not.
 fn follow_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -90,8 +90,7 @@ fn permissions_of(path: &Path) -> io::Result<Option<Permissions>> {
                       name a regular file";
         return Err(io::Error::new(ErrorKind::InvalidInput, reason));
     }
-    // A rename needs no permission to write the old file, but a file that is protected from writing
-    // is not to be replaced either.
+    // A rename would replace a write-protected file too.
     OpenOptions::new().write(true).open(path)?;
     let permissions = metadata.permissions();
     #[cfg(unix)]
@@ -99,7 +98,7 @@ fn permissions_of(path: &Path) -> io::Result<Option<Permissions>> {
     Ok(Some(permissions))
 }
 
-/// The new file may have another owner, to whom setuid does not pass on.
+/// The new file may have another owner, for whom setuid must not hold.
 #[cfg(unix)]
 fn without_special_bits(permissions: &Permissions) -> Permissions {
     Permissions::from_mode(permissions.mode() & 0o777)
