@@ -1,4 +1,4 @@
-//! IDX files: what is written is read again, and nothing else is.
+//! IDX files: what was written is read again, and everything else is refused.
 
 use std::fs;
 use std::io::Write;
@@ -66,7 +66,7 @@ fn every_type_and_rank_comes_back() {
             idx.save(&packed).unwrap();
             assert_eq!(fs::read(&packed).unwrap()[..2], [0x1f, 0x8b]);
             assert_eq!(Idx::open(&packed).unwrap(), idx);
-            // Told by the content, not by the name.
+            // A gzip file is recognised by its content, not by its name.
             fs::rename(&packed, &plain).unwrap();
             assert_eq!(Idx::open(&plain).unwrap(), idx);
         }
@@ -96,7 +96,7 @@ fn the_order_is_that_of_the_indices_not_of_the_memory() {
     assert_eq!(Idx::from_bytes(&bytes).unwrap(), Idx::from(array));
 }
 
-/// Both as bytes and as a file, whose name the error has to give.
+/// Reads the data from memory and from a file. The error must name the file.
 fn refused(bytes: &[u8], is_right: impl Fn(&Error) -> bool) {
     let error = Idx::from_bytes(bytes).unwrap_err();
     assert!(is_right(&error), "{error:?}");
@@ -210,7 +210,7 @@ fn lying_headers_are_refused() {
         &four_terabytes,
         |error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == promised),
     );
-    // Where the length is not known before it is read, the limit refuses it.
+    // If the length is not known in advance, the limit applies.
     let over = |error: &Error| matches!(error, Error::OverLimit { size, .. } if *size == 1 << 42);
     refused(&gzip(&four_terabytes), over);
     assert!(over(
@@ -229,14 +229,14 @@ fn lying_headers_are_refused() {
     refused(&header(2, &[u32::MAX, u32::MAX]), too_large);
     refused(&header(3, &[u32::MAX, u32::MAX, u32::MAX]), too_large);
     refused(&gzip(&header(255, &[2; 255])), too_large);
-    // 2^64 - 1 bytes: they can be counted, and not be held.
+    // 2^64 - 1 bytes, which fit u64 but not an array.
     let mut countable = header(3, &[u32::MAX, 641, 6_700_417]);
     countable[2] = 0x08;
     refused(&countable, too_large);
-    // Nothing to hold, yet no shape that an array can have.
+    // No elements, but a shape that no array can have.
     refused(&header(4, &[u32::MAX, u32::MAX, u32::MAX, 0]), too_large);
     refused(&header(4, &[0, u32::MAX, u32::MAX, u32::MAX]), too_large);
-    // Fewer axes than promised.
+    // Fewer axes than the header announces.
     refused(&header(255, &[1; 254]), |error| {
         matches!(
             error,
@@ -276,7 +276,7 @@ fn elements_over_the_limit_are_refused() {
     }
 }
 
-/// 4 MB of gzip that unpack to 4 GiB, and a sparse file of 4 GiB.
+/// A gzip file that would unpack to more, and a sparse file that is larger.
 #[test]
 fn the_default_limit_is_a_gibibyte() {
     let limit = 1 << 30;

@@ -1,4 +1,4 @@
-//! Saving a file: whole or not at all, and only where a regular file may be.
+//! A file is saved whole or not at all, and only a regular file is replaced.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -24,7 +24,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 #[test]
 fn the_name_may_have_no_folder_and_any_length() {
-    // The current folder of the tests is that of the crate.
+    // Tests run in the folder of the crate.
     let name = format!("target-of-a-test-{}", std::process::id());
     save(&name, "here").unwrap();
     assert_eq!(fs::read(&name).unwrap(), b"here");
@@ -78,7 +78,7 @@ fn a_failed_or_panicking_write_leaves_the_old_file() {
     assert_eq!(names_in(folder.path()), ["a"]);
 }
 
-/// Eight have a partial file with a fixed name, the others one with a random name.
+/// Eight saves have a partial file with a fixed name, the others one with a random name.
 #[test]
 fn saves_at_once_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ fn saves_at_once_do_not_mix() {
         }
     });
     assert_eq!(names_in(folder.path()), ["a"]);
-    // Also one within another.
+    // A save within a save.
     write_whole(&path, |file| {
         save(&path, "inner")?;
         file.write_all(b"outer")
@@ -164,7 +164,7 @@ mod unix {
             fs::write(&path, "old").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
             write_whole(&path, |file| {
-                // Nobody else may read the partial file meanwhile.
+                // The partial file is as private as the target.
                 assert_eq!(file.metadata()?.mode() & 0o7777, bits);
                 file.write_all(b"new")
             })
@@ -198,8 +198,7 @@ mod unix {
         assert_eq!(names_in(folder.path()), ["fifo", "socket"]);
     }
 
-    /// A pipe, and a regular file into which a shell directs the output: replaced, it would get
-    /// nothing of what is printed later.
+    /// If a shell's output file were replaced, later output would be lost.
     #[cfg(target_os = "linux")]
     #[test]
     fn an_open_file_of_a_process_is_refused() {
@@ -261,7 +260,7 @@ mod unix {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names_in(folder.path()), ["a"]);
 
-        // A file that is locked belongs to a save that runs.
+        // A locked file belongs to a running save.
         let running = File::create(folder.path().join(".a.part0")).unwrap();
         running.lock().unwrap();
         fs::write(folder.path().join(".a.part1"), "left").unwrap();
@@ -272,7 +271,7 @@ mod unix {
         assert_eq!(names_in(folder.path()), ["a"]);
     }
 
-    /// Somebody else's link or pipe under the name of a partial file is neither followed nor removed.
+    /// A link or a pipe with the name of a partial file is neither followed nor removed.
     #[test]
     fn a_partial_name_that_is_taken_does_no_harm() {
         let folder = tempfile::tempdir().unwrap();
@@ -290,7 +289,7 @@ mod unix {
         assert_eq!(names_in(folder.path()).len(), 6);
     }
 
-    /// Writes for ever, in a process of its own, which is killed.
+    /// Runs in its own process and writes until it is killed.
     #[test]
     fn a_child_that_saves() {
         let Some(path) = std::env::var_os("BN_TEST_SAVE_FOREVER") else {
@@ -330,7 +329,7 @@ mod unix {
                 output.read_exact(&mut byte).unwrap();
                 seen.push(byte[0]);
             }
-            // While it saves, its partial file is its own.
+            // The partial file of a running save is not removed.
             save(&path, "meanwhile").unwrap();
             assert_eq!(names_in(folder.path()), [".a.part0", "a"]);
             child.kill().unwrap();

@@ -28,8 +28,8 @@ pub struct Param<'a, T> {
     pub penalty: f64,
     /// The [largest magnitude](bn_tensor::largest_magnitude) in `grad`, if the layer knows it.
     pub largest_grad: Option<T>,
-    /// A number that tells the network of the array from every other network of this process; `None`
-    /// outside a network.
+    /// The identity of the network that has this array, a number that no other network of this
+    /// process has; `None` outside a network.
     pub network: Option<u64>,
 }
 

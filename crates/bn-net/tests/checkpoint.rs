@@ -1,4 +1,4 @@
-//! Checkpoints: every bit comes back, and what does not fit is refused and changes nothing.
+//! Checkpoints keep every bit. What does not fit is refused and changes nothing.
 
 use bn_data::BatchState;
 use bn_layers::{Conv2dConfig, LayerExt};
@@ -49,7 +49,7 @@ fn values<T: Scalar>(network: &Network<T>) -> Vec<T> {
     values
 }
 
-/// Three steps, a file, four more: the bits of seven in one go.
+/// Three steps, a save and a load, and four more steps give the bits of seven steps.
 fn resumes<T: Scalar>(optimizer: fn() -> Box<dyn Optimizer<T>>) {
     let (mut whole, mut optimizer_of_whole) = (network(8), optimizer());
     train(&mut whole, &mut *optimizer_of_whole, 7);
@@ -199,14 +199,14 @@ fn a_file_that_is_no_checkpoint_is_refused() {
         let reason = refused(Checkpoint::load(&path));
         assert!(reason.contains("a.safetensors"), "{reason}");
     }
-    // Of the same format, but of another program.
+    // A file of the same format, written by another program.
     let empty = std::collections::BTreeMap::<String, safetensors::tensor::TensorView<'_>>::new();
     fs::write(&path, safetensors::serialize(&empty, None).unwrap()).unwrap();
     assert!(refused(Checkpoint::load(&path)).contains("bn"));
 
     let nowhere = folder.path().join("no/such/a.safetensors");
     assert!(matches!(checkpoint.save(nowhere), Err(Error::Write { .. })));
-    // What could not be written has left nothing, and an old file stays.
+    // A failed save leaves no new file and keeps the old one.
     fs::write(&path, b"old").unwrap();
     assert!(matches!(
         checkpoint.save(path.join("b")),
@@ -238,7 +238,7 @@ proptest! {
         let back = loaded.array::<f32>("narrow").unwrap();
         prop_assert_eq!(back.shape(), &[1, narrow.len()][..]);
         prop_assert!(back.iter().zip(&narrow).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()));
-        // Whatever byte is changed, reading it gives an answer or an error, and no panic.
+        // Whatever byte is changed, loading returns a checkpoint or an error and does not panic.
         let mut bytes = fs::read(&path).unwrap();
         let at = damage.index(bytes.len());
         bytes[at] = to;

@@ -1,5 +1,5 @@
-//! A process that trains and saves is killed at any moment: the checkpoint is whole, and no other file
-//! stays.
+//! A process that trains and saves is killed at random moments. The checkpoint can always be loaded, and
+//! no other file remains.
 
 use bn_net::{Adam, Checkpoint, Network, SoftmaxWithLoss};
 use ndarray::Array2;
@@ -88,7 +88,7 @@ fn a_checkpoint_survives_two_hundred_kills() {
         thread::sleep(Duration::from_micros(rng.random_range(0..5000)));
         child.kill().unwrap();
         child.wait().unwrap();
-        // The child that comes next has removed what this one may leave.
+        // This child may leave one file, and has removed that of the child before.
         let names: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -104,7 +104,7 @@ fn a_checkpoint_survives_two_hundred_kills() {
         assert!(network.spec().is_ok());
         steps = loaded;
     }
-    // Most kills hit a save, most of whose time is that of the disk.
+    // Enough of the kills hit a save.
     assert!(within_a_save > KILLS / 10, "{within_a_save}");
     let (steps, network, adam) = load(&path);
     save(&path, steps, &network, &adam);

@@ -1,4 +1,4 @@
-//! What a checkpoint refuses: an error that says what to do, and nothing changed.
+//! What a checkpoint refuses. The error says what to do, and nothing has changed.
 
 use bn_layers::{Layer, LayerExt, Outcome};
 use bn_net::{
@@ -50,7 +50,7 @@ fn refused<V>(result: Result<V, Error>) -> String {
     }
 }
 
-/// The same file with the record of a part changed, as another program or a fault may write it.
+/// The same file with a changed record of a part, as a faulty program may write it.
 fn with_record(checkpoint: &Checkpoint, part: &str, change: impl FnOnce(&mut Value)) -> Checkpoint {
     let bytes = checkpoint.to_bytes().unwrap();
     let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -83,14 +83,14 @@ fn a_taken_name_overwrites_nothing() {
         refused(checkpoint.add_network("net", &trained)),
         refused(checkpoint.add_optimizer("adam", &adam)),
         refused(checkpoint.add_value("net", &2)),
-        // The weights would be added before the names clash.
+        // Not even the weights, whose names are free, are added.
         refused(checkpoint.add_optimizer("net", &adam)),
         refused(checkpoint.add_network("value", &trained)),
     ] {
         assert!(reason.contains("already"), "{reason}");
     }
     assert!(checkpoint == before);
-    // An array that is taken by a later layer: none of the earlier ones is added.
+    // If the name of a later layer's array is taken, none of the earlier ones is added.
     let mut checkpoint = Checkpoint::new();
     checkpoint
         .add_array("net.layers.4.bias", &[1], &[1.0f32])
@@ -100,7 +100,7 @@ fn a_taken_name_overwrites_nothing() {
     assert!(checkpoint == before);
 }
 
-/// Every optimizer, in every form whose formula or settings differ.
+/// Every optimizer, with every formula and with different settings.
 fn optimizers() -> Vec<Box<dyn Optimizer<f32>>> {
     let sgd = || Sgd::new(0.1).unwrap();
     let adam = || Adam::book(0.1).unwrap();
@@ -128,7 +128,7 @@ fn optimizers() -> Vec<Box<dyn Optimizer<f32>>> {
     ]
 }
 
-/// What can be seen of an optimizer.
+/// The visible state of an optimizer.
 fn state(optimizer: &dyn Optimizer<f32>) -> (f64, Checkpoint) {
     (optimizer.learning_rate(), of_optimizer(optimizer))
 }
@@ -259,7 +259,7 @@ fn a_damaged_state_of_an_optimizer_is_refused() {
         let error = refused_by(&with_record(&whole, "optimizer", change));
         assert!(error.contains(reason), "{reason} is not in: {error}");
     }
-    // Steps that would overflow count no further.
+    // The number of steps does not overflow.
     let last = with_record(&whole, "optimizer", |r| {
         r["optimizer"]["steps"] = json!(u64::MAX);
     });
@@ -269,7 +269,7 @@ fn a_damaged_state_of_an_optimizer_is_refused() {
     assert_eq!(other.state().unwrap().steps(), u64::MAX);
     network.visit(&mut |p| assert!(p.value.iter().all(|v| v.is_finite())));
 
-    // The second moment of the first weight is the array after the first moment.
+    // The first moment is at 0..32, the second at 32..64.
     for (i, value, reason) in [
         (32, -1.0, "negative"),
         (0, f32::NAN, "NaN"),
@@ -350,7 +350,7 @@ fn counters_and_arrays_must_be_exactly_those_of_the_network() {
         assert!(error.contains(reason), "{reason} is not in: {error}");
         assert!(of_network(&other) == before);
     }
-    // A network with one more counter, one less, and with the counters of another layer.
+    // A network with more counters, and one with fewer.
     let with = |dropouts: usize| -> Network {
         let builder = NetworkBuilder::new(4).affine(3);
         let all = (0..dropouts).fold(builder, |builder, _| builder.dropout(0.1));
@@ -461,7 +461,7 @@ fn a_value_that_json_cannot_hold_is_refused() {
         }
     }
     assert!(checkpoint == Checkpoint::new());
-    // What is finite or missing comes back.
+    // Finite and missing values are read again.
     let value = nested(None, Kind::Struct { value: f64::MAX });
     checkpoint.add_value("v", &value).unwrap();
     checkpoint.add_value("min", &f64::MIN_POSITIVE).unwrap();
@@ -501,7 +501,7 @@ fn impossible_shapes_and_names_are_refused() {
     let reason = refused(checkpoint.add_array("__metadata__", &[1], &[1.0f32]));
     assert!(reason.contains("__metadata__"), "{reason}");
     assert!(checkpoint == Checkpoint::new());
-    // Whatever is accepted is read again.
+    // Every accepted array is read again.
     let shapes: [&[usize]; 4] = [&[], &[0], &[0, 1 << 30, 1 << 20], &[1, 1, 1]];
     for (i, shape) in shapes.into_iter().enumerate() {
         let values = vec![1.0f32; shape.iter().product()];
@@ -516,14 +516,14 @@ fn impossible_shapes_and_names_are_refused() {
     for (i, shape) in shapes.into_iter().enumerate() {
         assert_eq!(loaded.array::<f32>(&i.to_string()).unwrap().shape(), shape);
     }
-    // A file with such a shape is not read either.
+    // A file with such a shape is refused too.
     let header = r#"{"__metadata__":{"bn":"{}"},"a":{"dtype":"F32","shape":[0,4611686018427387904],"data_offsets":[0,0]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
     let reason = refused(Checkpoint::from_bytes(&bytes));
     assert!(reason.contains("a: its shape"), "{reason}");
 }
 
-/// The step's masks and statistics are undone before the stored ones come, not after.
+/// If it were undone later, the stored counters would be lost.
 #[test]
 fn restoring_undoes_an_open_step_first() {
     let mut trained = network();

@@ -53,13 +53,13 @@ fn a_second_network_is_refused_and_nothing_changes() {
             assert_eq!((values(&second), optimizer.state().cloned()), before);
         }
         step(&mut first, &mut *optimizer).unwrap();
-        // A move changes nothing.
+        // A network that is moved is still the same one.
         let mut moved = Box::new(first);
         step(&mut moved, &mut *optimizer).unwrap();
     }
 }
 
-/// The address of a network that is gone may be that of the next one.
+/// A new network may have the address of one that was dropped.
 #[test]
 fn a_network_that_is_made_anew_is_another_one() {
     let mut adam = Adam::book(0.1).unwrap();
@@ -83,7 +83,7 @@ fn clones_of_both_go_on_as_the_originals() {
     assert!(step(&mut first, &mut adam_of_copy).is_err());
 }
 
-/// A step that fails does not take the optimizer away from its network, or give it to one.
+/// After a failed step the optimizer belongs to the same network as before, or to none.
 #[test]
 fn a_failed_step_changes_no_owner() {
     let fails = |network: &mut Network, optimizer: &mut dyn Optimizer<f32>| {
@@ -114,14 +114,14 @@ fn restoring_gives_the_optimizer_to_the_network() {
     let mut checkpoint = Checkpoint::new();
     checkpoint.add_network("net", &first).unwrap();
     checkpoint.add_optimizer("adam", &adam).unwrap();
-    // Into the same ones, which stay together.
+    // Restoring both keeps them together.
     checkpoint.restore_network("net", &mut first).unwrap();
     step(&mut first, &mut adam).unwrap();
     checkpoint
         .restore_optimizer("adam", &mut adam, &first)
         .unwrap();
     step(&mut first, &mut adam).unwrap();
-    // And the optimizer into another network's.
+    // Then the optimizer is restored for another network.
     let mut second = network();
     checkpoint.restore_network("net", &mut second).unwrap();
     assert!(step(&mut second, &mut adam).is_err());
@@ -132,7 +132,7 @@ fn restoring_gives_the_optimizer_to_the_network() {
     assert!(step(&mut first, &mut adam).is_err());
 }
 
-/// Nothing is shared where nothing is kept, and a layer outside a network has no owner to compare.
+/// Plain SGD keeps no state that networks could share, and a layer outside a network has no identity.
 #[test]
 fn what_keeps_no_state_may_serve_several() {
     let mut sgd = Sgd::new(0.1).unwrap();

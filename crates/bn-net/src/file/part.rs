@@ -1,8 +1,8 @@
 //! Networks and optimizers in a checkpoint.
 //!
-//! Each is stored under a prefix: its arrays as `prefix.name`, and under the prefix itself a record
-//! that names these arrays and holds the rest. So what belongs to a part is known from its record, and
-//! not from the names of arrays, which may begin with the prefix of another part.
+//! Each is stored under a prefix: its arrays as `prefix.name`, and the rest as a record whose name is the
+//! prefix. The record lists the arrays that belong to the part. Names do not tell, because the prefix
+//! of one part may begin with that of another.
 
 use super::checkpoint::{Checkpoint, refuse};
 use crate::{error::Error, optimizer::OptimizerSpec};

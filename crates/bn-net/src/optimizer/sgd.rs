@@ -19,7 +19,7 @@ use bn_tensor::{Scalar, update, update_with_state};
 /// p = p − lr·(g + momentum·v)              with momentum and nesterov
 /// ```
 ///
-/// The book's own momentum is [`Momentum`](crate::Momentum), whose velocity contains the learning
+/// The book's momentum is [`Momentum`](crate::Momentum), whose velocity contains the learning
 /// rate.
 ///
 /// ```
