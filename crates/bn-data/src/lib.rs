@@ -65,7 +65,7 @@ pub use digits::Digits;
 pub use download::Download;
 pub use error::{Error, Result};
 pub use fashion_mnist::FashionMnist;
-pub use idx::Idx;
+pub use idx::{Idx, IdxReader};
 pub use mnist::{LoadOptions, Mnist};
 pub use ndarray;
 pub use source::{DATA_DIR_VARIABLE, data_dir};

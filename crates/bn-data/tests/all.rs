@@ -7,3 +7,4 @@ mod idx;
 mod mnist;
 mod standardize;
 mod whitening;
+mod whole_file;

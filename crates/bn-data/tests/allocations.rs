@@ -63,3 +63,27 @@ fn a_false_header_allocates_little() {
         assert!(info.bytes_max < 200_000, "{info:?}");
     }
 }
+
+/// Reading takes the memory of the array, without a second copy of its bytes.
+#[test]
+fn elements_are_read_without_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("array");
+    let array = ndarray::ArrayD::from_shape_fn(vec![1 << 10, 1 << 10], |i| (i[0] * i[1]) as f64);
+    let bytes = Idx::from(array).to_bytes().unwrap();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&bytes).unwrap();
+    let packed = encoder.finish().unwrap();
+    let payload = 8 << 20;
+    for bytes in [&bytes, &packed] {
+        fs::write(&path, bytes).unwrap();
+        for read in [&|| Idx::from_bytes(bytes), &|| Idx::open(&path)] as [&dyn Fn() -> _; 2] {
+            let info = measure(|| drop(read().unwrap()));
+            let others = info.bytes_max - payload;
+            assert!(others < 200_000, "{others} bytes beside the array");
+        }
+    }
+    // A stream of unknown length: its memory is doubled as the data arrive.
+    let info = measure(|| drop(Idx::from_reader(bytes.as_slice()).unwrap()));
+    assert!(info.bytes_max < payload * 3 / 2 + 200_000, "{info:?}");
+}

@@ -28,6 +28,9 @@ pub struct Param<'a, T> {
     pub penalty: f64,
     /// The [largest magnitude](bn_tensor::largest_magnitude) in `grad`, if the layer knows it.
     pub largest_grad: Option<T>,
+    /// The identity of the network that has this array, a number that no other network of this
+    /// process has; `None` outside a network.
+    pub network: Option<u64>,
 }
 
 /// An array of a layer's state, mutable. See [`Param`].
@@ -59,6 +62,7 @@ impl<'a, T> Param<'a, T> {
             is_decayed: false,
             penalty: 0.0,
             largest_grad: None,
+            network: None,
         }
     }
 

@@ -47,7 +47,8 @@ pub use model::{
 pub use ndarray;
 pub use network::{NamedSpec, Network, NetworkSpec, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,
+    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
+    RmsProp, Sgd,
 };
 pub use schedule::Schedule;
 pub use trainer::{Callback, EarlyStop, History, Length, Record, Trainer};

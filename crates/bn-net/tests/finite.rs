@@ -172,8 +172,8 @@ fn a_step_that_overflows_because_of_the_velocity_is_refused() {
     checkpoint
         .restore_optimizer::<f32>("sgd", &mut resumed, &network)
         .unwrap();
-    for mut sgd in [sgd, resumed] {
-        let mut network = network.clone();
+    for sgd in [sgd, resumed] {
+        let (mut network, mut sgd) = (network.clone(), sgd.clone());
         network.visit_mut(&mut |p| p.value.fill(0.0));
         Optimizer::<f32>::set_learning_rate(&mut sgd, 100.0).unwrap();
         let error = step(&mut network, &mut sgd, 0.0).unwrap_err();

@@ -1,7 +1,7 @@
 use super::noise::Noise;
 use crate::{
     error::Error,
-    file::Checkpoint,
+    file::{Checkpoint, NetworkState, OptimizerValues},
     loss::BinaryCrossEntropy,
     network::{Network, Wanted},
     optimizer::{Adam, Optimizer},
@@ -70,6 +70,9 @@ struct Side<T: Scalar> {
     optimizer: Box<dyn Optimizer<T>>,
 }
 
+/// The state of a side in a checkpoint, which fits it.
+type Stored<T> = (NetworkState<T>, OptimizerValues<T>);
+
 impl<T: Scalar> std::fmt::Debug for Side<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.network.fmt(f)
@@ -86,10 +89,27 @@ impl<T: Scalar> Side<T> {
         })
     }
 
+    fn stored(&self, checkpoint: &Checkpoint) -> Result<Stored<T>, Error> {
+        let (name, optimizer) = (self.name, &*self.optimizer);
+        Ok((
+            checkpoint.network_state(name, &self.network)?,
+            checkpoint.optimizer_values(&optimizer_of(name), optimizer, &self.network)?,
+        ))
+    }
+
+    fn set_learning_rate(&mut self, (_, optimizer): &Stored<T>) -> Result<(), Error> {
+        self.optimizer.set_learning_rate(optimizer.learning_rate)
+    }
+
+    fn restore(&mut self, (network, optimizer): Stored<T>) {
+        network.give_to(&mut self.network);
+        optimizer.give_to(&mut *self.optimizer);
+    }
+
     /// Says where in the run an error came.
     fn at<V>(&self, iteration: u64, result: Result<V, Error>) -> Result<V, Error> {
         result.map_err(|source| Error::Step {
-            step: iteration + 1,
+            step: iteration.saturating_add(1),
             network: self.name,
             source: Box::new(source),
         })
@@ -345,36 +365,42 @@ impl<T: Scalar> Gan<T> {
     /// Adds the whole state: both networks and optimizers, the noise drawn, the iteration.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when a name is taken.
+    /// [`Error::Checkpoint`] if a name is taken; the checkpoint is then unchanged.
     pub fn add_to(&self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
+        let mut added = Checkpoint::new();
         for Side {
             name,
             network,
             optimizer,
         } in [&self.generator, &self.discriminator]
         {
-            checkpoint.add_network(name, network)?;
-            checkpoint.add_optimizer(&optimizer_of(name), &**optimizer)?;
+            added.add_network(name, network)?;
+            added.add_optimizer(&optimizer_of(name), &**optimizer)?;
         }
-        checkpoint.add_value("noise", &self.noise.state())?;
-        checkpoint.add_value("iteration", &self.iteration)
+        added.add_value("noise", &self.noise.state())?;
+        added.add_value("iteration", &self.iteration)?;
+        checkpoint.append(added)
     }
 
     /// Goes on from a state that [`add_to`](Self::add_to) kept, of a GAN made with the same settings.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`]; parts of the state may then be restored, and the GAN is not to be used.
+    /// As [`Checkpoint::restore_network`] and [`Checkpoint::restore_optimizer`]; the GAN is then
+    /// unchanged.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let (noise, iteration) = (checkpoint.value("noise")?, checkpoint.value("iteration")?);
-        for Side {
-            name,
-            network,
-            optimizer,
-        } in [&mut self.generator, &mut self.discriminator]
-        {
-            checkpoint.restore_network(name, network)?;
-            checkpoint.restore_optimizer(&optimizer_of(name), &mut **optimizer, network)?;
+        let (generator, discriminator) = (&mut self.generator, &mut self.discriminator);
+        let of_generator = generator.stored(checkpoint)?;
+        let of_discriminator = discriminator.stored(checkpoint)?;
+        // Only a learning rate can still be refused.
+        let before = generator.optimizer.learning_rate();
+        generator.set_learning_rate(&of_generator)?;
+        if let Err(error) = discriminator.set_learning_rate(&of_discriminator) {
+            generator.optimizer.set_learning_rate(before)?;
+            return Err(error);
         }
+        generator.restore(of_generator);
+        discriminator.restore(of_discriminator);
         self.noise.restore(noise);
         self.iteration = iteration;
         Ok(())

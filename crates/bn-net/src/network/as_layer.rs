@@ -88,6 +88,7 @@ impl<T: Scalar> Layer<T> for Network<T> {
                     State::Array(p) => State::Array(Param {
                         name: name(),
                         penalty: p.penalty + penalty(l, p.is_decayed),
+                        network: Some(self.identity.number()),
                         ..p
                     }),
                     State::Counter(_, value) => State::Counter(name(), value),

@@ -1,4 +1,4 @@
-use super::{adaptive_threads::AdaptiveThreads, buffers::matrix};
+use super::{adaptive_threads::AdaptiveThreads, buffers::matrix, identity::Identity};
 use crate::error::Error;
 use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, State, fusion::fuse};
 use bn_tensor::Scalar;
@@ -47,6 +47,7 @@ pub struct Network<T: Scalar = f32> {
     pub(super) dout: Vec<T>,         // begins with the gradient with respect to a layer's output
     pub(super) dx: Vec<T>,           // and to its input; the two are swapped from layer to layer
     pub(super) threads: AdaptiveThreads,
+    pub(super) identity: Identity,
     pub(super) is_open: bool, // whether a pass has begun a step that has not ended
 }
 
@@ -141,6 +142,7 @@ impl<T: Scalar> Network<T> {
             dout: Vec::new(),
             dx: Vec::new(),
             threads: AdaptiveThreads::default(),
+            identity: Identity::new(),
             is_open: false,
         })
     }

@@ -8,6 +8,7 @@ mod buffers;
 mod chain;
 mod eval;
 mod fold;
+mod identity;
 mod passes;
 mod spec;
 mod step;

@@ -88,7 +88,7 @@ impl<T: Scalar> Network<T> {
 
     /// Begins a step: one that was left open, by a [`gradient`](Self::gradient) without a
     /// [`settle`](Layer::settle), is taken back.
-    pub(super) fn begin_step(&mut self) {
+    pub(crate) fn begin_step(&mut self) {
         if self.is_open {
             self.settle(Outcome::TakenBack);
         }
