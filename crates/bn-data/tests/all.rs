@@ -3,7 +3,11 @@
 
 mod batches;
 mod dataset;
+mod every_size;
 mod idx;
+#[path = "../../bn-tensor/tests/common/memory_limit.rs"]
+mod memory_limit;
 mod mnist;
+mod prelude;
 mod standardize;
 mod whitening;
