@@ -1,5 +1,4 @@
 use crate::error::Error;
-use bn_tensor::Scalar;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A layer's description of itself: its name and its settings, without its state. From this and
@@ -40,18 +39,5 @@ impl LayerSpec {
             layer: self.layer.clone(),
             reason: error.to_string(),
         })
-    }
-}
-
-/// `Ok` when there is memory for an array of these sizes: a description may claim any.
-pub(crate) fn check_memory<T: Scalar>(layer: &str, sizes: &[usize]) -> Result<(), Error> {
-    // An array's sizes must fit together even where one of them is 0.
-    let len = (sizes.iter()).try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
-    match len.map(|len| Vec::<T>::new().try_reserve_exact(len)) {
-        Some(Ok(())) => Ok(()),
-        _ => Err(Error::Spec {
-            layer: layer.to_owned(),
-            reason: format!("there is no memory for an array of shape {sizes:?}"),
-        }),
     }
 }
