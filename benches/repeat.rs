@@ -74,7 +74,7 @@ fn work(name: &str) -> Option<Box<dyn FnMut() + Send>> {
             })
         }
         ("moments", "") => {
-            let (x, mut moments) = (matrix(1024, 256), Moments::new(256));
+            let (x, mut moments) = (matrix(1024, 256), Moments::default());
             Box::new(move || {
                 moments
                     .measure(x.view().insert_axis(Axis(2)))

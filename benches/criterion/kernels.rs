@@ -47,7 +47,7 @@ fn reductions(c: &mut Criterion, pool: &Pool) {
         let mut group = c.benchmark_group("reduction");
         group.throughput(Throughput::Bytes((4 * rows * channels) as u64));
         group.bench_function(BenchmarkId::new("Moments::measure", &shape), |b| {
-            let mut moments = Moments::new(channels);
+            let mut moments = Moments::default();
             pool.install(|| b.iter(|| moments.measure(x).expect("in order")));
         });
         group.bench_function(BenchmarkId::new("channel_sum", &shape), |b| {

@@ -34,7 +34,7 @@ const TRAIN: usize = 1415;
 /// ```
 /// use bn_data::Digits;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let digits = Digits::load()?;
 /// assert_eq!(digits.train().images_4d().dim(), (1415, 8, 8, 1));
 /// assert_eq!(digits.test().images().dim(), (382, 64));

@@ -30,7 +30,7 @@ use transfer::{Failure, PATIENCE, Transfer};
 /// ```no_run
 /// use bn_data::{Download, LoadOptions, Mnist};
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let download = Download::default()
 ///     .mirrors(["https://mirror.example.org/mnist/"])
 ///     .cache_dir("/srv/data")

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The result of every fallible function of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+/// The result of every fallible function of this crate. It is not public: `use bn_data::*` would hide the
+/// standard library's `Result`.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// What can go wrong with data: files, downloads, shapes and settings.
 ///
@@ -218,6 +219,9 @@ pub enum Error {
     /// LAPACK found no answer.
     #[error("LAPACK failed: {0}")]
     Lapack(String),
+    /// There is no memory for an array.
+    #[error(transparent)]
+    Tensor(#[from] bn_tensor::Error),
 }
 
 impl Error {

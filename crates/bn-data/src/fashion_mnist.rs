@@ -19,7 +19,7 @@ use crate::{download::Download, source::data_dir};
 /// ```no_run
 /// use bn_data::FashionMnist;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let fashion = FashionMnist::load("data")?; // or its sub-folder fashion-mnist
 /// println!("{}", FashionMnist::CLASS_NAMES[fashion.train().labels()[0]]);
 /// # Ok(()) }

@@ -23,7 +23,7 @@ pub use read::IdxReader;
 /// use bn_data::Idx;
 /// use ndarray::{ArrayD, arr2};
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let idx = Idx::from(arr2(&[[1i16, -2], [3, 4]]).into_dyn());
 /// let bytes = idx.to_bytes()?;
 /// assert_eq!(bytes[..4], [0, 0, 0x0b, 2]); // i16, two axes

@@ -53,7 +53,7 @@ impl LoadOptions {
 /// ```no_run
 /// use bn_data::Mnist;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let mnist = Mnist::load("data")?; // from data/mnist/, data/MNIST/raw/ or data/
 /// assert_eq!(mnist.train().images().dim(), (60_000, 784));
 /// assert_eq!(mnist.test().images_4d().dim(), (10_000, 28, 28, 1));

@@ -3,8 +3,12 @@
 
 mod batches;
 mod dataset;
+mod every_size;
 mod idx;
+#[path = "../../bn-tensor/tests/common/memory_limit.rs"]
+mod memory_limit;
 mod mnist;
+mod prelude;
 mod standardize;
 mod whitening;
 mod whole_file;

@@ -68,7 +68,7 @@ fn inconsistent_parts_are_refused() {
 
 #[test]
 fn one_hot_has_a_one_at_the_label() {
-    let one_hot = data(4).one_hot();
+    let one_hot = data(4).one_hot().unwrap();
     assert_eq!(
         one_hot,
         array![[1., 0., 0.], [0., 1., 0.], [0., 0., 1.], [1., 0., 0.]]

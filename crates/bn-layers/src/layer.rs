@@ -5,7 +5,7 @@ use crate::{
     spec::LayerSpec,
     state::{Param, ParamMut, State, StateMut},
 };
-use bn_tensor::Scalar;
+use bn_tensor::{Scalar, to_row_major, try_zeros};
 use dyn_clone::DynClone;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::{any::Any, fmt::Debug};
@@ -170,7 +170,8 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
     /// errors of [`Layer::forward_into`]. On an error, the layer has not changed.
     fn forward(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<Array2<T>, Error> {
         let mut y = output_for(self, &x)?;
-        let result = self.forward_into(contiguous(&x).view(), y.view_mut(), &Pass::new(mode));
+        let x = to_row_major(name_of(self), &x)?;
+        let result = self.forward_into(x.view(), y.view_mut(), &Pass::new(mode));
         self.settle(match &result {
             Ok(()) => Outcome::Stands,
             Err(_) => Outcome::TakenBack,
@@ -190,15 +191,15 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         y: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
     ) -> Result<Array2<T>, Error> {
-        let (rows, width) = output_for(self, &x)?.dim();
+        let (op, (rows, width)) = (name_of(self), output_dim(self, &x)?);
         for array in [&y, &dout] {
             if array.dim() != (rows, width) {
-                let op = "backward";
                 return Err(Error::shape(op, &[rows, width], array.shape()));
             }
         }
-        let mut dx = Array2::zeros(x.dim());
-        let (x, y, dout) = (contiguous(&x), contiguous(&y), contiguous(&dout));
+        let mut dx = try_zeros(op, x.dim())?;
+        let x = to_row_major(op, &x)?;
+        let (y, dout) = (to_row_major(op, &y)?, to_row_major(op, &dout)?);
         let io = Io {
             x: x.view(),
             y: y.view(),
@@ -219,7 +220,8 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
     /// As [`forward`](Self::forward).
     fn eval(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
         let mut y = output_for(self, &x)?;
-        self.eval_into(contiguous(&x).view(), y.view_mut(), &mut Vec::new())?;
+        let x = to_row_major(name_of(self), &x)?;
+        self.eval_into(x.view(), y.view_mut(), &mut Vec::new())?;
         Ok(y)
     }
 
@@ -275,19 +277,30 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
 
 impl<T: Scalar, L: Layer<T> + ?Sized> LayerExt<T> for L {}
 
-/// Allocates an array for the output for `x: (N, D)`.
+/// The shape `(N, E)` of the output for `x: (N, D)`.
+fn output_dim<T: Scalar>(
+    layer: &(impl Layer<T> + ?Sized),
+    x: &ArrayView2<'_, T>,
+) -> Result<(usize, usize), Error> {
+    let width = layer.output_shape(Shape::Flat(x.ncols()))?.checked_size()?;
+    if x.nrows() == 0 {
+        let layer = name_of(layer);
+        return Err(Error::EmptyBatch { layer });
+    }
+    Ok((x.nrows(), width))
+}
+
+/// An array for the output for `x: (N, D)`.
 fn output_for<T: Scalar>(
     layer: &(impl Layer<T> + ?Sized),
     x: &ArrayView2<'_, T>,
 ) -> Result<Array2<T>, Error> {
-    let width = layer.output_shape(Shape::Flat(x.ncols()))?.size();
-    if x.nrows() == 0 {
-        return Err(Error::EmptyBatch { layer: "Layer" });
-    }
-    Ok(Array2::zeros((x.nrows(), width)))
+    Ok(try_zeros(name_of(layer), output_dim(layer, x)?)?)
 }
 
-/// `x` in row-major order, copied if necessary.
-fn contiguous<'a, T: Scalar>(x: &'a ArrayView2<'_, T>) -> ndarray::CowArray<'a, T, ndarray::Ix2> {
-    x.as_standard_layout()
+/// The name of the layer's type, such as `Affine`; `Layer` for a trait object.
+fn name_of<L: ?Sized>(_: &L) -> &'static str {
+    let path = std::any::type_name::<L>();
+    let path = path.split_once('<').map_or(path, |(path, _)| path);
+    path.rsplit_once("::").map_or(path, |(_, name)| name)
 }

@@ -1,5 +1,4 @@
 use crate::error::Error;
-use bn_tensor::Scalar;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The description of a layer: its name and settings, without its state. The layer can be rebuilt
@@ -40,19 +39,5 @@ impl LayerSpec {
             layer: self.layer.clone(),
             reason: error.to_string(),
         })
-    }
-}
-
-/// Checks that there is memory for an array of these sizes. A description from a file may contain
-/// any sizes.
-pub(crate) fn check_memory<T: Scalar>(layer: &str, sizes: &[usize]) -> Result<(), Error> {
-    // The product must not overflow even if one of the sizes is 0.
-    let len = (sizes.iter()).try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
-    match len.map(|len| Vec::<T>::new().try_reserve_exact(len)) {
-        Some(Ok(())) => Ok(()),
-        _ => Err(Error::Spec {
-            layer: layer.to_owned(),
-            reason: format!("there is not enough memory for an array of shape {sizes:?}"),
-        }),
     }
 }

@@ -42,7 +42,7 @@ impl Caller {
         let mut caller = Self {
             gamma: random_row(3, 1.5, 1),
             beta: random_row(3, 0.0, 2),
-            running: RunningStats::new(3, &config),
+            running: RunningStats::new(3, &config).unwrap(),
             config,
             cache: BatchNormCache::default(),
             x: cube((6, 3, 1), 3),

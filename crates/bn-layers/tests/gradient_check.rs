@@ -211,3 +211,92 @@ fn fewer_entries_are_spread_evenly() {
     let checked: Vec<_> = report.unwrap().params.iter().map(|p| p.checked).collect();
     assert_eq!(checked, [4, 4, 4]); // of 12 weights, 4 biases and 15 inputs
 }
+
+#[test]
+fn a_gradient_that_is_infinite_is_found() {
+    for factor in [f64::INFINITY, f64::NEG_INFINITY] {
+        for (report, name) in [
+            (report(&mut Off::dx(affine(), factor)), "x"),
+            (
+                report(&mut Off::param(affine(), "weight", factor)),
+                "weight",
+            ),
+            (
+                report(&mut Off::param(batch_norm(), "gamma", factor)),
+                "gamma",
+            ),
+        ] {
+            assert_eq!(report.worst().name, name, "{report}");
+            assert!(report.worst().relative.is_nan(), "{report}");
+            let right = report.params.iter().filter(|p| p.name != name);
+            assert!(right.into_iter().all(|p| p.relative < 1e-6), "{report}");
+        }
+    }
+}
+
+/// A layer that shows its parameters without their gradients.
+#[derive(Debug, Clone)]
+struct WithoutGradients(Affine<f64>);
+
+impl Layer<f64> for WithoutGradients {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        self.0.output_shape(input)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, f64>,
+        y: ArrayViewMut2<'_, f64>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.0.forward_into(x, y, pass)
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, f64>,
+        wanted: Wanted<'_, f64>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.0.backward_into(io, wanted, pass)
+    }
+
+    fn state(&self, visit: &mut dyn FnMut(State<'_, f64>)) {
+        self.0.state(&mut |part| {
+            let State::Array(p) = part else {
+                return visit(part);
+            };
+            visit(State::Array(Param { grad: &[], ..p }));
+        });
+    }
+
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, f64>)) {
+        self.0.state_mut(visit);
+    }
+}
+
+#[test]
+fn a_parameter_without_a_gradient_is_refused() {
+    let x = random((5, 3), 5);
+    let report = GradientCheck::default().check(&mut WithoutGradients(affine()), x.view());
+    let message =
+        "GradientCheck: the gradient of a trained parameter: expected shape [12], got [0]";
+    assert_eq!(report.unwrap_err().to_string(), message);
+}
+
+#[test]
+fn a_check_that_compares_nothing_does_not_pass() {
+    let x = Array2::zeros((2, 3)); // kinks only
+    let mut report = GradientCheck::default().check(&mut Relu, x.view()).unwrap();
+    assert_eq!((report.worst().checked, report.worst().kinks), (0, 6));
+    assert!(report.worst().relative.is_nan(), "{report}");
+    report.params.clear();
+    assert!(report.worst().relative.is_nan(), "{report}");
+    for step in [0.0, -1e-5, f64::NAN, f64::INFINITY] {
+        let check = GradientCheck {
+            step,
+            ..GradientCheck::default()
+        };
+        assert!(check.check(&mut Relu, x.view()).is_err(), "{step}");
+    }
+}

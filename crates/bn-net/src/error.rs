@@ -36,7 +36,9 @@ pub enum Error {
         name: String,
     },
     /// A label is not smaller than the number of classes.
-    #[error("row {row}: label {label} is out of range; the network has {classes} outputs (0 to {})", classes - 1)]
+    #[error(
+        "row {row}: label {label} is out of range; it must be below {classes}, the number of classes"
+    )]
     LabelOutOfRange {
         /// The row of the batch.
         row: usize,

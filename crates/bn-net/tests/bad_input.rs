@@ -98,7 +98,7 @@ fn one_row_in_training_is_refused_but_evaluates() {
 fn labels_and_targets() {
     let x = batch();
     let error = refused(x.view(), (&[0, 1, 3, 0, 1][..]).into());
-    let message = "row 2: label 3 is out of range; the network has 3 outputs (0 to 2)";
+    let message = "row 2: label 3 is out of range; it must be below 3, the number of classes";
     assert_eq!(error.to_string(), message);
 
     let error = refused(x.view(), (&[0, 1][..]).into());

@@ -39,6 +39,7 @@ mod elementwise;
 mod error;
 mod magnitude;
 mod matmul;
+mod memory;
 pub mod naive;
 mod parallel;
 mod pool;
@@ -53,7 +54,7 @@ pub use channels::{
     reduce::Scratch,
     sums::channel_sum,
 };
-pub use contiguous::{in_order, in_order_mut};
+pub use contiguous::{in_order, in_order_mut, to_row_major};
 pub use convolution::{
     backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward},
     convolve, convolve_then, convolve_transposed, convolve_weights,
@@ -68,6 +69,7 @@ pub use magnitude::largest_magnitude;
 pub use matmul::{
     blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest,
 };
+pub use memory::{checked_len, try_resize, try_zeros};
 pub use ndarray;
 pub use parallel::{join, keep_awake, single_threaded, threads};
 pub use pool::{Pool, enter_pool};

@@ -4,5 +4,7 @@
 mod common;
 mod convolution;
 mod elementwise;
+mod every_size;
 mod kernels;
 mod moments;
+mod prelude;

@@ -32,7 +32,7 @@ const OP: &str = "BatchNormalization";
 /// let x = array![[1.0, 10.0], [3.0, 30.0]]; // (N, D)
 /// let (gamma, beta) = (array![1.0, 2.0], array![0.0, 5.0]); // owned by the caller
 /// let config = BatchNormConfig::book();
-/// let mut running = RunningStats::new(2, &config);
+/// let mut running = RunningStats::new(2, &config)?;
 /// let mut cache = BatchNormCache::default();
 /// let mut y = Array2::<f64>::zeros(x.dim());
 /// batch_norm_train(

@@ -13,9 +13,8 @@ use crate::{
     error::Error,
     layer::{Layer, Outcome},
     pass::{Mode, Pass},
-    spec::check_memory,
 };
-use bn_tensor::{Scalar, check_setting, in_order};
+use bn_tensor::{Scalar, check_setting, in_order, to_row_major, try_zeros};
 use ndarray::{Array, Array1, ArrayView, ArrayView1, ArrayView3, ArrayViewMut3, Dimension};
 use serde::{Deserialize, Serialize};
 
@@ -78,22 +77,28 @@ impl<T: Scalar> BatchNormalization<T> {
     /// Creates a layer for `channels` channels, in [`Layout::ChannelsLast`], with gamma 1 and beta 0.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::InvalidSetting`] for 0 channels or a config out of range.
+    /// [`bn_tensor::Error::InvalidSetting`] for 0 channels or a config out of range,
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many channels.
     pub fn new(channels: usize, config: BatchNormConfig) -> Result<Self, Error> {
+        const OP: &str = "BatchNormalization::new";
         let what = "the number of channels";
         check_setting(what, "at least 1", channels as f64, channels > 0)?;
         config.check()?;
         let learned = if config.affine { channels } else { 0 };
-        let tracks = config.track_running_stats;
+        let mut gamma = try_zeros(OP, learned)?;
+        gamma.fill(T::one());
+        let running = config
+            .track_running_stats
+            .then(|| RunningStats::new(channels, &config));
         Ok(Self {
             channels,
             layout: Layout::default(),
             config,
-            gamma: Array1::ones(learned),
-            beta: Array1::zeros(learned),
-            dgamma: Array1::zeros(learned),
-            dbeta: Array1::zeros(learned),
-            running: tracks.then(|| RunningStats::new(channels, &config)),
+            gamma,
+            beta: try_zeros(OP, learned)?,
+            dgamma: try_zeros(OP, learned)?,
+            dbeta: try_zeros(OP, learned)?,
+            running: running.transpose()?,
             rectifier: None,
             cache: BatchNormCache::default(),
             is_pending: false,
@@ -165,7 +170,8 @@ impl<T: Scalar> BatchNormalization<T> {
         mode: Mode,
     ) -> Result<Array<T, D>, Error> {
         let view = self.layout.view(self.channels, x.shape())?;
-        let (x, mut y) = (x.as_standard_layout(), Array::zeros(x.raw_dim()));
+        const OP: &str = "BatchNormalization::forward";
+        let (x, mut y) = (to_row_major(OP, &x)?, try_zeros(OP, x.raw_dim())?);
         let result = self.run(
             reshaped(x.view(), view)?,
             reshaped_mut(y.view_mut(), view)?,
@@ -188,13 +194,13 @@ impl<T: Scalar> BatchNormalization<T> {
         x: ArrayView<'_, T, D>,
         dout: ArrayView<'_, T, D>,
     ) -> Result<Array<T, D>, Error> {
+        const OP: &str = "BatchNormalization::backward";
         let view = self.layout.view(self.channels, x.shape())?;
         if x.shape() != dout.shape() {
-            let op = "BatchNormalization::backward";
-            return Err(Error::shape(op, x.shape(), dout.shape()));
+            return Err(Error::shape(OP, x.shape(), dout.shape()));
         }
-        let mut dx = Array::zeros(x.raw_dim());
-        let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
+        let mut dx = try_zeros(OP, x.raw_dim())?;
+        let (x, dout) = (to_row_major(OP, &x)?, to_row_major(OP, &dout)?);
         let arrays = [reshaped(x.view(), view)?, reshaped(dout.view(), view)?];
         let dx_view = reshaped_mut(dx.view_mut(), view)?;
         self.gradients(arrays, Some(dx_view), true, &Pass::new(Mode::Train))?;
@@ -280,7 +286,6 @@ impl<T: Scalar> BatchNormalization<T> {
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        check_memory::<T>("BatchNormalization", &[settings.channels])?;
         let bn = Self::new(settings.channels, settings.config)?;
         Ok(bn.with_layout(settings.layout))
     }

@@ -1,6 +1,6 @@
 use super::config::BatchNormConfig;
 use crate::error::Error;
-use bn_tensor::{Moments, Scalar};
+use bn_tensor::{Moments, Scalar, try_zeros};
 use ndarray::Array1;
 
 /// Running mean and variance of each channel. The caller owns them;
@@ -17,12 +17,18 @@ pub struct RunningStats<T> {
 
 impl<T: Scalar> RunningStats<T> {
     /// Creates the statistics before the first batch.
-    pub fn new(channels: usize, config: &BatchNormConfig) -> Self {
-        Self {
-            mean: Array1::zeros(channels),
-            var: Array1::from_elem(channels, T::from_f64(config.initial_running_var)),
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many channels.
+    pub fn new(channels: usize, config: &BatchNormConfig) -> Result<Self, Error> {
+        let what = "RunningStats::new";
+        let mut var = try_zeros(what, channels)?;
+        var.fill(T::from_f64(config.initial_running_var));
+        Ok(Self {
+            mean: try_zeros(what, channels)?,
+            var,
             updates: 0,
-        }
+        })
     }
 
     /// Updates mean and variance by those of a batch: `running += share·(batch − running)`.

@@ -126,7 +126,7 @@ impl BatchNormCase {
         let beta = beta.as_ref().map(|v| v.view());
         let mut running = config
             .track_running_stats
-            .then(|| RunningStats::<T>::new(view.1, &config));
+            .then(|| RunningStats::<T>::new(view.1, &config).unwrap());
         let mut cache = BatchNormCache::default();
         let passes = self.updates.iter().map(|pass| (pass, true));
         for (step, (pass, train)) in passes.chain([(&self.evaluation, false)]).enumerate() {

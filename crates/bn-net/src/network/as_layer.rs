@@ -13,7 +13,7 @@ use bn_layers::{
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// What a layer of a network, or the network as a layer, refused.
+/// The error of a network as that of a layer.
 fn as_layer_error(error: Error) -> LayerError {
     match error {
         Error::Layer { source, .. } | Error::Layers(source) => source,

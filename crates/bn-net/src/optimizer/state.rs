@@ -1,5 +1,5 @@
 use crate::error::Error;
-use bn_tensor::{Scalar, largest_magnitude};
+use bn_tensor::{Scalar, largest_magnitude, try_resize};
 use std::collections::BTreeMap;
 
 /// See the `safety` module.
@@ -161,7 +161,8 @@ impl<T: Scalar> OptimizerState<T> {
     pub(crate) fn get(&mut self, name: &str, len: usize) -> Result<&mut [T], Error> {
         self.check(name, len)?;
         if !self.values.contains_key(name) {
-            let zeros = vec![T::zero(); self.arrays * len];
+            let mut zeros = Vec::new();
+            try_resize("the state of an optimizer", &mut zeros, &[self.arrays, len])?;
             self.values.insert(name.to_owned(), zeros);
         }
         let values = self.values.get_mut(name);

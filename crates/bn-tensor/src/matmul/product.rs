@@ -70,7 +70,7 @@ pub(crate) fn measured_product<'a, T: Scalar>(
     );
     let b_by_columns = matches!(&b, RightHandSide::Matrix(b) if b.stride_of(Axis(1)) != 1);
     let by_gemm = !are_matrices || gemm_is_faster(m, n, k, b_by_columns) && c.strides()[1] == 1;
-    let tiles = match m * n * k {
+    let tiles = match multiply_adds(m, n, k) {
         // The only cut that depends on the number of threads: no cut changes the bits of `gemm`.
         work if by_gemm => parallel::threads()
             .next_power_of_two()
@@ -90,6 +90,11 @@ pub(crate) fn measured_product<'a, T: Scalar>(
     Ok(product.compute(tiles.checked_ilog2().unwrap_or(0)))
 }
 
+/// The number of multiply-adds of a product; a view that repeats its rows may ask for any number.
+fn multiply_adds(m: usize, n: usize, k: usize) -> usize {
+    m.saturating_mul(n).saturating_mul(k)
+}
+
 /// Whether [`gemm`] is faster than the BLAS for `a: (M, K)`, `b: (K, N)`; `b` may be stored by columns.
 ///
 /// Up to a million multiply-adds OpenBLAS has kernels that do not pack. At (100, 100)·(100, 100) they
@@ -100,7 +105,7 @@ pub(crate) fn measured_product<'a, T: Scalar>(
 /// of an evaluation: with 50 rows, packing `b` took 0.03 of 0.18 ms. Without a BLAS, `gemm` computes all
 /// but the smallest products.
 pub(crate) fn gemm_is_faster(m: usize, n: usize, k: usize, b_by_columns: bool) -> bool {
-    let work = m * n * k;
+    let work = multiply_adds(m, n, k);
     if HAS_BLAS {
         let enough = if b_by_columns && k > SHALLOW {
             1 << 18

@@ -1,4 +1,7 @@
-//! Random arrays.
+//! Random arrays, and a process with little memory.
+
+pub(crate) mod memory_limit;
+
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, Array3};
 use rand::{RngExt, SeedableRng};

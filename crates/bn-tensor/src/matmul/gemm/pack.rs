@@ -19,7 +19,7 @@ pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
 
 /// The length of a buffer in which `len` values can start at a cache line.
 pub(super) const fn with_alignment<T>(len: usize) -> usize {
-    len + LINE / size_of::<T>()
+    len.saturating_add(LINE / size_of::<T>())
 }
 
 /// `len` values of the buffer, from its first cache line on.

@@ -84,7 +84,7 @@ pub(crate) fn pack_all<'a, T: Scalar>(
 
 /// The length of the buffer that [`pack_all`] needs, whatever the registers.
 pub(crate) fn packed_len<T>(k: usize, n: usize) -> usize {
-    with_alignment::<T>(k * n.next_multiple_of(32))
+    with_alignment::<T>(k.saturating_mul(n.next_multiple_of(32)))
 }
 
 enum Pack {}
