@@ -110,6 +110,39 @@ fn early_stop_ends_a_run_that_learns_nothing_more() {
 }
 
 #[test]
+fn a_history_as_a_callback_keeps_the_records_of_a_run_that_fails() {
+    let (train, test) = digits();
+    // Two epochs of 14 steps, then a learning rate that f32 cannot hold.
+    let schedule = Schedule::Step {
+        lr: 0.1,
+        step_size: 28,
+        gamma: 1e300,
+    };
+    let trainer = Trainer::new(100).epochs(4).schedule(schedule);
+    let mut fitted = network();
+    let mut history = History::default();
+    let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+    let error = trainer
+        .fit_with(
+            &mut fitted,
+            &mut loss,
+            &mut sgd,
+            &train,
+            Some(&test),
+            &mut history,
+        )
+        .unwrap_err();
+    assert!(error.to_string().contains("learning rate"), "{error}");
+
+    let two_epochs = Trainer::new(100).epochs(2);
+    let expected = fit(&two_epochs, &train, Some(&test)).unwrap();
+    assert_eq!(timeless(&history), timeless(&expected));
+    // The network is as it was after the last step that succeeded.
+    let accuracy = fitted.accuracy(test.images(), test.labels()).unwrap();
+    assert_eq!(Some(accuracy), history.last().unwrap().test_accuracy);
+}
+
+#[test]
 fn callbacks_see_each_step_and_each_record_and_may_end_the_run() {
     struct Stop {
         steps: u64,
@@ -220,10 +253,17 @@ fn what_can_be_known_before_is_refused_before_the_first_step() {
     ));
     assert_eq!(state(&network), before);
 
+    let stop = |min_delta| EarlyStop {
+        patience: 2,
+        min_delta,
+    };
     let trainers = [
         Trainer::new(0),
         Trainer::new(50).evaluate_every(0),
         Trainer::new(50).schedule(Schedule::Constant { lr: -1.0 }),
+        Trainer::new(50).early_stop(stop(f64::NAN)),
+        Trainer::new(50).early_stop(stop(f64::INFINITY)),
+        Trainer::new(50).early_stop(stop(-0.1)),
         Trainer::new(1),
     ];
     for trainer in trainers {
