@@ -1,5 +1,5 @@
-//! What the hidden layers of an untrained network see, with and without Batch Normalization (the
-//! book's `ch06/weight_init_activation_histogram.py`).
+//! The activations of the hidden layers of an untrained network, with and without Batch
+//! Normalization (the book's `ch06/weight_init_activation_histogram.py`).
 
 mod common;
 
@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use common::args::{CommonArgs, Defaults};
 use common::histogram::{self, Panel, Row, short};
 use common::style::{BLUE, ORANGE, heading, percent};
+use common::values;
 use serde_json::{Value, json};
 use std::{io::Write, ops::Range, process::ExitCode, time::Instant};
 
@@ -19,11 +20,11 @@ use std::{io::Write, ops::Range, process::ExitCode, time::Instant};
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// First images of the training set that pass through; each pixel is standardized
-    #[arg(long, default_value_t = 1000)]
+    /// Number of training images to use; each pixel is standardized
+    #[arg(long, default_value_t = 1000, value_parser = values::size(2, 60_000))]
     images: usize,
-    /// Standard deviation of the weights
-    #[arg(long, default_value_t = 1.0)]
+    /// Standard deviation of the initial weights
+    #[arg(long, default_value_t = 1.0, value_parser = values::standard_deviation)]
     weight_init_std: f64,
     /// Activation of the hidden layers
     #[arg(long, value_enum, default_value_t = Activation::Sigmoid)]
@@ -50,7 +51,7 @@ struct LayerStats {
     values: Vec<f64>,
     mean: f64,
     std: f64,
-    zeros: f64, // their share
+    zeros: f64, // the fraction of zeros
 }
 
 fn main() -> ExitCode {
@@ -63,10 +64,6 @@ fn main() -> ExitCode {
 
 fn activation_histograms(args: &Args) -> Result<()> {
     let (start, mut out) = (Instant::now(), std::io::stdout());
-    ensure!(
-        args.images >= 2,
-        "--images must be at least 2: Batch Normalization needs a batch"
-    );
     let (train, _) = args.common.load()?;
     let mut images = train.take(args.images);
     Standardize::fit(images.images())?.apply(images.images_mut())?;
@@ -75,9 +72,9 @@ fn activation_histograms(args: &Args) -> Result<()> {
     let with = activations(args, true, &images)?;
     let activation = format!("{:?}", args.activation).to_lowercase();
     let setting = format!(
-        "{} images of {}, {LAYERS} hidden layers of 100, {activation}, weight_init_std {}",
+        "{} images of {}, {LAYERS} hidden layers of 100, {activation}, initial weights of standard deviation {}",
         images.len(),
-        args.common.data,
+        args.common.data.title(),
         args.weight_init_std
     );
     writeln!(
@@ -95,8 +92,15 @@ fn activation_histograms(args: &Args) -> Result<()> {
         };
         writeln!(out, "{:>5}   {}   {}", i + 1, cells(a), cells(b))?;
     }
-    args.common.draw((1900, 1000), |area| {
-        let title = "Activations of each layer without and with Batch Normalization";
+    let mut results = args.common.results(start);
+    results["activation"] = json!(activation);
+    results["weight_init_std"] = json!(args.weight_init_std);
+    results["images"] = json!(images.len());
+    results["plain"] = without.iter().map(to_json).collect();
+    results["batch_norm"] = with.iter().map(to_json).collect();
+    writeln!(out)?;
+    args.common.write(&results, (1900, 1000), |area| {
+        let title = "Activations of each hidden layer without and with Batch Normalization";
         let rows = [("without", &without, ORANGE), ("with", &with, BLUE)];
         let rows = rows.map(|(name, layers, color)| {
             let panels = layers
@@ -113,24 +117,12 @@ fn activation_histograms(args: &Args) -> Result<()> {
                 range(args.activation, layers),
             )
         });
-        histogram::draw(&heading(area, title, &setting)?, &rows)
-    })?;
-    let mut figures = args.common.figures(start);
-    figures["activation"] = json!(activation);
-    figures["weight_init_std"] = json!(args.weight_init_std);
-    figures["images"] = json!(images.len());
-    figures["plain"] = without.iter().map(to_json).collect();
-    figures["batch_norm"] = with.iter().map(to_json).collect();
-    args.common.write_json(&figures)?;
-    writeln!(
-        out,
-        "\nEach panel of the picture is drawn to its own highest bar.{}",
-        args.common.picture_note()
-    )?;
-    Ok(())
+        let subtitle = format!("{setting}; each panel is scaled to its highest bar");
+        histogram::draw(&heading(area, title, &subtitle)?, &rows)
+    })
 }
 
-/// Passes the images through an untrained network; the activations after each hidden layer.
+/// Passes the images through an untrained network. Returns the activations of each hidden layer.
 fn activations(args: &Args, batch_norm: bool, images: &Dataset) -> Result<Vec<LayerStats>> {
     let mut builder =
         Network::builder(images.images().ncols()).init(Init::Std(args.weight_init_std));
@@ -153,7 +145,7 @@ fn activations(args: &Args, batch_norm: bool, images: &Dataset) -> Result<Vec<La
     let layers: Vec<_> = layers.collect();
     ensure!(
         layers.iter().all(|layer| layer.std.is_finite()),
-        "the activations are not finite; take a smaller --weight-init-std"
+        "the activations are not finite; give a smaller --weight-init-std"
     );
     Ok(layers)
 }
@@ -171,22 +163,23 @@ fn measure(values: Vec<f64>) -> LayerStats {
     }
 }
 
-/// The zeros of a ReLU, half of all values, would dwarf every other bar: they are told in words.
+/// Half of a ReLU's values are 0. Their bar would be much higher than all others, so the note gives
+/// their share instead.
 fn panel(index: usize, activation: Activation, layer: &LayerStats) -> Panel {
     let mut note = format!("mean {}, std {}", short(layer.mean), short(layer.std));
     if activation == Activation::Relu {
         note += &format!(", {} zeros", percent(layer.zeros, 0));
     }
     let values = layer.values.iter().copied();
-    let shown = |&v: &f64| activation != Activation::Relu || v != 0.0;
+    let included = |&v: &f64| activation != Activation::Relu || v != 0.0;
     Panel {
         title: format!("layer {}", index + 1),
         note,
-        values: values.filter(shown).collect(),
+        values: values.filter(included).collect(),
     }
 }
 
-/// The range of a row: that of the activation, or for a ReLU what nearly all values lie in.
+/// The range of the activation; for a ReLU, a range that contains nearly all values.
 fn range(activation: Activation, layers: &[LayerStats]) -> Range<f64> {
     match activation {
         Activation::Sigmoid => 0.0..1.0,

@@ -1,10 +1,10 @@
 //! The book's comparison of networks with and without Batch Normalization
-//! (`ch06/batch_norm_test.py`): sixteen standard deviations of the first weights, from 1 down to
+//! (`ch06/batch_norm_test.py`), for sixteen standard deviations of the initial weights from 1 to
 //! 0.0001.
 
 mod common;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use batchnorm::net::{Error, WeightInitStd};
 use batchnorm::{
     Batches, MultiLayerNet, MultiLayerNetConfig, Sampling, Sgd, data::Batch, data::Dataset,
@@ -14,24 +14,25 @@ use common::args::{CommonArgs, Defaults};
 use common::line_chart::{Axis, Line, LineChart};
 use common::picture::Area;
 use common::style::{BLUE, ORANGE, heading, percent, progress_bar};
+use common::values;
 use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 use std::{io::Write, process::ExitCode, time::Instant};
 
-/// Draw the book's sixteen panels: accuracy with and without Batch Normalization for first weights
-/// of standard deviation 1 down to 0.0001
+/// Draw the book's sixteen panels: accuracy with and without Batch Normalization, for initial
+/// weights with standard deviations from 1 to 0.0001
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// First images of the training set that are used
-    #[arg(long, default_value_t = 1000)]
+    /// Number of training images to use
+    #[arg(long, default_value_t = 1000, value_parser = values::size(2, 60_000))]
     images: usize,
-    /// Images of a step, drawn with replacement
-    #[arg(long, default_value_t = 100)]
+    /// Images per training step, drawn with replacement; at most --images
+    #[arg(long, default_value_t = 100, value_parser = values::batch_size)]
     batch_size: usize,
     /// Learning rate of all networks
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.01, value_parser = values::learning_rate)]
     lr: f64,
 }
 
@@ -45,7 +46,7 @@ const PANELS: usize = 16;
 const COLUMNS: usize = 4;
 const POINTS: usize = 20;
 
-/// One of the sixteen: the accuracy on the training images, evaluated `POINTS` times.
+/// One of the sixteen panels.
 struct Panel {
     weight_init_std: f64,
     batch_norm: Curve,
@@ -53,8 +54,9 @@ struct Panel {
 }
 
 struct Curve {
+    /// The accuracy on the training images, evaluated `POINTS` times.
     accuracies: Vec<f64>,
-    /// The step that would have made the network's figures infinite, if there was one.
+    /// The first step whose results were not finite.
     stopped_at: Option<usize>,
 }
 
@@ -68,25 +70,43 @@ fn main() -> ExitCode {
 
 fn bn_comparison(args: &Args) -> Result<()> {
     let (start, mut out) = (Instant::now(), std::io::stdout());
+    ensure!(
+        args.batch_size <= args.images,
+        "--batch-size {} is more than --images {}",
+        args.batch_size,
+        args.images
+    );
     let (train, _) = args.common.load()?;
     let train = train.take(args.images);
-    let bar = progress_bar(PANELS, "panels")?;
+    writeln!(out, "                  training accuracy at the end")?;
+    writeln!(out, "weight_init_std     with BN     without")?;
+    let bar = progress_bar(PANELS as u64, "panels");
     let mut panels = Vec::new();
     for i in 0..PANELS {
         // The book's np.logspace(0, -4, num=16).
         let weight_init_std = 10f64.powf(-4.0 * i as f64 / (PANELS - 1) as f64);
-        panels.push(compare(args, &train, weight_init_std)?);
+        let panel = compare(args, &train, weight_init_std)?;
+        bar.suspend(|| write_row(&mut out, &panel))?;
+        panels.push(panel);
         bar.inc(1);
     }
     bar.finish_and_clear();
+    let learned = |curve: fn(&Panel) -> &Curve| {
+        let learned = panels.iter().filter(|p| last(curve(p)) >= 0.25);
+        learned.count()
+    };
+    writeln!(
+        out,
+        "\nAbove 25 % at the end (guessing gives 10 %): {} of {PANELS} networks with \
+         BatchNormalization, {} without.",
+        learned(|p| &p.batch_norm),
+        learned(|p| &p.plain)
+    )?;
 
-    write_table(&mut out, &panels)?;
-    args.common
-        .draw((1800, 1900), |area| draw(area, &panels, args, &train))?;
-    let mut figures = args.common.figures(start);
-    figures["images"] = json!(train.len());
-    figures["batch_size"] = json!(args.batch_size);
-    figures["learning_rate"] = json!(args.lr);
+    let mut results = args.common.results(start);
+    results["images"] = json!(train.len());
+    results["batch_size"] = json!(args.batch_size);
+    results["learning_rate"] = json!(args.lr);
     let panel = |p: &Panel| {
         json!({
             "weight_init_std": p.weight_init_std,
@@ -94,25 +114,14 @@ fn bn_comparison(args: &Args) -> Result<()> {
             "plain": p.plain.accuracies,
         })
     };
-    figures["panels"] = panels.iter().map(panel).collect();
-    args.common.write_json(&figures)?;
-    let learned = |curve: fn(&Panel) -> &Curve| {
-        let learned = panels.iter().filter(|p| last(curve(p)) >= 0.25);
-        learned.count()
-    };
-    writeln!(
-        out,
-        "Above 25 % at the end, where guessing gives 10 %: {} of {PANELS} networks with \
-         BatchNormalization, {} without.{}",
-        learned(|p| &p.batch_norm),
-        learned(|p| &p.plain),
-        args.common.picture_note()
-    )?;
-    Ok(())
+    results["panels"] = panels.iter().map(panel).collect();
+    args.common.write(&results, (1800, 1900), |area| {
+        draw(area, &panels, args, &train)
+    })
 }
 
-/// Trains both networks on the same batches, as the book's loop does: evaluated after steps
-/// 1, 1 + k, 1 + 2k, … for k steps an epoch.
+/// Trains both networks on the same batches and evaluates them when the book's loop does: after
+/// steps 1, 1 + k, 1 + 2k and so on, where k is the number of steps per epoch.
 fn compare(args: &Args, train: &Dataset, weight_init_std: f64) -> Result<Panel> {
     let config = |use_batchnorm| MultiLayerNetConfig {
         weight_init_std: WeightInitStd::Std(weight_init_std),
@@ -164,8 +173,8 @@ impl Learner {
         })
     }
 
-    /// One step, unless an earlier one was refused because it came out infinite. There the book's
-    /// network turns to NaN and guesses from then on; this one stays as it was.
+    /// Takes a step, unless the results of an earlier step were not finite. The book's network
+    /// becomes NaN at that point; this one is not changed any more.
     fn step(&mut self, step: usize, batch: Batch<'_>) -> Result<()> {
         if self.curve.stopped_at.is_some() {
             return Ok(());
@@ -191,36 +200,30 @@ fn last(curve: &Curve) -> f64 {
     curve.accuracies.last().copied().unwrap_or(f64::NAN)
 }
 
-fn write_table(out: &mut dyn Write, panels: &[Panel]) -> Result<()> {
-    writeln!(out, "                  training accuracy at the end")?;
-    writeln!(out, "weight_init_std     with BN     without")?;
-    for p in panels {
-        let note = match p.plain.stopped_at {
-            Some(step) => format!("   step {step} came out infinite: stopped learning there"),
-            None => String::new(),
-        };
-        writeln!(
-            out,
-            "{:>15} {:>11} {:>11}{note}",
-            digits4(p.weight_init_std),
-            percent(last(&p.batch_norm), 1),
-            percent(last(&p.plain), 1)
-        )?;
-    }
-    writeln!(out)?;
-    Ok(())
+fn write_row(out: &mut dyn Write, p: &Panel) -> std::io::Result<()> {
+    let note = match p.plain.stopped_at {
+        Some(step) => format!("   stopped at step {step}: the loss was not finite"),
+        None => String::new(),
+    };
+    writeln!(
+        out,
+        "{:>15} {:>11} {:>11}{note}",
+        digits4(p.weight_init_std),
+        percent(last(&p.batch_norm), 1),
+        percent(last(&p.plain), 1)
+    )
 }
 
 fn draw(area: &Area<'_>, panels: &[Panel], args: &Args, train: &Dataset) -> Result<()> {
     let subtitle = format!(
-        "first {} images of {}, five hidden layers of 100 with ReLU, SGD {}, W = weight_init_std",
+        "W: standard deviation of the initial weights. First {} images of {}, five hidden layers of 100 with ReLU, SGD {}",
         train.len(),
-        args.common.data,
+        args.common.data.title(),
         args.lr
     );
-    let title = "Training accuracy by the standard deviation of the first weights";
+    let title = "Training accuracy with and without Batch Normalization";
     let body = heading(area, title, &subtitle)?;
-    // The outer panels also hold the axes' numbers; all plots are to be of one size.
+    // The outer panels also have the axes' numbers. All plots have the same size.
     let (width, height) = body.dim_in_pixel();
     let (axis_x, axis_y) = (60, 96);
     let column = (width as i32 - axis_y) / COLUMNS as i32;
@@ -241,9 +244,9 @@ fn draw(area: &Area<'_>, panels: &[Panel], args: &Args, train: &Dataset) -> Resu
             dashed,
         };
         let chart = LineChart {
-            title: &format!("W:{}", digits4(panel.weight_init_std)),
+            title: &format!("W = {}", digits4(panel.weight_init_std)),
             x: Axis {
-                name: if outer_x { "epochs" } else { "" },
+                name: if outer_x { "epoch" } else { "" },
                 range: 0.0..POINTS as f64,
                 ticks: 5,
                 format: &|epoch| epoch.to_string(),
@@ -255,8 +258,8 @@ fn draw(area: &Area<'_>, panels: &[Panel], args: &Args, train: &Dataset) -> Resu
                 format: &|accuracy| format!("{accuracy:.1}"),
             },
             lines: vec![
-                line("Batch Normalization", &panel.batch_norm, BLUE, false),
-                line("Normal (without)", &panel.plain, ORANGE, true),
+                line("with Batch Normalization", &panel.batch_norm, BLUE, false),
+                line("without", &panel.plain, ORANGE, true),
             ],
             legend: (i == PANELS - 1).then_some(SeriesLabelPosition::UpperRight),
             font_size: 24,
@@ -266,7 +269,7 @@ fn draw(area: &Area<'_>, panels: &[Panel], args: &Args, train: &Dataset) -> Resu
     Ok(())
 }
 
-/// With four significant digits.
+/// A number with four significant digits.
 fn digits4(std: f64) -> String {
     let decimals = (3 - std.log10().floor() as i32).max(0) as usize;
     let text = format!("{std:.decimals$}");

@@ -1,8 +1,8 @@
-//! Batch Normalization by hand: gamma, beta and the running statistics belong to this program, and
-//! so do the gradient steps.
+//! The functional form of Batch Normalization: this program owns gamma, beta and the running
+//! statistics, and takes the gradient steps.
 //!
-//! They learn what the paper says they can (arXiv:1502.03167, section 3): to undo the
-//! normalisation, with gamma the standard deviation of x and beta its mean.
+//! Gamma and beta learn to undo the normalisation, as section 3 of the paper says they can
+//! (arXiv:1502.03167): gamma becomes the standard deviation of x, and beta its mean.
 
 mod common;
 
@@ -15,24 +15,25 @@ use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::histogram::{self, Panel, Row, short};
 use common::style::{BLUE, GREEN, ORANGE, heading};
+use common::values;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde_json::json;
 use std::{io::Write, process::ExitCode, time::Instant};
 
-/// Train gamma and beta of a Batch Normalization by hand until they undo it
+/// Train gamma and beta, with the functional form of Batch Normalization, until they undo it
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// Times through the training set
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Passes over the training set
+    #[arg(long, default_value_t = 5, value_parser = values::times)]
     epochs: u64,
-    /// Images of a step
-    #[arg(long, default_value_t = 100)]
+    /// Images per training step
+    #[arg(long, default_value_t = 100, value_parser = values::batch_size)]
     batch_size: usize,
     /// Learning rate
-    #[arg(long, default_value_t = 0.1)]
-    lr: f32,
+    #[arg(long, default_value_t = 0.1, value_parser = values::learning_rate)]
+    lr: f64,
 }
 
 impl AsRef<CommonArgs> for Args {
@@ -41,7 +42,7 @@ impl AsRef<CommonArgs> for Args {
     }
 }
 
-/// What a BatchNormalization layer would own.
+/// What a BatchNormalization layer would own, for D channels.
 struct Parameters {
     gamma: Array1<f32>,         // (D)
     beta: Array1<f32>,          // (D)
@@ -63,10 +64,10 @@ fn learn(args: &Args, config: &BatchNormConfig, train: &Dataset) -> Result<Param
     let (mut dgamma, mut dbeta) = (Array1::zeros(d), Array1::zeros(d));
     let mut running = RunningStats::new(d, config)?;
     let mut cache = BatchNormCache::default();
-    let mut y = Array2::zeros((args.batch_size, d));
-
     let sampling = Sampling::Permutation(LastBatch::Drop);
     let mut batches = Batches::with_sampling(train, args.batch_size, sampling, args.common.seed)?;
+    let mut y = Array2::zeros((args.batch_size, d));
+    let lr = args.lr as f32;
     for _ in 0..args.epochs {
         while let Some(batch) = batches.next_batch() {
             let x = batch.images.insert_axis(Axis(2)); // (N, D, 1)
@@ -79,8 +80,8 @@ fn learn(args: &Args, config: &BatchNormConfig, train: &Dataset) -> Result<Param
             let (dg, db) = (dgamma.as_slice_mut(), dbeta.as_slice_mut());
             batch_norm_backward(x, dout, g, &mut cache, dg, db, None)?;
 
-            gamma.scaled_add(-args.lr, &dgamma);
-            beta.scaled_add(-args.lr, &dbeta);
+            gamma.scaled_add(-lr, &dgamma);
+            beta.scaled_add(-lr, &dbeta);
         }
     }
     Ok(Parameters {
@@ -96,12 +97,12 @@ fn functional(args: &Args) -> Result<()> {
     let config = BatchNormConfig::paper();
     let learned = learn(args, &config, &train)?;
 
-    let first = Parameters {
+    let initial = Parameters {
         gamma: Array1::ones(learned.gamma.len()),
         beta: Array1::zeros(learned.beta.len()),
         running: learned.running.clone(),
     };
-    let normalized = evaluate(&first, &config, test.images())?;
+    let normalized = evaluate(&initial, &config, test.images())?;
     let restored = evaluate(&learned, &config, test.images())?;
     let error = |y: &Array2<f32>| f64::from((y - &test.images()).powi(2).mean().unwrap_or(0.0));
 
@@ -109,14 +110,14 @@ fn functional(args: &Args) -> Result<()> {
         train.images().mean_axis(Axis(0)),
         train.images().std_axis(Axis(0), 0.0),
     );
-    let mean = mean.context("no images to train on")?;
+    let mean = mean.context("there are no training images")?;
     let mut pixels: Vec<usize> = (0..std.len()).collect();
     pixels.sort_by(|&a, &b| std[b].total_cmp(&std[a]));
     pixels.truncate(5);
     writeln!(
         out,
-        "The five pixels of {} that vary the most:\n",
-        args.common.data
+        "The five pixels of {} with the largest standard deviation:\n",
+        args.common.data.title()
     )?;
     writeln!(out, "pixel   std of x    gamma    mean of x     beta")?;
     for &c in &pixels {
@@ -127,7 +128,28 @@ fn functional(args: &Args) -> Result<()> {
             std[c], mean[c]
         )?;
     }
-    args.common.draw((1900, 1250), |area| {
+    writeln!(
+        out,
+        "\nMean of (y - x)² on the test images: {} before training, {} after it.",
+        short(error(&normalized)),
+        short(error(&restored))
+    )?;
+
+    let mut results = args.common.results(start);
+    results["epochs"] = json!(args.epochs);
+    results["batch_size"] = json!(args.batch_size);
+    results["learning_rate"] = json!(args.lr);
+    results["mean_square_error_before"] = json!(error(&normalized));
+    results["mean_square_error"] = json!(error(&restored));
+    for (name, values) in [
+        ("gamma", &learned.gamma),
+        ("beta", &learned.beta),
+        ("mean", &mean),
+        ("std", &std),
+    ] {
+        results[name] = json!(values.to_vec());
+    }
+    args.common.write(&results, (1900, 1250), |area| {
         let row = |name, color, y: ArrayView2<'_, f32>| {
             let panels = pixels.iter().map(|&c| panel(c, y)).collect();
             Row {
@@ -138,39 +160,19 @@ fn functional(args: &Args) -> Result<()> {
         };
         let rows = [
             (row("x", GREEN, test.images()), -0.5..1.5),
-            (row("y at first", ORANGE, normalized.view()), -3.0..3.0),
-            (row("y at the end", BLUE, restored.view()), -0.5..1.5),
+            (
+                row("y before training", ORANGE, normalized.view()),
+                -3.0..3.0,
+            ),
+            (row("y after training", BLUE, restored.view()), -0.5..1.5),
         ];
         let title = "gamma and beta learn to undo the normalisation";
         let subtitle = format!(
-            "the five pixels of {} that vary the most, test images",
-            args.common.data
+            "the five pixels of {} with the largest standard deviation, test images",
+            args.common.data.title()
         );
         histogram::draw(&heading(area, title, &subtitle)?, &rows)
-    })?;
-    let mut figures = args.common.figures(start);
-    figures["epochs"] = json!(args.epochs);
-    figures["batch_size"] = json!(args.batch_size);
-    figures["learning_rate"] = json!(args.lr);
-    figures["mean_square_error_at_first"] = json!(error(&normalized));
-    figures["mean_square_error"] = json!(error(&restored));
-    for (name, values) in [
-        ("gamma", &learned.gamma),
-        ("beta", &learned.beta),
-        ("mean", &mean),
-        ("std", &std),
-    ] {
-        figures[name] = json!(values.to_vec());
-    }
-    args.common.write_json(&figures)?;
-    writeln!(
-        out,
-        "\nMean square of y - x on the test images: {} at first, {} at the end.{}",
-        short(error(&normalized)),
-        short(error(&restored)),
-        args.common.picture_note()
-    )?;
-    Ok(())
+    })
 }
 
 /// `y: (N, D)` for `x: (N, D)`, normalised by the running statistics.

@@ -1,5 +1,5 @@
-//! The gradients by backward against numerical ones, for every parameter of a network with Batch
-//! Normalization (the book's `ch05/gradient_check.py`, with a batch of more than one).
+//! Compares the gradients of the backward pass with numerical ones, for every parameter of a
+//! network with Batch Normalization (the book's `ch05/gradient_check.py`, with a larger batch).
 
 mod common;
 
@@ -13,24 +13,25 @@ use clap::{Parser, ValueEnum};
 use common::args::{CommonArgs, Defaults};
 use common::picture::Area;
 use common::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
+use common::values;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::{Value, json};
 use std::{io::Write, process::ExitCode, time::Instant};
 
-/// Compare every parameter's gradient with a numerical one; exit code 1 if one differs
+/// Compare the gradient of every parameter with a numerical one; the exit code is 1 if they differ
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// Images of the batch
-    #[arg(long, default_value_t = 8)]
+    /// Number of images in the batch
+    #[arg(long, default_value_t = 8, value_parser = values::size(2, 1000))]
     batch: usize,
     /// Activation of the hidden layers
     #[arg(long, value_enum, default_value_t = Activation::Relu)]
     activation: Activation,
-    /// Entries of each parameter that are compared, evenly spread
-    #[arg(long, default_value_t = 2000)]
+    /// At most this many entries of each parameter are compared, spread evenly
+    #[arg(long, default_value_t = 2000, value_parser = values::size(1, 1_000_000))]
     entries: usize,
 }
 
@@ -47,7 +48,7 @@ impl AsRef<CommonArgs> for Args {
     }
 }
 
-/// The largest relative difference that passes.
+/// The largest relative difference that is accepted.
 const LIMIT: f64 = 1e-6;
 
 fn main() -> ExitCode {
@@ -82,41 +83,40 @@ fn gradient_check(args: &Args) -> Result<()> {
         out,
         "{} images of {}; layers: {}\n\n{report}",
         batch.len(),
-        args.common.data,
+        args.common.data.title(),
         names.join(", ")
     )?;
-    args.common
-        .draw((1700, 1000), |area| draw(area, &report.params, args))?;
-    let mut figures = args.common.figures(start);
-    figures["batch"] = json!(batch.len());
-    figures["limit"] = json!(LIMIT);
-    figures["params"] = report.params.iter().map(to_json).collect();
-    args.common.write_json(&figures)?;
-
     let worst = report.worst();
-    // Not `worst.relative > LIMIT`: a NaN is to fail.
+    // Not `worst.relative > LIMIT`: NaN has to fail.
     let passes = report
         .params
         .iter()
         .all(|p| p.checked > 0 && p.relative <= LIMIT);
+    if passes {
+        writeln!(
+            out,
+            "The largest relative difference is {:.1e} ({}); up to {LIMIT:.0e} is accepted.",
+            worst.relative, worst.name
+        )?;
+    }
+    let mut results = args.common.results(start);
+    results["batch"] = json!(batch.len());
+    results["limit"] = json!(LIMIT);
+    results["params"] = report.params.iter().map(to_json).collect();
+    args.common.write(&results, (1700, 1000), |area| {
+        draw(area, &report.params, args)
+    })?;
     if !passes {
         bail!(
-            "the gradient of {} differs by {:.1e}, relatively; {LIMIT:.0e} would pass",
+            "the gradient of {} has a relative difference of {:.1e}; up to {LIMIT:.0e} is accepted",
             worst.name,
             worst.relative
         );
     }
-    writeln!(
-        out,
-        "The worst is {}: {:.1e}, relatively; up to {LIMIT:.0e} passes.{}",
-        worst.name,
-        worst.relative,
-        args.common.picture_note()
-    )?;
     Ok(())
 }
 
-/// Two kinds of BatchNormalization, an Affine with and one without a bias, Dropout between.
+/// Two kinds of BatchNormalization, Affine with and without a bias, and Dropout.
 fn build(args: &Args, inputs: usize, classes: usize) -> Result<Network<f64>> {
     let activate = |builder: batchnorm::net::NetworkBuilder<f64>| match args.activation {
         Activation::Relu => builder.relu(),
@@ -146,15 +146,16 @@ fn to_json(p: &ParamReport) -> Value {
     })
 }
 
-/// A bar for each parameter, from 1e-14 up to its relative difference, and the limit.
+/// A bar for the relative difference of each parameter, and the limit.
 fn draw(area: &Area<'_>, params: &[ParamReport], args: &Args) -> Result<()> {
     let subtitle = format!(
-        "largest relative difference of each parameter, {} images of {}, double precision",
-        args.batch, args.common.data
+        "largest relative difference in each parameter, {} images of {}, double precision",
+        args.batch,
+        args.common.data.title()
     );
     let body = heading(
         area,
-        "Gradients by backward against central differences",
+        "Gradients of the backward pass compared with central differences",
         &subtitle,
     )?;
     let (names, plot) = body.split_horizontally(300);
@@ -192,6 +193,6 @@ fn draw(area: &Area<'_>, params: &[ParamReport], args: &Args) -> Result<()> {
     chart.draw_series([PathElement::new(line, GREEN.stroke_width(4))])?;
     let (x, y) = chart.backend_coord(&(limit, rows / 2.0));
     let style = font(26).color(&GREEN);
-    area.draw_text("up to here it passes", &style, (x + 14, y))?;
+    area.draw_text("largest accepted", &style, (x + 14, y))?;
     Ok(())
 }

@@ -1,35 +1,36 @@
-//! What Batch Normalization does for training, in a second: the same deep network with and without
-//! it.
+//! Trains the same deep network with and without Batch Normalization, in a second.
 
 mod common;
 
 use anyhow::{Context, Result};
 use batchnorm::net::{History, Record, WeightInitStd};
-use batchnorm::{MultiLayerNet, MultiLayerNetConfig, Sgd, SoftmaxWithLoss, Trainer, data::Dataset};
+use batchnorm::{MultiLayerNet, MultiLayerNetConfig, Sgd, data::Dataset};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
+use common::epochs::{self, Epochs, test_accuracy};
 use common::line_chart::{Axis, Line, LineChart};
-use common::style::{BLUE, ORANGE, heading, percent};
+use common::style::{BLUE, ORANGE, count, heading, percent};
+use common::values;
 use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 use std::{io::Write, process::ExitCode, time::Instant};
 
-/// Train the same deep network with and without Batch Normalization, and draw both
+/// Train the same deep network with and without Batch Normalization, and draw both curves
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// Times through the training set
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Passes over the training set
+    #[arg(long, default_value_t = 30, value_parser = values::times)]
     epochs: u64,
-    /// Images of a step
-    #[arg(long, default_value_t = 100)]
+    /// Images per training step
+    #[arg(long, default_value_t = 100, value_parser = values::batch_size)]
     batch_size: usize,
     /// Learning rate of both networks
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.05, value_parser = values::learning_rate)]
     lr: f64,
-    /// Standard deviation of the first weights of both networks
-    #[arg(long, default_value_t = 0.1)]
+    /// Standard deviation of the initial weights of both networks
+    #[arg(long, default_value_t = 0.1, value_parser = values::standard_deviation)]
     weight_init_std: f64,
 }
 
@@ -52,18 +53,18 @@ fn quickstart(args: &Args) -> Result<()> {
     let (train, test) = args.common.load()?;
     writeln!(
         out,
-        "{}: {} images to train on, {} to test on\n\
-         Held equal: the network {}-100-100-100-100-100-{} with ReLU, its first weights (standard\n\
-         deviation {}), SGD with learning rate {}, {} epochs of batches of {}, their order (seed {}).\n\
-         Different: one network has BatchNormalization before each ReLU.\n",
-        args.common.data,
+        "{}: {} training images, {} test images\n\
+         Both networks: {}-100-100-100-100-100-{} with ReLU, the same initial weights (standard\n\
+         deviation {}), SGD with learning rate {}, {} of the same batches of {} (seed {}).\n\
+         The difference: one network has BatchNormalization before each ReLU.\n",
+        args.common.data.title(),
         train.len(),
         test.len(),
         train.images().ncols(),
         train.classes(),
         args.weight_init_std,
         args.lr,
-        args.epochs,
+        count(args.epochs, "epoch"),
         args.batch_size,
         args.common.seed
     )?;
@@ -74,52 +75,45 @@ fn quickstart(args: &Args) -> Result<()> {
     let last = |history: &History| history.last().map(test_accuracy);
     let (end_with, end_without) = last(&with)
         .zip(last(&without))
-        .context("--epochs must be at least 1")?;
-    args.common.draw((1800, 860), |area| {
-        let subtitle = format!(
-            "{}, five hidden layers of 100 with ReLU, weight_init_std {}, SGD {}",
-            args.common.data, args.weight_init_std, args.lr
-        );
-        let panels = heading(
-            area,
-            "The same network with and without Batch Normalization",
-            &subtitle,
-        )?
-        .split_evenly((1, 2));
-        loss_chart(&with, &without).draw(&panels[0])?;
-        accuracy_chart(&with, &without).draw(&panels[1])
-    })?;
-    let mut figures = args.common.figures(start);
-    figures["epochs"] = json!(args.epochs);
-    figures["batch_size"] = json!(args.batch_size);
-    figures["learning_rate"] = json!(args.lr);
-    figures["weight_init_std"] = json!(args.weight_init_std);
-    figures["batch_norm"] = json!({"test_accuracy": end_with, "history": with.records});
-    figures["plain"] = json!({"test_accuracy": end_without, "history": without.records});
-    args.common.write_json(&figures)?;
-
-    if let Some(record) = with
-        .records
-        .iter()
-        .find(|r| test_accuracy(r) >= end_without)
-    {
-        let (accuracy, epoch) = (percent(end_without, 1), record.epoch);
+        .context("there was no epoch")?;
+    let mut records = with.records.iter();
+    if let Some(record) = records.find(|r| test_accuracy(r) >= end_without) {
         writeln!(
             out,
-            "With BatchNormalization, {accuracy} was passed in epoch {epoch}."
+            "The network with BatchNormalization reached {} in epoch {}.",
+            percent(end_without, 1),
+            record.epoch
         )?;
     }
     writeln!(
         out,
-        "Test accuracy: {} with BatchNormalization, {} without.{}",
+        "Test accuracy: {} with BatchNormalization, {} without.",
         percent(end_with, 1),
-        percent(end_without, 1),
-        args.common.picture_note()
+        percent(end_without, 1)
     )?;
-    Ok(())
+
+    let mut results = args.common.results(start);
+    results["epochs"] = json!(args.epochs);
+    results["batch_size"] = json!(args.batch_size);
+    results["learning_rate"] = json!(args.lr);
+    results["weight_init_std"] = json!(args.weight_init_std);
+    results["batch_norm"] = json!({"test_accuracy": end_with, "history": with.records});
+    results["plain"] = json!({"test_accuracy": end_without, "history": without.records});
+    args.common.write(&results, (1800, 860), |area| {
+        let title = "The same network with and without Batch Normalization";
+        let subtitle = format!(
+            "{}, five hidden layers of 100 with ReLU, initial weights of standard deviation {}, SGD {}",
+            args.common.data.title(),
+            args.weight_init_std,
+            args.lr
+        );
+        let panels = heading(area, title, &subtitle)?.split_evenly((1, 2));
+        loss_chart(&with, &without).draw(&panels[0])?;
+        accuracy_chart(&with, &without).draw(&panels[1])
+    })
 }
 
-/// Trains one of the two networks; all but `use_batchnorm` is the same for both.
+/// Trains one of the two networks; they differ only in `use_batchnorm`.
 fn train_one(args: &Args, use_batchnorm: bool, train: &Dataset, test: &Dataset) -> Result<History> {
     let config = MultiLayerNetConfig {
         weight_init_std: WeightInitStd::Std(args.weight_init_std),
@@ -127,24 +121,23 @@ fn train_one(args: &Args, use_batchnorm: bool, train: &Dataset, test: &Dataset) 
         ..MultiLayerNetConfig::new(train.images().ncols(), &[100; 5], train.classes())
     };
     let mut network = MultiLayerNet::new(&config, args.common.seed)?;
-    let history = Trainer::new(args.batch_size)
-        .epochs(args.epochs)
-        .seed(args.common.seed)
-        .fit(
-            network.network_mut(),
-            &mut SoftmaxWithLoss::new(),
-            &mut Sgd::new(args.lr)?,
-            train,
-            Some(test),
-        )?;
-    Ok(history)
+    let epochs = Epochs {
+        name: if use_batchnorm {
+            "with BN, "
+        } else {
+            "without, "
+        },
+        count: args.epochs,
+        batch_size: args.batch_size,
+        seed: args.common.seed,
+        quiet_seconds: 2.0,
+    };
+    let (network, mut sgd) = (network.network_mut(), Sgd::new(args.lr)?);
+    let (history, trained) = epochs.train(network, &mut sgd, None, train, test);
+    trained.map(|()| history)
 }
 
-fn test_accuracy(record: &Record) -> f64 {
-    record.test_accuracy.unwrap_or(f64::NAN)
-}
-
-/// About ten of the epochs, the last among them.
+/// About ten of the epochs, including the last one.
 fn write_table(out: &mut dyn Write, with: &History, without: &History) -> Result<()> {
     writeln!(out, "            training loss        test accuracy")?;
     writeln!(out, "epoch    with BN   without     with BN   without")?;
@@ -171,7 +164,7 @@ fn loss_chart(with: &History, without: &History) -> LineChart<'static> {
     let highest = losses.fold(0.0, |highest, &(_, loss)| loss.max(highest));
     LineChart {
         title: "Training loss",
-        x: epochs(with),
+        x: epochs::axis(with),
         y: Axis {
             name: "loss",
             range: 0.0..1.05 * highest,
@@ -187,7 +180,7 @@ fn loss_chart(with: &History, without: &History) -> LineChart<'static> {
 fn accuracy_chart(with: &History, without: &History) -> LineChart<'static> {
     LineChart {
         title: "Test accuracy",
-        x: epochs(with),
+        x: epochs::axis(with),
         y: Axis {
             name: "accuracy",
             range: 0.0..1.0,
@@ -197,15 +190,6 @@ fn accuracy_chart(with: &History, without: &History) -> LineChart<'static> {
         lines: lines(with, without, test_accuracy),
         legend: Some(SeriesLabelPosition::LowerRight),
         font_size: 28,
-    }
-}
-
-fn epochs(history: &History) -> Axis<'static> {
-    Axis {
-        name: "epoch",
-        range: 1.0..history.records.len().max(2) as f64,
-        ticks: 8,
-        format: &|epoch| epoch.to_string(),
     }
 }
 

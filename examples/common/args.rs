@@ -1,40 +1,46 @@
 //! The options that every example has.
 
-use super::{data, data::DataKind, memory, output, picture, picture::Area};
+use super::picture::{self, Area};
+use super::{data, data::DataKind, interrupt, memory, output, values};
 use anyhow::Result;
 use batchnorm::{Pool, data::Dataset};
 use clap::{Args, Command};
 use serde_json::{Value, json};
-use std::{path::PathBuf, thread::available_parallelism, time::Instant};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+    time::Instant,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct CommonArgs {
-    /// Seed of every random choice: the same seed gives the same figures at any number of threads
-    #[arg(long, default_value_t = 42)]
+    /// Seed of all random numbers; the same seed gives the same results on any number of threads
+    #[arg(long, default_value_t = 42, value_parser = values::seed)]
     pub(crate) seed: u64,
-    /// Images to use: the digits are part of the library, the others are files
+    /// Data set
     #[arg(long, value_enum)]
     pub(crate) data: DataKind,
-    /// Folder with the files of MNIST or Fashion-MNIST [default: the folder that the variable
-    /// BN_DATA_DIR names, else the cache folder, into which they are downloaded]
+    /// Folder with the files of MNIST or Fashion-MNIST [default: the folder that the environment
+    /// variable BN_DATA_DIR names, or else the cache folder, into which they are downloaded]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
 }
 
-/// Those of them that need no data.
+/// The options of an example that needs no data.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Threads to compute with [default: one for each processor]
-    #[arg(long)]
+    /// Number of threads [default: the number of processors]
+    #[arg(long, value_parser = values::size(1, 1024))]
     threads: Option<usize>,
-    /// Where to draw the picture, a .png or an .svg
+    /// Write the picture to this file, whose name ends in .png or .svg
     #[arg(long, value_name = "FILE")]
     pub(crate) picture: Option<PathBuf>,
-    /// Where to write every figure of the run
+    /// Write all results as JSON to this file
     #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
 }
 
 impl std::ops::Deref for CommonArgs {
@@ -62,36 +68,56 @@ impl Defaults {
     }
 }
 
+/// Takes `-1` as a value, so that the message says which values the option takes.
+pub(crate) fn take_negative_numbers(command: Command) -> Command {
+    command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    })
+}
+
 impl CommonArgs {
     /// The images to train and to test on.
     pub(crate) fn load(&self) -> Result<(Dataset, Dataset)> {
         data::load(self.data, self.data_dir.as_deref())
     }
 
-    /// What every `--json` begins with.
-    pub(crate) fn figures(&self, start: Instant) -> Value {
-        let mut figures = self.run.figures(start);
-        figures["data"] = json!(self.data.to_string());
-        figures["seed"] = json!(self.seed);
-        figures
+    /// What the JSON of every example has.
+    pub(crate) fn results(&self, start: Instant) -> Value {
+        let mut results = self.run.results(start);
+        results["data"] = json!(self.data.to_string());
+        results["seed"] = json!(self.seed);
+        results
     }
 }
 
 impl RunArgs {
-    /// Refuses at the start what would fail at the end; the pool to compute in.
+    /// Refuses what would fail only at the end, and returns the pool to compute in.
     pub(crate) fn prepare(&self) -> Result<Pool> {
+        if cfg!(debug_assertions) {
+            let notice = "This is a debug build, about 30 times slower; run with --release (cargo run --release)";
+            let _ = writeln!(std::io::stderr(), "{notice}");
+        }
+        interrupt::handle();
         if let Some(path) = &self.picture {
             picture::Format::of(path)?;
         }
-        for path in [&self.picture, &self.json].into_iter().flatten() {
-            output::check_writable(path)?;
-        }
+        self.check_outputs(&[])?;
         let processors = || available_parallelism().map_or(1, usize::from);
         Ok(Pool::new(self.threads.unwrap_or_else(processors))?)
     }
 
-    /// What every `--json` begins with.
-    pub(crate) fn figures(&self, start: Instant) -> Value {
+    /// Checks that the picture, the JSON file and `more` can be written, each to its own file.
+    pub(crate) fn check_outputs(&self, more: &[&Path]) -> Result<()> {
+        let own = [&self.picture, &self.json].into_iter().flatten();
+        let own = own.map(PathBuf::as_path);
+        let all: Vec<&Path> = own.chain(more.iter().copied()).collect();
+        output::check_different(&all)?;
+        all.into_iter().try_for_each(output::check_writable)
+    }
+
+    /// What the JSON of every example has.
+    pub(crate) fn results(&self, start: Instant) -> Value {
         json!({
             "threads": batchnorm::tensor::threads(),
             "seconds": start.elapsed().as_secs_f64(),
@@ -99,31 +125,30 @@ impl RunArgs {
         })
     }
 
-    /// Draws `--picture`, if it is wanted.
-    pub(crate) fn draw(
+    /// Writes the picture and the JSON file, if they are wanted, and prints their names. If one
+    /// of them fails, the other one is written all the same.
+    pub(crate) fn write(
         &self,
+        results: &Value,
         size: (u32, u32),
         draw: impl FnOnce(&Area<'_>) -> Result<()>,
     ) -> Result<()> {
-        match &self.picture {
-            Some(path) => picture::save(path, size, draw),
-            None => Ok(()),
+        let json = self.write_json(results);
+        if let Some(path) = &self.picture {
+            picture::save(path, size, draw)?;
+            output::announce("Picture", path)?;
         }
+        json
     }
 
-    /// Where the picture is, to be added to the last line that an example prints.
-    pub(crate) fn picture_note(&self) -> String {
-        let path = self.picture.as_ref();
-        path.map_or_else(String::new, |path| format!(" Picture: {}", path.display()))
-    }
-
-    /// Writes `--json`, if it is wanted.
-    pub(crate) fn write_json(&self, figures: &Value) -> Result<()> {
+    /// Writes the JSON file, if it is wanted, and prints its name.
+    pub(crate) fn write_json(&self, results: &Value) -> Result<()> {
         let Some(path) = &self.json else {
             return Ok(());
         };
-        let mut text = serde_json::to_string_pretty(figures)?;
+        let mut text = serde_json::to_string_pretty(results)?;
         text.push('\n');
-        output::write_whole(path, text.as_bytes())
+        output::write_whole(path, text.as_bytes())?;
+        output::announce("JSON", path)
     }
 }

@@ -1,14 +1,15 @@
-//! The convolutional network that tells digits apart, and the file that `cnn_mnist` leaves of it.
+//! The convolutional network that `cnn_mnist` trains, and its file.
 
+use super::interrupt;
 use anyhow::{Context, Result, bail};
 use batchnorm::{BatchNormConvNet, Checkpoint, Mode, Network};
 use ndarray::{Array2, ArrayView2, Axis};
 use std::path::Path;
 
-/// Images that go through the network together.
+/// The number of images that pass through the network together.
 const CHUNK: usize = 500;
 
-/// Four convolutions with Batch Normalization, of which two halve the image, and a hidden layer.
+/// Four convolutions with Batch Normalization, two of which halve the image, and a hidden layer.
 pub(crate) fn network(side: usize, classes: usize, dropout: f64, seed: u64) -> Result<Network> {
     let blocks = [(32, 1), (32, 2), (64, 1), (64, 2)];
     let config = BatchNormConvNet {
@@ -25,33 +26,40 @@ pub(crate) fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
     checkpoint.add_value("data", &data)?;
     checkpoint.add_value("side", &network.input().size().isqrt())?;
     checkpoint.add_value("classes", &network.output().size())?;
-    Ok(checkpoint.save(path)?)
+    let held = interrupt::hold();
+    let saved = checkpoint.save(path);
+    held.release();
+    Ok(saved?)
 }
 
-/// The network of a file, whose images have `side·side` pixels.
+/// Loads a classifier of images with `side·side` pixels.
 pub(crate) fn load(path: &Path, side: usize) -> Result<Network> {
-    let checkpoint = Checkpoint::load(path)
-        .with_context(|| format!("no classifier in {} (cnn_mnist trains one)", path.display()))?;
+    let checkpoint = Checkpoint::load(path).with_context(|| {
+        format!(
+            "no classifier in {} (train one with the example cnn_mnist)",
+            path.display()
+        )
+    })?;
     let of_file: usize = checkpoint.value("side")?;
     if of_file != side {
         let path = path.display();
-        bail!("{path} tells images of {of_file}×{of_file} apart, not of {side}×{side}");
+        bail!("the classifier in {path} is for images of {of_file}×{of_file}, not {side}×{side}");
     }
-    // Dropout drops nothing in evaluation, so its ratio is not asked for.
+    // Dropout drops nothing in evaluation, so its ratio does not matter.
     let mut network = network(side, checkpoint.value("classes")?, 0.5, 0)?;
     checkpoint.restore_network("classifier", &mut network)?;
     Ok(network)
 }
 
-/// What a classifier says about images: the probabilities of the classes `(n, classes)` and the
-/// values of its last hidden layer `(n, features)`.
-pub(crate) struct Judged {
+/// A classifier's results for n images: the probabilities of the classes `(n, classes)` and the
+/// values of the last hidden layer `(n, features)`.
+pub(crate) struct Predictions {
     pub(crate) probabilities: Array2<f64>,
     pub(crate) features: Array2<f64>,
 }
 
-impl Judged {
-    /// For images `(n, pixels)` of values from 0 to 1.
+impl Predictions {
+    /// Classifies images `(n, pixels)` with values from 0 to 1.
     pub(crate) fn new(classifier: &mut Network, images: ArrayView2<'_, f32>) -> Result<Self> {
         let classes = classifier.output().size();
         let mut probabilities = Array2::zeros((0, classes));
@@ -81,7 +89,7 @@ impl Judged {
         })
     }
 
-    /// The most probable class of each image and its probability.
+    /// The most probable class of each image, and its probability.
     pub(crate) fn best(&self) -> Vec<(usize, f64)> {
         let best = |row: ndarray::ArrayView1<'_, f64>| {
             let pairs = row.iter().copied().enumerate();

@@ -7,8 +7,8 @@ use batchnorm::net::ConfusionMatrix;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Draws the counts in a square of `area`, the wrong ones the darker the more there are; the
-/// diagonal, which would outshine them, is pale.
+/// Draws the counts. Misclassifications are darker the more frequent they are; the diagonal,
+/// whose counts are much higher, is pale.
 pub(crate) fn draw(area: &Area<'_>, matrix: &ConfusionMatrix) -> Result<()> {
     let counts = matrix.counts();
     let classes = counts.nrows() as i32;
@@ -23,7 +23,7 @@ pub(crate) fn draw(area: &Area<'_>, matrix: &ConfusionMatrix) -> Result<()> {
     let style = |size| font(size).pos(Pos::new(HPos::Center, VPos::Center));
 
     area.draw_text(
-        "Confusion matrix, test images",
+        "Confusion matrix of the test images",
         &style(33),
         (left + end / 2, 30),
     )?;
@@ -38,7 +38,7 @@ pub(crate) fn draw(area: &Area<'_>, matrix: &ConfusionMatrix) -> Result<()> {
             (false, 0) => WHITE.mix(1.0),
             (false, n) => ORANGE.mix(0.3 + 0.7 * n as f64 / most),
         };
-        // Text on the darkest of the wrong ones is white.
+        // Text on dark cells is white.
         let dark = label != predicted && n as f64 > 0.4 * most;
         let corners = [(x, y), (x + side, y + side)];
         area.draw(&Rectangle::new(corners, shade.filled()))?;

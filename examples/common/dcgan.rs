@@ -1,4 +1,4 @@
-//! The two DCGANs of the examples, and the file that a training run leaves.
+//! The two DCGANs of the examples, and the file that a training run writes.
 
 use anyhow::{Context, Result};
 use batchnorm::tensor::update;
@@ -9,17 +9,18 @@ use batchnorm::{
 use clap::ValueEnum;
 use std::path::Path;
 
-/// Values of the noise that an image is made of.
+/// The number of noise values that an image is generated from.
 pub(crate) const LATENT: usize = 100;
-/// Height and width of an image.
+/// The height and width of an image.
 pub(crate) const SIDE: usize = 28;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Recipe {
-    /// Batch Normalization before every activation but the outermost ones, kernels of 4, strides of 2;
-    /// a hidden layer of 1024 at either end
+    /// 4×4 kernels with stride 2, a hidden layer of 1024 in both networks, and Batch Normalization
+    /// before every activation except the generator's last and the discriminator's first
     Dcgan,
-    /// The well-known Keras one: kernels of 3, one Batch Normalization after its activation
+    /// The networks of a well-known Keras example: 3×3 kernels, one Batch Normalization after the
+    /// activation
     Seed,
 }
 
@@ -43,10 +44,11 @@ impl Recipe {
         })
     }
 
-    /// Noise to images of 28×28 values from −1 to 1. `Dcgan` has the layers of InfoGAN's for MNIST
-    /// (arXiv:1606.03657): what the DCGAN paper recommends, and a hidden layer before the images, without
-    /// which strokes did not fit each other (70 % of digits told with a probability of 0.9 after ten
-    /// epochs, as many as this has before the first one ends).
+    /// Noise to images of 28×28 values from −1 to 1. `Dcgan` has the layers of InfoGAN's networks
+    /// for MNIST (arXiv:1606.03657), which follow the DCGAN paper and add a hidden layer. Without
+    /// that layer the strokes of a digit did not fit together: the classifier was at least 90 %
+    /// confident on 70 % of the digits after ten epochs. With it, that many are reached within the
+    /// first epoch.
     pub(crate) fn generator(self) -> NetworkBuilder<f32> {
         let doubled = |filters| {
             Conv2dConfig::new(filters, 4)
@@ -83,7 +85,7 @@ impl Recipe {
         }
     }
 
-    /// Images to the logit of being real.
+    /// Images to the logit of the probability that they are real.
     pub(crate) fn discriminator(self) -> NetworkBuilder<f32> {
         let halved = |filters| {
             Conv2dConfig::new(filters, 4)
@@ -117,16 +119,17 @@ impl Recipe {
     }
 }
 
-/// The generator that draws. In the recipe `dcgan` its parameters, running statistics included, are the
-/// mean of those that the trained one had in its last thousand steps or so, which draws steadier digits
-/// than any of them (arXiv:1806.04498); in `seed` they are those of the trained one.
-pub(crate) struct Artist {
+/// The generator whose images are shown. In the recipe `dcgan` its parameters, including running
+/// statistics, are an exponential moving average of the trained generator's over about the last
+/// thousand steps (arXiv:1806.04498); its digits change less from step to step. In `seed` they are
+/// those of the trained generator.
+pub(crate) struct AveragedGenerator {
     pub(crate) network: Network,
     decay: f32,
-    now: Vec<f32>, // the generator's parameters
+    current: Vec<f32>, // the trained generator's parameters
 }
 
-impl Artist {
+impl AveragedGenerator {
     pub(crate) fn new(recipe: Recipe, seed: u64) -> Result<Self> {
         Ok(Self {
             network: recipe.generator().build(seed)?,
@@ -134,21 +137,22 @@ impl Artist {
                 Recipe::Dcgan => 0.999,
                 Recipe::Seed => 0.0,
             },
-            now: Vec::new(),
+            current: Vec::new(),
         })
     }
 
-    /// Takes over, in part, what the generator has become: most of it in the beginning.
-    pub(crate) fn follow(&mut self, gan: &Gan) -> Result<()> {
+    /// Adds the generator's parameters to the average. The first steps count for more, so that the
+    /// average soon forgets the initial parameters.
+    pub(crate) fn update(&mut self, gan: &Gan) -> Result<()> {
         let steps = gan.iteration() as f32;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
-        self.now.clear();
+        self.current.clear();
         gan.generator()
-            .visit(&mut |p| self.now.extend_from_slice(p.value));
-        let (mut now, mut result) = (&self.now[..], Ok(()));
+            .visit(&mut |p| self.current.extend_from_slice(p.value));
+        let (mut current, mut result) = (&self.current[..], Ok(()));
         self.network.visit_mut(&mut |p| {
-            let (values, rest) = now.split_at(p.value.len());
-            now = rest;
+            let (values, rest) = current.split_at(p.value.len());
+            current = rest;
             let moved = update(p.value, values, |mean, value| {
                 *mean = kept * *mean + (1.0 - kept) * value;
             });
@@ -158,16 +162,16 @@ impl Artist {
     }
 }
 
-/// What is in the file that `dcgan` leaves.
-pub(crate) fn load(path: &Path) -> Result<(Recipe, Gan, Artist)> {
+/// Loads the file that `dcgan` writes.
+pub(crate) fn load(path: &Path) -> Result<(Recipe, Gan, AveragedGenerator)> {
     let checkpoint = Checkpoint::load(path)?;
     let recipe: String = checkpoint.value("recipe")?;
     let recipe = Recipe::from_str(&recipe, false)
         .ok()
-        .with_context(|| format!("{} is of an unknown recipe {recipe:?}", path.display()))?;
+        .with_context(|| format!("{} has the unknown recipe {recipe:?}", path.display()))?;
     let mut gan = recipe.gan(0)?;
     gan.restore(&checkpoint)?;
-    let mut artist = Artist::new(recipe, 0)?;
-    checkpoint.restore_network("artist", &mut artist.network)?;
-    Ok((recipe, gan, artist))
+    let mut averaged = AveragedGenerator::new(recipe, 0)?;
+    checkpoint.restore_network("averaged_generator", &mut averaged.network)?;
+    Ok((recipe, gan, averaged))
 }

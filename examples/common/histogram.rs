@@ -1,4 +1,4 @@
-//! Histograms in rows and columns, all of a row over the same range.
+//! Histograms in rows and columns; those of a row have the same range.
 
 use super::picture::Area;
 use super::style::{INK, PALE, bold, font};
@@ -21,7 +21,7 @@ pub(crate) struct Panel {
     pub(crate) values: Vec<f64>,
 }
 
-/// Draws every panel to its own highest bar; values outside of `range` are left out.
+/// Draws the panels, each scaled to its highest bar. Values outside the row's range are left out.
 pub(crate) fn draw(area: &Area<'_>, rows: &[(Row, Range<f64>)]) -> Result<()> {
     let cells = area.split_evenly((rows.len(), 1));
     for ((row, range), cell) in rows.iter().zip(cells) {
@@ -79,7 +79,7 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, range: Range<f64>, color: RGBColor
     Ok(())
 }
 
-/// How many values lie in each of the equal parts of `range`; its end belongs to the last.
+/// The number of values in each of the equal parts of `range`. Its end belongs to the last part.
 fn count(values: &[f64], range: &Range<f64>) -> [usize; BINS] {
     let mut counts = [0; BINS];
     for &value in values {
@@ -91,7 +91,7 @@ fn count(values: &[f64], range: &Range<f64>) -> [usize; BINS] {
     counts
 }
 
-/// A number in few characters, without the zeros that say nothing.
+/// A number in few characters, without trailing zeros.
 pub(crate) fn short(x: f64) -> String {
     if x != 0.0 && !(1e-3..1e5).contains(&x.abs()) {
         return format!("{x:.0e}");

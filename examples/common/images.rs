@@ -1,20 +1,20 @@
-//! Grey images, pixel by pixel.
+//! Grey images.
 
 use super::picture::Area;
 use anyhow::Result;
 use ndarray::{ArrayView1, ArrayView2};
 use plotters::prelude::*;
 
-/// Pixels between two images, in pixels of the images.
+/// The gap between two images, in pixels of the images.
 const GAP: usize = 2;
 
-/// The size in pixels of so many images side by side.
+/// The width in pixels of `images` images side by side.
 pub(crate) fn extent(images: usize, side: usize, scale: usize) -> i32 {
     (images * (side + GAP) * scale - GAP * scale) as i32
 }
 
-/// Draws images `(n, side·side)` of values from −1, black, to 1, white, `columns` in a row, from
-/// `(left, top)` on, each pixel a square of `scale`.
+/// Draws images `(n, side·side)` with values from −1 (black) to 1 (white) at `(left, top)`, with
+/// `columns` images in a row. A pixel is a square of `scale` pixels.
 pub(crate) fn draw(
     area: &Area<'_>,
     (left, top): (i32, i32),
@@ -45,7 +45,7 @@ fn draw_one(
         .collect();
     for (y, row) in (0..).zip(grey.chunks(side)) {
         let mut x = 0;
-        // Neighbours of the same grey are one rectangle.
+        // Neighbouring pixels of the same grey are one rectangle.
         for run in row.chunk_by(|a, b| a == b) {
             let (from, to) = (x, x + run.len() as i32);
             let corners = [

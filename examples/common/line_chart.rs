@@ -1,4 +1,4 @@
-//! Curves over a pair of axes.
+//! A line chart.
 
 use super::picture::Area;
 use super::style::{INK, PALE, font};
@@ -7,10 +7,10 @@ use plotters::{chart::SeriesLabelPosition, element::DashedPathElement, prelude::
 use std::ops::Range;
 
 pub(crate) struct Axis<'a> {
-    /// Beside the axis; empty for an axis without a name and numbers.
+    /// The label; an axis without one has no numbers either.
     pub(crate) name: &'a str,
     pub(crate) range: Range<f64>,
-    /// About how many numbers stand at it.
+    /// About how many numbers the axis has.
     pub(crate) ticks: usize,
     pub(crate) format: &'a dyn Fn(&f64) -> String,
 }
@@ -27,9 +27,8 @@ pub(crate) struct LineChart<'a> {
     pub(crate) x: Axis<'a>,
     pub(crate) y: Axis<'a>,
     pub(crate) lines: Vec<Line<'a>>,
-    /// Where the curves leave room.
     pub(crate) legend: Option<SeriesLabelPosition>,
-    /// Of the numbers, in pixels; titles are larger.
+    /// The size of the numbers, in pixels; the title is larger.
     pub(crate) font_size: u32,
 }
 
@@ -73,6 +72,11 @@ impl LineChart<'_> {
         let (dash, gap) = (small / 2, small / 3);
         for line in &self.lines {
             let style = line.color.stroke_width(width);
+            // One point makes no line.
+            if let [point] = line.points[..] {
+                let marker = Circle::new(point, 2 * width, line.color.filled());
+                chart.draw_series([marker])?;
+            }
             let points = line.points.iter().copied();
             let length = 2 * small as i32;
             if line.dashed {

@@ -1,6 +1,6 @@
-//! What the examples share: options, data, files that appear whole or not at all, pictures.
+//! What the examples share: options, data, training by epochs, files, pictures.
 
-// Each example is a program of its own and uses its part of this.
+// Each example is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod args;
@@ -8,50 +8,59 @@ pub(crate) mod cnn;
 pub(crate) mod confusion;
 pub(crate) mod data;
 pub(crate) mod dcgan;
+pub(crate) mod epochs;
 pub(crate) mod histogram;
 pub(crate) mod images;
+pub(crate) mod interrupt;
 pub(crate) mod line_chart;
 pub(crate) mod memory;
 pub(crate) mod output;
 pub(crate) mod picture;
 pub(crate) mod style;
+pub(crate) mod values;
 
 use anyhow::Result;
 use args::{CommonArgs, Defaults};
 use clap::{CommandFactory, FromArgMatches};
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-/// Parses the command line and runs `example` inside a pool of `--threads` threads. What goes
-/// wrong is one line on standard error and exit code 1 (2 for options that do not parse).
+/// Parses the command line and runs `example` in a pool of `--threads` threads. An error is one
+/// line on standard error and exit code 1 (2 for options that cannot be parsed).
 pub(crate) fn run<A>(defaults: Defaults, example: impl FnOnce(&A) -> Result<()> + Send) -> ExitCode
 where
     A: CommandFactory + FromArgMatches + AsRef<CommonArgs> + Sync,
 {
-    let matches = defaults.apply(A::command()).get_matches();
-    let args = A::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let command = args::take_negative_numbers(defaults.apply(A::command()));
+    let args = A::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
     let pool = args.as_ref().prepare();
     finish(pool.and_then(|pool| pool.install(|| example(&args))))
 }
 
-/// The exit code of an example that ended so, and what went wrong on standard error.
+/// Prints the error, if there is one, and returns the exit code.
 pub(crate) fn finish(result: Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has read enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", one_line(&error));
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let line = match of_standard_output(&error) {
+        // The reader, such as `head`, has read enough.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Some(error) => format!("cannot write to standard output: {error}"),
+        None => one_line(&error),
+    };
+    let _ = writeln!(io::stderr(), "error: {line}");
+    ExitCode::FAILURE
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+/// An error of standard output has no context. An error of a file has: its name.
+fn of_standard_output(error: &anyhow::Error) -> Option<&io::Error> {
+    let bare = error.chain().count() == 1;
+    error.downcast_ref().filter(|_| bare)
 }
 
-/// The error and its causes, but for those that it quotes already.
+/// The error and its causes, without those that it quotes already.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -61,7 +70,7 @@ fn one_line(error: &anyhow::Error) -> String {
             line = line + separator + &text;
         }
     }
-    // A list, such as that of the mirrors that were tried, comes a line each.
+    // A list, such as that of the mirrors that were tried, has one line for each entry.
     let parts: Vec<&str> = line.lines().map(str::trim).collect();
     parts.join("; ").replace(":; ", ": ")
 }
@@ -69,12 +78,22 @@ fn one_line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::Context;
 
     #[test]
-    fn an_error_is_one_line_that_says_everything_once() {
+    fn an_error_is_one_line_without_repetition() {
         let quoted = anyhow::anyhow!("tried:\n  a\n  b").context("no data, tried:\n  a\n  b");
         assert_eq!(one_line(&quoted), "no data, tried: a; b");
         let added = anyhow::anyhow!("no such file").context("cannot read a");
         assert_eq!(one_line(&added), "cannot read a: no such file");
+    }
+
+    #[test]
+    fn a_file_error_is_not_an_output_error() {
+        let broken = || Err::<(), _>(io::Error::from(io::ErrorKind::BrokenPipe));
+        let bare = broken().map_err(anyhow::Error::from).unwrap_err();
+        assert!(of_standard_output(&bare).is_some());
+        let of_file = broken().context("cannot write a").unwrap_err();
+        assert!(of_standard_output(&of_file).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures: drawn as SVG, and turned into pixels where a PNG is wanted, so that both look alike.
+//! Pictures. They are drawn as SVG; a PNG is rendered from the SVG, so both look alike.
 
 use super::output;
 use anyhow::{Context, Result, anyhow, bail};
@@ -16,21 +16,21 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// By the ending of the file's name.
+    /// The format that the file name's ending selects.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         match ending.to_lowercase().as_str() {
             "png" => Ok(Self::Png),
             "svg" => Ok(Self::Svg),
             _ => bail!(
-                "cannot draw {}: a picture's name ends in .png or .svg",
+                "cannot draw {}: the name of a picture must end in .png or .svg",
                 path.display()
             ),
         }
     }
 }
 
-/// Draws a picture of `size` pixels to `path`. Take it large: it is to be shown at half its size.
+/// Draws a picture of `size` pixels to `path`. It should be twice as large as it will be shown.
 pub(crate) fn save(
     path: &Path,
     size: (u32, u32),
@@ -46,7 +46,7 @@ fn render(
     size: (u32, u32),
     draw: impl FnOnce(&Area<'_>) -> Result<()>,
 ) -> Result<Vec<u8>> {
-    // No font of the system: a container has none, and the same run should give the same picture.
+    // The system's fonts are not used: a container has none, and pictures should not depend on them.
     let fonts = [
         (FontStyle::Normal, dejavu::sans::regular()),
         (FontStyle::Bold, dejavu::sans::bold()),
@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ending_tells_the_format() {
+    fn the_ending_selects_the_format() {
         let of = |name: &str| Format::of(Path::new(name));
         assert_eq!(of("a.png").unwrap(), Format::Png);
         assert_eq!(of("folder.d/a.SVG").unwrap(), Format::Svg);
         for name in ["a.jpg", "png", "a", ".png", ""] {
             let error = of(name).unwrap_err().to_string();
-            assert!(error.ends_with("ends in .png or .svg"), "{error}");
+            assert!(error.ends_with("must end in .png or .svg"), "{error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! How pictures and progress bars look, the same in every example.
+//! The common style of pictures, numbers and progress bars.
 
 use super::picture::Area;
 use anyhow::Result;
@@ -6,13 +6,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-// Okabe and Ito's colours, which the colour-blind tell apart too.
+// Okabe and Ito's colours, which people with colour blindness can distinguish too.
 pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(crate) const ORANGE: RGBColor = RGBColor(213, 94, 0);
 pub(crate) const GREEN: RGBColor = RGBColor(0, 158, 115);
 /// Text and axes.
 pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
-/// Lines that only guide the eye.
+/// Grid lines.
 pub(crate) const PALE: RGBColor = RGBColor(222, 222, 222);
 
 /// The font of all text, at a size in pixels.
@@ -27,7 +27,7 @@ pub(crate) fn bold(size: u32) -> TextStyle<'static> {
         .color(&INK)
 }
 
-/// Writes a heading, and below it a line in small print; what is left of `area` comes back.
+/// Draws a title and a smaller line below it; returns the rest of `area`.
 pub(crate) fn heading<'a>(area: &Area<'a>, title: &str, subtitle: &str) -> Result<Area<'a>> {
     let (head, rest) = area.split_vertically(130);
     let middle = head.dim_in_pixel().0 as i32 / 2;
@@ -37,14 +37,28 @@ pub(crate) fn heading<'a>(area: &Area<'a>, title: &str, subtitle: &str) -> Resul
     Ok(rest)
 }
 
-/// `0.975` as `97.5 %`, with as many decimals as asked for.
+/// `0.975` as `97.5 %`, with `decimals` decimals.
 pub(crate) fn percent(share: f64, decimals: usize) -> String {
     format!("{:.decimals$} %", 100.0 * share)
 }
 
-/// A progress bar on standard error, if that is a terminal.
-pub(crate) fn progress_bar(steps: usize, what: &str) -> Result<ProgressBar> {
-    let style = "{bar:30} {pos}/{len} {msg}, {elapsed} of {duration}";
-    let bar = ProgressBar::new(steps as u64).with_style(ProgressStyle::with_template(style)?);
-    Ok(bar.with_message(what.to_owned()))
+/// `1 epoch`, `2 epochs`.
+pub(crate) fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The number of threads that the library computes with.
+pub(crate) fn threads() -> String {
+    count(batchnorm::tensor::threads() as u64, "thread")
+}
+
+/// A progress bar on standard error, if that is a terminal. Its message is cut where the terminal
+/// ends.
+pub(crate) fn progress_bar(length: u64, what: &'static str) -> ProgressBar {
+    let style = "{bar:30} {pos}/{len} {prefix}, {elapsed} of {duration}{wide_msg}";
+    let bar = ProgressBar::new(length).with_prefix(what);
+    match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }

@@ -1,65 +1,73 @@
-//! A DCGAN (arXiv:1511.06434) that learns to draw the digits of MNIST.
+//! A DCGAN (arXiv:1511.06434) that learns to generate the digits of MNIST.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod pictures;
 mod run;
 
-use anyhow::{Context, Result, bail};
-use batchnorm::{Batches, LastBatch, Sampling, data::Dataset};
+use anyhow::{Context, Result, bail, ensure};
+use batchnorm::{Batches, LastBatch, Sampling};
 use clap::Parser;
 use common::args::{CommonArgs, Defaults};
 use common::dcgan::{self, Recipe, SIDE};
-use common::{output, picture, style::percent};
-use run::Run;
+use common::style::{count, percent, threads};
+use common::{interrupt, output, picture, values};
+use run::{Metrics, Run};
 use serde_json::json;
-use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    io::{Write, stderr, stdout},
+    path::PathBuf,
+    process::ExitCode,
+    time::Instant,
+};
 
 const MORE: &str = "\
-Three well-known mistakes of the Keras version are not made here:
-  - A discriminator that was compiled and then frozen: which of its weights move then depends on
-    when it was compiled. Here each network has an optimizer that moves that network alone.
-  - Fakes for the discriminator that are normalised by the running statistics (`predict`) while the
-    generator trains on those of its batch. Here both are of the batch.
-  - One batch that is called an epoch. Here an epoch is all 60,000 images.
+Three well-known mistakes of the Keras version are avoided:
+  - Keras freezes the discriminator after compiling it, so which weights are trained depends on
+    when it was compiled. Here each network has an optimizer that changes only that network.
+  - There the discriminator learns from fakes normalised by running statistics (`predict`), and the
+    generator from fakes normalised by their batch. Here both use the batch's statistics.
+  - There an epoch is a single batch. Here an epoch is all 60,000 images.
 
-The folder holds the grids of samples, the curves of the losses, and the checkpoint from which
---resume goes on to the same bits as if it had never stopped, and from which --sample draws.";
+The folder contains grids of samples, the loss curves, and the checkpoint. Ctrl-C writes the
+checkpoint first. --resume continues from the checkpoint, with the same bits as an uninterrupted
+run, and --sample generates images from it.";
 
-/// Train a DCGAN on MNIST, and watch its digits become legible
+/// Train a DCGAN on MNIST, and draw the images that it generates
 #[derive(Debug, Parser)]
 #[command(after_long_help = MORE)]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// Which two networks
+    /// Architecture of the two networks
     #[arg(long, value_enum, default_value_t = Recipe::Dcgan)]
     recipe: Recipe,
-    /// Times through the training set
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Passes over the training set
+    #[arg(long, default_value_t = 10, value_parser = values::times)]
     epochs: u64,
-    /// End after so many steps instead
-    #[arg(long, conflicts_with = "epochs", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Train for this many steps instead of --epochs
+    #[arg(long, conflicts_with = "epochs", value_parser = values::times)]
     steps: Option<u64>,
-    /// Images of a step [default: 64; 128 of the recipe seed]
-    #[arg(long)]
+    /// Images per training step [default: 64, or 128 for the recipe seed]
+    #[arg(long, value_parser = values::batch_size)]
     batch_size: Option<usize>,
-    /// Folder for the checkpoint, the grids of samples and the curves; made if it is not there
+    /// Folder for the checkpoint, the grids of samples and the loss curves; created if it is missing
     #[arg(long, value_name = "DIR", default_value = "dcgan")]
     folder: PathBuf,
-    /// Draw a grid of 25 samples after every so many steps
-    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Draw a grid of 25 samples, and print a line, after every GRID_EVERY steps
+    #[arg(long, default_value_t = 250, value_parser = values::times)]
     grid_every: u64,
-    /// Write a checkpoint after every so many steps
-    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Write a checkpoint after every CHECKPOINT_EVERY steps
+    #[arg(long, default_value_t = 250, value_parser = values::times)]
     checkpoint_every: u64,
-    /// Go on from the checkpoint of the folder
+    /// Continue from the folder's checkpoint
     #[arg(long)]
     resume: bool,
-    /// Draw so many digits with the checkpoint of the folder instead of training; --seed says which
+    /// Generate N images (1 to 10000) from the folder's checkpoint instead of training; --seed
+    /// selects them
     #[arg(long, value_name = "N", conflicts_with = "resume",
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    sample: Option<u64>,
+          value_parser = values::size(1, 10_000))]
+    sample: Option<usize>,
 }
 
 impl AsRef<CommonArgs> for Args {
@@ -87,39 +95,39 @@ fn main() -> ExitCode {
         picture: Some("bn-dcgan.png"),
     };
     common::run(defaults, |args: &Args| match args.sample {
-        Some(n) => sample(args, n as usize),
+        Some(n) => sample(args, n),
         None => train(args),
     })
 }
 
-/// Draws digits with a trained generator.
+/// Generates images with a trained generator.
 fn sample(args: &Args, n: usize) -> Result<()> {
-    let (recipe, gan, artist) = dcgan::load(&args.checkpoint())?;
-    let images = artist
-        .network
-        .predict(gan.noise(args.common.seed, n)?.view())?;
-    if let Some(path) = &args.common.picture {
-        pictures::grid(path, images.view())?;
-    }
+    let (start, mut out) = (Instant::now(), stdout());
+    let (recipe, gan, averaged) = dcgan::load(&args.checkpoint())?;
+    let noise = gan.noise(args.common.seed, n)?;
+    let images = averaged.network.predict(noise.view())?;
     writeln!(
-        std::io::stdout(),
-        "{n} digits of the recipe {recipe} after {} steps, seed {}.{}",
-        gan.iteration(),
-        args.common.seed,
-        args.common.picture_note()
+        out,
+        "{} of the recipe {recipe} after {}, seed {}",
+        count(n as u64, "image"),
+        count(gan.iteration(), "step"),
+        args.common.seed
     )?;
-    Ok(())
+    let mut results = args.common.results(start);
+    results["recipe"] = json!(recipe.to_string());
+    results["steps"] = json!(gan.iteration());
+    results["images"] = json!(n);
+    args.common.write(&results, pictures::grid_size(n), |area| {
+        pictures::grid(area, images.view())
+    })
 }
 
 fn train(args: &Args) -> Result<()> {
-    let (start, mut out) = (Instant::now(), std::io::stdout());
+    let (start, mut out) = (Instant::now(), stdout());
     let checkpoint = args.checkpoint();
-    if checkpoint.exists() && !args.resume {
-        let path = checkpoint.display();
-        bail!("{path} is there already: go on from it with --resume, or give another --folder");
-    }
+    check(args)?;
     let (mut train, _) = args.common.load()?;
-    from_minus_one_to_one(&mut train)?;
+    train.images_mut().mapv_inplace(|v| 2.0 * v - 1.0); // the range of tanh
     let sampling = Sampling::Permutation(LastBatch::Drop);
     let mut batches =
         Batches::with_sampling(&train, args.batch_size(), sampling, args.common.seed)?;
@@ -128,77 +136,99 @@ fn train(args: &Args) -> Result<()> {
         .steps
         .unwrap_or_else(|| args.epochs.saturating_mul(per_epoch));
 
-    std::fs::create_dir_all(&args.folder).with_context(|| {
-        let folder = args.folder.display();
-        format!("cannot make the folder {folder}: give another with --folder")
-    })?;
-    output::check_writable(&checkpoint)?;
     let mut gan = args.recipe.gan(args.common.seed)?;
     let mut run = Run::new(args, total, per_epoch, &gan)?;
     if args.resume {
         batches.restore(run.resume(&mut gan)?)?;
     }
+    std::fs::create_dir_all(&args.folder).with_context(|| {
+        let folder = args.folder.display();
+        format!("cannot create the folder {folder}; give another with --folder")
+    })?;
     writeln!(
         out,
-        "{}: {} images; {} threads. Recipe {}: a generator of {} parameters, a discriminator of {}.\n\
-         {} steps of batches of {}, {} an epoch, from step {} on; Adam 0.0002, beta1 0.5; seed {}.\n\
-         In {}: a grid of samples every {} steps, a checkpoint every {}.\n",
-        args.common.data,
+        "{}: {} images; {}. Recipe {}: a generator with {} parameters, a discriminator with {}.\n\
+         {} in batches of {}, {} per epoch, starting with step {}; Adam 0.0002, beta1 0.5; seed {}.\n\
+         Folder {}: a grid of samples every {}, a checkpoint every {}.\n",
+        args.common.data.title(),
         train.len(),
-        batchnorm::tensor::threads(),
+        threads(),
         args.recipe,
         gan.generator().param_count(),
         gan.discriminator().param_count(),
-        total,
+        count(total, "step"),
         args.batch_size(),
         per_epoch,
         gan.iteration() + 1,
         args.common.seed,
         args.folder.display(),
-        args.grid_every,
-        args.checkpoint_every,
+        count(args.grid_every, "step"),
+        count(args.checkpoint_every, "step"),
     )?;
+    let held = interrupt::hold();
     run.train(&mut gan, &mut batches)?;
-
-    let curves = args.folder.join("losses.png");
-    picture::save(&curves, (1800, 800), |area| pictures::curves(area, &run))?;
-    if let Some(path) = &args.common.picture {
-        pictures::contact_sheet(path, &run)?;
-    }
-    let last = run.mean_of_last(per_epoch as usize);
-    let mut figures = args.common.figures(start);
-    figures["recipe"] = json!(args.recipe.to_string());
-    figures["batch_size"] = json!(args.batch_size());
-    figures["steps"] = json!(gan.iteration());
-    figures["real_loss"] = json!(last[0]);
-    figures["fake_loss"] = json!(last[1]);
-    figures["generator_loss"] = json!(last[2]);
-    figures["real_accuracy"] = json!(last[3]);
-    figures["fake_accuracy"] = json!(last[4]);
-    args.common.write_json(&figures)?;
-    writeln!(
-        out,
-        "\n{} steps in {:.0} s. The discriminator took {} of the last real images for real and {} of \
-         the fakes for fakes.\nCheckpoint: {}. Curves: {}.{}",
-        gan.iteration(),
-        start.elapsed().as_secs_f64(),
-        percent(last[3], 0),
-        percent(last[4], 0),
-        checkpoint.display(),
-        curves.display(),
-        args.common.picture_note()
-    )?;
-    Ok(())
-}
-
-/// Gives the images values as tanh gives them.
-fn from_minus_one_to_one(data: &mut Dataset) -> Result<()> {
-    if (data.height(), data.width()) != (SIDE, SIDE) {
-        let (h, w) = (data.height(), data.width());
-        bail!(
-            "the recipes draw images of 28×28, these are of {h}×{w}: give --data mnist or fashion"
+    if interrupt::requested() {
+        let _ = writeln!(
+            stderr(),
+            "Interrupted after {}. Checkpoint: {}. Continue with --resume.",
+            count(gan.iteration(), "step"),
+            checkpoint.display()
         );
     }
-    data.images_mut().mapv_inplace(|v| 2.0 * v - 1.0);
-    Ok(())
+    held.release();
+
+    let last = run.mean_of_last(per_epoch as usize);
+    writeln!(
+        out,
+        "\n{} in {:.0} s. The discriminator classified {} of the real images and {} of the fakes \
+         correctly (in the last {}).",
+        count(gan.iteration(), "step"),
+        start.elapsed().as_secs_f64(),
+        percent(last.real_accuracy, 0),
+        percent(last.fake_accuracy, 0),
+        count(per_epoch.min(gan.iteration()), "step"),
+    )?;
+    output::announce("Checkpoint", &checkpoint)?;
+    let curves = args.folder.join("losses.png");
+    picture::save(&curves, (1800, 800), |area| pictures::curves(area, &run))?;
+    output::announce("Curves", &curves)?;
+
+    let mut results = args.common.results(start);
+    results["recipe"] = json!(args.recipe.to_string());
+    results["batch_size"] = json!(args.batch_size());
+    results["steps"] = json!(gan.iteration());
+    let Metrics {
+        real_loss,
+        fake_loss,
+        generator_loss,
+        real_accuracy,
+        fake_accuracy,
+    } = last;
+    results["real_loss"] = json!(real_loss);
+    results["fake_loss"] = json!(fake_loss);
+    results["generator_loss"] = json!(generator_loss);
+    results["real_accuracy"] = json!(real_accuracy);
+    results["fake_accuracy"] = json!(fake_accuracy);
+    let snapshots = run.snapshots(&gan)?;
+    let size = pictures::contact_sheet_size(&snapshots);
+    args.common.write(&results, size, |area| {
+        pictures::contact_sheet(area, &run, &snapshots)
+    })
+}
+
+/// Refuses what cannot work before any data is read.
+fn check(args: &Args) -> Result<()> {
+    let checkpoint = args.checkpoint();
+    let path = checkpoint.display();
+    ensure!(
+        args.common.data.side() == SIDE,
+        "the networks are for images of 28×28 pixels: give --data mnist or --data fashion"
+    );
+    if checkpoint.exists() && !args.resume {
+        bail!("{path} exists: continue from it with --resume, or give another --folder");
+    }
+    if args.resume && !checkpoint.is_file() {
+        bail!("there is no checkpoint {path}: train without --resume first, or give its --folder");
+    }
+    output::check_folder(&args.folder)
 }

@@ -1,15 +1,15 @@
-//! The bandwidth of memory, as the library's copy of a slice reaches it.
+//! Memory bandwidth, measured by copying an array.
 
 use std::hint::black_box;
 use std::thread::scope;
 use std::time::Instant;
 
-/// Copies an array on some threads, each its part.
+/// Copies an array; each thread copies a part of it.
 pub(crate) struct Copy {
     from: Vec<f32>,
     to: Vec<f32>,
     threads: usize,
-    /// Copies at a time, so that starting threads does not count.
+    /// The number of copies per measurement, which makes starting the threads negligible.
     times: usize,
 }
 
@@ -24,12 +24,12 @@ impl Copy {
         }
     }
 
-    /// Bytes read and written in a copy.
+    /// The bytes that a copy reads and writes.
     pub(crate) fn bytes(&self) -> usize {
         2 * size_of::<f32>() * self.from.len()
     }
 
-    /// Seconds of a copy: of all of it, at the threads' rates added up.
+    /// The seconds of a copy, from the sum of the threads' rates.
     pub(crate) fn seconds(&mut self) -> f64 {
         let (times, part) = (self.times, self.from.len().div_ceil(self.threads));
         let parts = self.from.chunks(part).zip(self.to.chunks_mut(part));
@@ -38,14 +38,14 @@ impl Copy {
                 .map(|(from, to)| {
                     scope.spawn(move || {
                         let mut copy = || black_box(&mut *to).copy_from_slice(black_box(from));
-                        copy(); // the array may have left the cache, or the memory
+                        copy(); // brings the array into the cache if it fits
                         let start = Instant::now();
                         (0..times).for_each(|_| copy());
                         (from.len() * times) as f64 / start.elapsed().as_secs_f64()
                     })
                 })
                 .collect();
-            // A thread that only copies does not panic.
+            // A thread that only copies cannot panic.
             threads
                 .into_iter()
                 .filter_map(|thread| thread.join().ok())

@@ -1,8 +1,9 @@
-//! How near each kernel comes to what this machine can do at most: matrix products to the best
-//! product, passes over memory to the bandwidth of a copy, whole steps to their products alone.
+//! How close each kernel comes to the limits of this machine: matrix products to the fastest one,
+//! Batch Normalization to a copy, and training steps to the time of their matrix products.
 //!
 //! Williams, Waterman and Patterson, *Roofline: an insightful visual performance model*, 2009.
 
+mod bars;
 #[path = "../common/mod.rs"]
 mod common;
 mod copy;
@@ -14,24 +15,25 @@ mod workload;
 
 use anyhow::Result;
 use batchnorm::Pool;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use common::args::RunArgs;
 use common::style::progress_bar;
 use measure::{Measured, Plan};
 use std::{io::Write, process::ExitCode, time::Instant};
 
-/// Measure what this machine can do at most, and the share of it that each kernel reaches
+/// Measure the limits of this machine, and how close each kernel comes to them
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// Small arrays and few rounds: whether it runs, not what the machine can do
+    /// Use small arrays and few rounds; the results are not meaningful
     #[arg(long)]
     quick: bool,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let command = common::args::take_negative_numbers(Args::command());
+    let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
     let pool = args.run.prepare();
     common::finish(pool.and_then(|pool| roofline(&args, &pool)))
 }
@@ -45,28 +47,27 @@ fn roofline(args: &Args, pool: &Pool) -> Result<()> {
     };
     let one = Pool::new(1)?;
     let mut pools = vec![&one];
-    // A build without threads has one pool, whatever it is asked for.
+    // A build without threads has only one.
     if pool.install(batchnorm::tensor::threads) > 1 {
         pools.push(pool);
     }
-    let bar = progress_bar(pools.len() * plan.steps(), "measurements")?;
+    let bar = progress_bar(
+        (pools.len() * plan.rounds_per_pool()) as u64,
+        "measurements",
+    );
     let mut measured: Vec<Measured> = Vec::new();
     for pool in pools {
-        measured.push(measure::all(pool, &plan, &bar));
+        measured.push(measure::all(pool, &plan, &bar)?);
     }
     bar.finish_and_clear();
 
     let header = pool.install(workload::machine::header);
-    writeln!(out, "{header}\n\n{}", report::text(&measured))?;
-    args.run.draw(picture::SIZE, |area| {
+    writeln!(out, "\n{header}\n\n{}", report::text(&measured))?;
+    let mut results = pool.install(|| args.run.results(start));
+    results["machine"] = header.as_str().into();
+    results["quick"] = args.quick.into();
+    results["measured"] = measured.iter().map(report::to_json).collect();
+    args.run.write(&results, picture::SIZE, |area| {
         picture::draw(area, &header, &measured)
-    })?;
-    let mut figures = pool.install(|| args.run.figures(start));
-    figures["machine"] = header.into();
-    figures["quick"] = args.quick.into();
-    figures["measured"] = measured.iter().map(report::to_json).collect();
-    args.run.write_json(&figures)?;
-    let picture = args.run.picture_note();
-    writeln!(out, "{}", picture.trim_start())?;
-    Ok(())
+    })
 }

@@ -1,23 +1,26 @@
-//! What is measured, on one pool: in three groups, the members of each in turns with the limits
-//! that they are held against.
+//! The measurements on one thread pool, in three groups. The members of a group take turns with
+//! the limits that they are compared with.
 
+use crate::common::style::count;
 use crate::copy::Copy;
 use crate::workload::BatchNorm;
 use crate::workload::network::NETWORKS;
 use crate::workload::product::{Form, Operands, Product, StepProducts};
 use crate::workload::timing::{Sample, in_turns, least, median, sample};
+use anyhow::Result;
 use batchnorm::Pool;
 use indicatif::ProgressBar;
+use std::io::{Write, stdout};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much is measured.
 pub(crate) struct Plan {
     networks: usize,
     squares: &'static [usize],
     batch_norms: &'static [(usize, usize)],
-    /// Elements of the array whose copy is the bandwidth of memory.
-    far_beyond_cache: usize,
+    /// Elements of an array that is much larger than the caches.
+    beyond_cache: usize,
     at_least: Duration,
     rounds: usize,
 }
@@ -28,7 +31,7 @@ impl Plan {
             networks: NETWORKS.len(),
             squares: &[96, 192, 512, 1024, 2048],
             batch_norms: &[(8192, 4096), (1024, 1024)],
-            far_beyond_cache: 1 << 26,
+            beyond_cache: 1 << 26,
             at_least: Duration::from_millis(15),
             rounds: 7,
         }
@@ -39,19 +42,19 @@ impl Plan {
             networks: 1,
             squares: &[128],
             batch_norms: &[(256, 512), (128, 128)],
-            far_beyond_cache: 1 << 20,
+            beyond_cache: 1 << 20,
             at_least: Duration::from_millis(1),
             rounds: 2,
         }
     }
 
-    /// Rounds of the progress bar, on one pool.
-    pub(crate) fn steps(&self) -> usize {
+    /// The rounds of all measurements on one pool.
+    pub(crate) fn rounds_per_pool(&self) -> usize {
         self.rounds * (2 + self.networks)
     }
 }
 
-/// A kernel beside its limit.
+/// A kernel, and the share of its limit that it reaches.
 pub(crate) struct Kernel {
     pub(crate) name: String,
     pub(crate) seconds: f64,
@@ -69,21 +72,38 @@ impl Kernel {
         self.bytes / self.seconds
     }
 
-    /// Arithmetic intensity, FLOP per byte.
+    /// The arithmetic intensity in FLOP per byte.
     pub(crate) fn intensity(&self) -> f64 {
         self.flops / self.bytes
     }
 }
 
-/// A product of a network's step.
+/// A matrix product of a network's training step.
 pub(crate) struct NetworkProduct {
     pub(crate) network: &'static str,
-    /// As in `784→100`.
+    /// The inputs and outputs of the layer, as in `784→100`.
     pub(crate) layer: String,
+    pub(crate) form: Form,
     pub(crate) kernel: Kernel,
 }
 
-/// A training step beside its products alone.
+impl NetworkProduct {
+    /// What the product computes: the output, or the gradient of the weights or the input.
+    pub(crate) fn result(&self) -> &'static str {
+        match self.form {
+            Form::Nn => "y",
+            Form::Tn => "dW",
+            Form::Nt => "dx",
+        }
+    }
+
+    /// As in `book 784→100 dW`.
+    pub(crate) fn title(&self) -> String {
+        format!("{} {} {}", self.network, self.layer, self.result())
+    }
+}
+
+/// A training step, and the time of its matrix products.
 pub(crate) struct Step {
     pub(crate) name: String,
     pub(crate) seconds: f64,
@@ -97,32 +117,43 @@ impl Step {
     }
 }
 
-/// Everything, on one pool.
+/// All measurements on one pool.
 pub(crate) struct Measured {
     pub(crate) threads: usize,
-    /// FLOP a second of the best square product.
+    /// FLOP per second of the fastest matrix product.
     pub(crate) peak: f64,
-    /// Bytes a second of a copy far beyond the cache.
+    /// Bytes per second of a copy much larger than the caches.
     pub(crate) memory: f64,
-    /// Bytes a second of the copies of the arrays of `batch_norms`, by their names.
+    /// The shapes of the arrays of `batch_norms`, and the bytes per second of copying them.
     pub(crate) copies: Vec<(String, f64)>,
     pub(crate) products: Vec<NetworkProduct>,
     pub(crate) batch_norms: Vec<Kernel>,
     pub(crate) steps: Vec<Step>,
 }
 
-pub(crate) fn all(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> Measured {
+/// Measures everything on `pool`, and prints a line after each group.
+pub(crate) fn all(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> Result<Measured> {
     let threads = pool.install(batchnorm::tensor::threads);
+    let start = Instant::now();
+    let print = |group: &str| {
+        let (on, seconds) = (
+            count(threads as u64, "thread"),
+            start.elapsed().as_secs_f64(),
+        );
+        bar.suspend(|| writeln!(stdout(), "{on}: measured {group}, {seconds:.0} s"))
+    };
     let (peak, products) = products(pool, plan, bar);
+    print("matrix products")?;
     let (memory, copies, batch_norms) = batch_norms(pool, threads, plan, bar);
+    print("Batch Normalization")?;
     let networks = &NETWORKS[..plan.networks];
     let steps = networks.iter().map(|case| {
         let mut training = case.training();
-        let mut alone = StepProducts::new(case);
-        let flops = alone.flops() as f64;
+        let mut products = StepProducts::new(case);
+        let flops = products.flops() as f64;
         let mut samples = [
             sample(pool, plan.at_least, || training.step()),
-            sample(pool, plan.at_least, || alone.multiply()),
+            sample(pool, plan.at_least, || products.multiply()),
         ];
         let seconds = rounds(&mut samples, plan, bar);
         Step {
@@ -132,22 +163,24 @@ pub(crate) fn all(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> Measured {
             flops,
         }
     });
-    Measured {
+    let steps = steps.collect();
+    print("training steps")?;
+    Ok(Measured {
         threads,
         peak,
         memory,
         copies,
         products,
         batch_norms,
-        steps: steps.collect(),
-    }
+        steps,
+    })
 }
 
 fn rounds(samples: &mut [Sample<'_>], plan: &Plan, bar: &ProgressBar) -> Vec<Vec<f64>> {
     in_turns(samples, plan.rounds, || bar.inc(1))
 }
 
-/// The best of the square products, and those of the networks.
+/// The rate of the fastest matrix product, and the products of the networks.
 fn products(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> (f64, Vec<NetworkProduct>) {
     let square = |&n: &usize| {
         let form = Form::Nn;
@@ -166,11 +199,12 @@ fn products(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> (f64, Vec<NetworkPro
         .collect();
     let seconds = rounds(&mut samples, plan, bar);
 
-    let measured = all.into_iter().zip(&seconds);
-    let rate = |((_, p), seconds): ((_, Product), &Vec<f64>)| p.flops() as f64 / least(seconds);
-    let (squares, rest) = (plan.squares.len(), measured.clone());
-    let peak = measured.take(squares).map(rate).fold(0.0, f64::max);
-    let kernels = rest.skip(squares).map(|((network, p), seconds)| {
+    // Of all products: a small one that stays in cache can be faster than every square one.
+    let rates = all.iter().zip(&seconds);
+    let rates = rates.map(|((_, p), seconds)| p.flops() as f64 / least(seconds));
+    let peak = rates.fold(0.0, f64::max);
+    let of_networks = all.into_iter().zip(&seconds).skip(plan.squares.len());
+    let kernels = of_networks.map(|((network, p), seconds)| {
         let (seconds, flops) = (median(seconds), p.flops() as f64);
         let kernel = Kernel {
             name: p.title(),
@@ -182,30 +216,31 @@ fn products(pool: &Pool, plan: &Plan, bar: &ProgressBar) -> (f64, Vec<NetworkPro
         NetworkProduct {
             network,
             layer: p.layer(),
+            form: p.form,
             kernel,
         }
     });
     (peak, kernels.collect())
 }
 
-/// The bandwidth of memory, that of copies of the size of each BatchNormalization's array, and
-/// BatchNormalization.
+/// The memory bandwidth, the bandwidth of a copy of each BatchNormalization's array, and the
+/// BatchNormalizations.
 fn batch_norms(
     pool: &Pool,
     threads: usize,
     plan: &Plan,
     bar: &ProgressBar,
 ) -> (f64, Vec<(String, f64)>, Vec<Kernel>) {
-    // Operations of an element. Forward: a sum; a difference, its sum, its square and that one's
-    // sum; and the difference, scale and shift of y. Backward: a difference, a product and two
-    // sums; and the two products and three sums of dx.
+    // Operations per element. Forward: a sum; a difference, its sum, its square, and the sum of
+    // squares; the difference, scale and shift of y. Backward: a difference, a product and two
+    // sums; the two products and three sums of dx.
     const FORWARD: f64 = 8.0;
     const BACKWARD: f64 = 9.0;
     let sizes = plan.batch_norms.iter().map(|(n, d)| n * d);
-    let sizes = [plan.far_beyond_cache].into_iter().chain(sizes);
+    let sizes = [plan.beyond_cache].into_iter().chain(sizes);
     let mut copies: Vec<Copy> = sizes.map(|size| Copy::new(size, threads)).collect();
     let copied: Vec<f64> = copies.iter().map(|copy| copy.bytes() as f64).collect();
-    // Forward and backward take turns on the same arrays.
+    // Forward and backward share arrays and take turns.
     let layers: Vec<Mutex<BatchNorm>> = plan
         .batch_norms
         .iter()

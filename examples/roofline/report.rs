@@ -1,6 +1,7 @@
-//! What was measured, as tables and as JSON: two columns for each number of threads.
+//! The measurements as tables and as JSON, with two columns for each number of threads.
 
-use crate::measure::{Kernel, Measured, NetworkProduct, Step};
+use crate::common::style::count;
+use crate::measure::{Kernel, Measured, Step};
 use crate::workload::table::Table;
 use crate::workload::timing::{duration, rate};
 use serde_json::{Value, json};
@@ -8,21 +9,21 @@ use serde_json::{Value, json};
 pub(crate) fn text(measured: &[Measured]) -> String {
     let limits = limits(measured);
     let products = table(
-        "product, M×K×N",
-        ["rate", "of the best"],
+        "matrix product, M×K×N",
+        ["rate", "share"],
         measured,
         |on| on.products.len(),
         |on, i| {
-            let NetworkProduct {
-                network, kernel, ..
-            } = &on.products[i];
-            let name = format!("{network:<4} {}", kernel.name);
+            let product = &on.products[i];
+            let kernel = &product.kernel;
+            let size = kernel.name.rsplit(' ').next().unwrap_or_default();
             let rate = rate(kernel.flops_per_second(), "FLOP");
+            let name = format!("{:<20} {size}", product.title());
             (name, [rate, percent(kernel.share)])
         },
     );
     let batch_norms = table(
-        "BatchNormalization",
+        "Batch Normalization",
         ["rate", "of a copy"],
         measured,
         |on| on.batch_norms.len(),
@@ -39,33 +40,37 @@ pub(crate) fn text(measured: &[Measured]) -> String {
         |on| on.steps.len(),
         |on, i| {
             let step = &on.steps[i];
-            let figures = [duration(step.seconds), percent(step.share())];
-            (step.name.clone(), figures)
+            let texts = [duration(step.seconds), percent(step.share())];
+            (step.name.clone(), texts)
         },
     );
+    let networks = measured[0].steps.iter();
+    let networks: String = networks.map(|step| format!("  {}\n", step.name)).collect();
     format!(
-        "At most:\n{limits}\n\
-         Matrix products, and their share of the best one:\n{products}\n\
-         BatchNormalization by the bytes that it cannot avoid (forward reads x twice and writes y;\n\
-         backward reads x and dout twice and writes dx), and its share of the rate of a copy of the\n\
-         same array:\n{batch_norms}\n\
-         Whole steps, and the share of the time that their products alone take:\n{steps}"
+        "The networks, with Batch Normalization and ReLU after each hidden layer:\n{networks}\n\
+         Limits of this machine:\n{limits}\n\
+         Matrix products of a training step, and their share of the fastest product's rate. y = x·W is\n\
+         the forward pass of a layer; dW = xᵀ·dout and dx = dout·Wᵀ are its backward pass:\n{products}\n\
+         Batch Normalization: the bytes that it has to read and write per second (forward reads x twice\n\
+         and writes y; backward reads x and dout twice and writes dx), compared with a copy of the same\n\
+         array. It can be faster than a copy, because reading is faster than writing:\n{batch_norms}\n\
+         Training steps, and the time of their matrix products as a share of the step's:\n{steps}"
     )
 }
 
 fn limits(measured: &[Measured]) -> String {
-    let mut heads = vec!["".to_owned()];
-    heads.extend(measured.iter().map(|on| threads(on.threads)));
+    let mut heads = vec![String::new()];
+    heads.extend(measured.iter().map(threads));
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let mut table = Table::new(&heads);
-    let mut row = |name: String, figure: &dyn Fn(&Measured) -> String| {
+    let mut row = |name: String, text: &dyn Fn(&Measured) -> String| {
         let mut row = vec![name];
-        row.extend(measured.iter().map(figure));
+        row.extend(measured.iter().map(text));
         table.push(row);
     };
-    let best = "best square product".to_owned();
-    row(best, &|on| rate(on.peak, "FLOP"));
-    let memory = "copy far beyond the cache, read + written".to_owned();
+    let fastest = "fastest matrix product".to_owned();
+    row(fastest, &|on| rate(on.peak, "FLOP"));
+    let memory = "copy of a large array, read + written".to_owned();
     row(memory, &|on| rate(on.memory, "B"));
     for (i, (size, _)) in measured[0].copies.iter().enumerate() {
         row(format!("copy of {size}"), &|on| rate(on.copies[i].1, "B"));
@@ -73,18 +78,18 @@ fn limits(measured: &[Measured]) -> String {
     table.text()
 }
 
-/// Rows of a name and, for each number of threads, two figures.
+/// Each row has a name and, for each number of threads, two values.
 fn table(
     name: &str,
-    figures: [&str; 2],
+    columns: [&str; 2],
     measured: &[Measured],
     rows: impl Fn(&Measured) -> usize,
     row: impl Fn(&Measured, usize) -> (String, [String; 2]),
 ) -> String {
     let mut heads = vec![name.to_owned()];
     for on in measured {
-        let [first, second] = figures;
-        heads.push(format!("{first}, {}", threads(on.threads)));
+        let [first, second] = columns;
+        heads.push(format!("{first}, {}", threads(on)));
         heads.push(second.to_owned());
     }
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
@@ -97,8 +102,8 @@ fn table(
     table.text()
 }
 
-pub(crate) fn threads(n: usize) -> String {
-    format!("{n} thread{}", if n == 1 { "" } else { "s" })
+pub(crate) fn threads(on: &Measured) -> String {
+    count(on.threads as u64, "thread")
 }
 
 pub(crate) fn percent(share: f64) -> String {
@@ -107,10 +112,11 @@ pub(crate) fn percent(share: f64) -> String {
 
 pub(crate) fn to_json(on: &Measured) -> Value {
     let products = on.products.iter().map(|product| {
-        let mut figures = kernel(&product.kernel);
-        figures["network"] = json!(product.network);
-        figures["layer"] = json!(product.layer);
-        figures
+        let mut json = kernel(&product.kernel);
+        json["network"] = json!(product.network);
+        json["layer"] = json!(product.layer);
+        json["result"] = json!(product.result());
+        json
     });
     let copies = on
         .copies

@@ -1,13 +1,22 @@
-//! The DCGAN, the classifier that judges its digits, and what becomes of a run that is killed.
+//! The DCGAN, runs of it that are killed or interrupted, and the classifier that rates its digits.
 
 use crate::common::{cnn, dcgan};
 use crate::run::{command, fail, files, is_png, json, numbers, place, succeed};
+#[cfg(unix)]
+use crate::run::{errors, interrupt};
 use batchnorm::Network;
 use serde_json::Value;
-use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Stdio,
+    thread::sleep,
+    time::Duration,
+};
 use tempfile::TempDir;
 
-/// The folder of MNIST, where there is one.
+/// The folder of MNIST, if there is one.
 fn mnist() -> Option<String> {
     let folder = std::env::var("BN_DATA_DIR").ok();
     let has = |folder: &String| {
@@ -69,7 +78,7 @@ fn args<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn dcgan_trains_draws_and_goes_on() {
+fn dcgan_trains_draws_and_resumes() {
     let Some(data) = mnist() else { return };
     let place = place();
     let printed = succeed(
@@ -90,11 +99,11 @@ fn dcgan_trains_draws_and_goes_on() {
         assert!(is_png(&place, file), "{file}");
     }
     assert!(
-        printed.contains("Recipe dcgan") && printed.contains("4 steps in"),
+        printed.contains("Recipe dcgan") && printed.contains("4 steps in "),
         "{printed}"
     );
-    let figures = json(&place, "run.json");
-    assert_eq!(figures["data"], "mnist");
+    let results = json(&place, "run.json");
+    assert_eq!(results["data"], "mnist");
 
     fs::write(place.path().join("file"), "").unwrap();
     let error = fail(
@@ -102,10 +111,10 @@ fn dcgan_trains_draws_and_goes_on() {
         &place,
         &args(&data, &["--steps", "1", "--folder", "file"]),
     );
-    assert!(error.contains("give another with --folder"), "{error}");
+    assert!(error.contains("give another folder"), "{error}");
     fs::remove_file(place.path().join("file")).unwrap();
 
-    // Training it again would lose it; other settings would make another network of it.
+    // Training from the start would overwrite it, and it does not fit other settings.
     let error = fail("dcgan", &place, &args(&data, &["--steps", "5"]));
     assert!(error.contains("--resume"), "{error}");
     for (option, value) in [("--recipe", "seed"), ("--seed", "7"), ("--batch-size", "9")] {
@@ -120,7 +129,7 @@ fn dcgan_trains_draws_and_goes_on() {
     let error = fail("dcgan", &place, &args(&data, &["--steps", "3", "--resume"]));
     assert!(error.contains("step 4"), "{error}");
     let printed = succeed("dcgan", &place, &args(&data, &["--steps", "5", "--resume"]));
-    assert!(printed.contains("from step 5 on"), "{printed}");
+    assert!(printed.contains("starting with step 5"), "{printed}");
 
     let digits = |file: &str, seed: &str| {
         let sample = [
@@ -134,7 +143,7 @@ fn dcgan_trains_draws_and_goes_on() {
             seed,
         ];
         let printed = succeed("dcgan", &place, &sample);
-        assert!(printed.contains("9 digits"), "{printed}");
+        assert!(printed.contains("9 images"), "{printed}");
         fs::read(place.path().join(file)).unwrap()
     };
     let first = digits("a.png", "1");
@@ -143,7 +152,7 @@ fn dcgan_trains_draws_and_goes_on() {
 }
 
 #[test]
-fn a_killed_run_goes_on_to_the_same_bytes() {
+fn a_killed_run_resumes_to_the_same_bytes() {
     let Some(data) = mnist() else { return };
     const STEPS: &str = "30";
     let run_args = |more: &[&'static str]| -> Vec<String> {
@@ -167,13 +176,14 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     succeed("dcgan", &whole, &args);
     let whole = checkpoint(&whole).unwrap();
 
-    // Killed soon after it wrote its first checkpoint, a moment later, or while it reads the data.
+    // Killed when the first checkpoint exists, or a little later.
     for wait in [0, 30, 100] {
         let place = place();
         let mut command = command("dcgan", &place, &args);
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let begun = || checkpoint(&place).is_ok();
-        while !begun() && child.try_wait().unwrap().is_none() {
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let has_begun = || checkpoint(&place).is_ok();
+        while !has_begun() && child.try_wait().unwrap().is_none() {
             sleep(Duration::from_millis(5));
         }
         sleep(Duration::from_millis(wait));
@@ -182,9 +192,9 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         assert_ne!(
             checkpoint(&place).unwrap(),
             whole,
-            "it was killed before its end"
+            "it was killed before the end"
         );
-        // Nothing half written: what is there can be gone on from.
+        // The checkpoint is complete.
         let resumed: Vec<&str> = [&args[..], &["--resume"]].concat();
         succeed("dcgan", &place, &resumed);
         assert!(
@@ -195,7 +205,69 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
 }
 
 #[test]
-fn cnn_mnist_leaves_a_network_that_others_load() {
+#[cfg(unix)]
+fn an_interrupted_run_writes_its_checkpoint_first() {
+    let Some(data) = mnist() else { return };
+    let small = [
+        "--recipe",
+        "seed",
+        "--steps",
+        "30",
+        "--picture",
+        "sheet.svg",
+    ];
+    let args = args(&data, &small);
+    let whole = place();
+    succeed("dcgan", &whole, &args);
+    let whole = fs::read(whole.path().join("run/dcgan.safetensors")).unwrap();
+
+    let place = place();
+    let with_lines = [&args[..], &["--grid-every", "1"]].concat();
+    let mut child = command("dcgan", &place, &with_lines)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The pipe stays open: its reader ends with the program.
+    let mut lines = lines.map(Result::unwrap);
+    lines.find(|line| line.starts_with("step ")).unwrap();
+    interrupt(&child);
+    lines.for_each(drop);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let message = errors(&output);
+    assert!(message.starts_with("Interrupted after "), "{message}");
+    assert!(message.ends_with("Continue with --resume.\n"), "{message}");
+    assert!(!place.path().join("sheet.svg").exists());
+
+    let resumed = [&args[..], &["--resume"]].concat();
+    succeed("dcgan", &place, &resumed);
+    let checkpoint = fs::read(place.path().join("run/dcgan.safetensors")).unwrap();
+    assert!(checkpoint == whole, "the bytes differ");
+}
+
+#[test]
+fn the_contact_sheet_of_a_short_run_ends_with_its_last_step() {
+    let Some(data) = mnist() else { return };
+    let place = place();
+    let small = ["--recipe", "seed", "--picture", "sheet.svg", "--steps"];
+    succeed(
+        "dcgan",
+        &place,
+        &args(&data, &[&small[..], &["1"]].concat()),
+    );
+    let sheet = || fs::read_to_string(place.path().join("sheet.svg")).unwrap();
+    for text in ["after 0 to 1 step\n", "before training", "\n1 step\n"] {
+        assert!(sheet().contains(text), "{text:?}");
+    }
+    let more = [&small[..], &["2", "--resume"]].concat();
+    succeed("dcgan", &place, &args(&data, &more));
+    assert!(sheet().contains("\n2 steps\n") && !sheet().contains("\n1 step\n"));
+}
+
+#[test]
+fn cnn_mnist_writes_a_network_that_other_programs_load() {
     let place = place();
     let args = [
         "--data",
@@ -227,7 +299,7 @@ fn cnn_mnist_leaves_a_network_that_others_load() {
         network.accuracy(test.images(), test.labels()).unwrap(),
         accuracy
     );
-    let best = cnn::Judged::new(&mut network, test.images())
+    let best = cnn::Predictions::new(&mut network, test.images())
         .unwrap()
         .best();
     let right = best
@@ -241,13 +313,13 @@ fn cnn_mnist_leaves_a_network_that_others_load() {
 
 #[test]
 #[cfg(feature = "lapack")]
-fn gan_quality_judges_and_says_what_it_lacks() {
+fn gan_quality_rates_digits_and_names_missing_files() {
     let Some(data) = mnist() else { return };
     let place = place();
     let error = fail("gan_quality", &place, &["--data-dir", &data]);
-    assert!(error.contains("dcgan trains one"), "{error}");
+    assert!(error.contains("with the example dcgan"), "{error}");
     succeed("dcgan", &place, &args(&data, &["--steps", "1"]));
-    let judge = [
+    let rate = [
         "--data-dir",
         &data,
         "--gan",
@@ -257,8 +329,8 @@ fn gan_quality_judges_and_says_what_it_lacks() {
         "--json",
         "q.json",
     ];
-    let error = fail("gan_quality", &place, &judge);
-    assert!(error.contains("cnn_mnist trains one"), "{error}");
+    let error = fail("gan_quality", &place, &rate);
+    assert!(error.contains("with the example cnn_mnist"), "{error}");
 
     let classifier = cnn::network(28, 10, 0.3, 1).unwrap();
     cnn::save(
@@ -267,29 +339,29 @@ fn gan_quality_judges_and_says_what_it_lacks() {
         "mnist",
     )
     .unwrap();
-    let printed = succeed("gan_quality", &place, &judge);
+    let printed = succeed("gan_quality", &place, &rate);
     assert!(
         printed.contains("300 digits") && is_png(&place, "bn-gan-quality.png"),
         "{printed}"
     );
-    let figures = json(&place, "q.json");
+    let results = json(&place, "q.json");
     for which in ["generated", "real"] {
-        let figures = &figures[which];
-        let shares = numbers(&figures["class_shares"]);
+        let results = &results[which];
+        let shares = numbers(&results["class_shares"]);
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         let entropy: f64 = shares
             .iter()
             .filter(|&&p| p > 0.0)
             .map(|p| -p * p.log2())
             .sum();
-        assert!((figures["class_entropy_bits"].as_f64().unwrap() - entropy).abs() < 1e-9);
-        assert!((0.0..=1.0).contains(&figures["confident_share"].as_f64().unwrap()));
+        assert!((results["class_entropy_bits"].as_f64().unwrap() - entropy).abs() < 1e-9);
+        assert!((0.0..=1.0).contains(&results["confident_share"].as_f64().unwrap()));
     }
-    // Noise is further from digits than other digits are.
-    let distance = |which: &str| figures[which]["frechet_distance"].as_f64().unwrap();
-    assert!(distance("generated") > 5.0 * distance("real"), "{figures}");
-    let mut judge = judge;
-    judge[3] = "q.json"; // no checkpoint
-    let error = fail("gan_quality", &place, &judge);
+    // Noise is further from the test digits than the training digits are.
+    let distance = |which: &str| results[which]["frechet_distance"].as_f64().unwrap();
+    assert!(distance("generated") > 5.0 * distance("real"), "{results}");
+    let mut rate = rate;
+    rate[3] = "q.json"; // not a checkpoint
+    let error = fail("gan_quality", &place, &rate);
     assert!(error.contains("q.json"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Running an example, and looking at what it left.
+//! Runs an example and reads what it printed and wrote.
 
 use serde_json::Value;
 use std::{
@@ -8,8 +8,8 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The example's program, which `cargo test` builds beside this test. (`cargo test --test examples`
-/// alone does not: it runs those of the last build.)
+/// The example's program, which `cargo test` builds. (`cargo test --test examples` does not: it
+/// runs the programs of the last build.)
 fn program(example: &str) -> PathBuf {
     // target/<profile>/deps/<this test>
     let test = std::env::current_exe().unwrap();
@@ -35,7 +35,7 @@ pub(crate) fn run(example: &str, place: &TempDir, args: &[&str]) -> Output {
     command(example, place, args).output().unwrap()
 }
 
-/// What a run that must succeed printed.
+/// Runs an example that must succeed. Returns its standard output.
 pub(crate) fn succeed(example: &str, place: &TempDir, args: &[&str]) -> String {
     let output = run(example, place, args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -43,18 +43,37 @@ pub(crate) fn succeed(example: &str, place: &TempDir, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The line that a run that must fail ended with.
+/// Runs an example that must fail with exit code 1. Returns the line that says why.
 pub(crate) fn fail(example: &str, place: &TempDir, args: &[&str]) -> String {
     let output = run(example, place, args);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{example} {args:?}: {errors}"
-    );
+    let errors = errors(&output);
+    let code = output.status.code();
+    assert_eq!(code, Some(1), "{example} {args:?}: {errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
     assert!(errors.starts_with("error: "), "{errors}");
     errors
+}
+
+/// Runs an example whose options must be refused (exit code 2). Returns the message.
+pub(crate) fn refuse(example: &str, place: &TempDir, args: &[&str]) -> String {
+    let output = run(example, place, args);
+    let errors = errors(&output);
+    let code = output.status.code();
+    assert_eq!(code, Some(2), "{example} {args:?}: {errors}");
+    assert!(errors.starts_with("error: "), "{errors}");
+    errors
+}
+
+pub(crate) const DEBUG_NOTICE: &str =
+    "This is a debug build, about 30 times slower; run with --release";
+
+/// Standard error without the notice of a debug build.
+pub(crate) fn errors(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with(DEBUG_NOTICE) => rest.to_owned(),
+        _ => text,
+    }
 }
 
 pub(crate) fn json(place: &TempDir, file: &str) -> Value {
@@ -87,4 +106,12 @@ pub(crate) fn is_svg(place: &TempDir, file: &str) -> bool {
 
 pub(crate) fn place() -> TempDir {
     tempfile::tempdir().unwrap()
+}
+
+/// Sends SIGINT, as Ctrl-C does.
+#[cfg(unix)]
+pub(crate) fn interrupt(child: &std::process::Child) {
+    let id = child.id().to_string();
+    let status = Command::new("kill").args(["-INT", &id]).status();
+    assert!(status.unwrap().success());
 }

@@ -157,8 +157,8 @@ pub enum Error {
     },
     /// No folder holds all files of the data set.
     #[error(
-        "{dataset} was not found; looked in {looked_in}. Put its four files, packed (.gz) or not, \
-         into one of these folders, or name their folder by the variable BN_DATA_DIR or by --data-dir"
+        "{dataset} was not found; looked in {looked_in}. Put its four files, compressed (.gz) or not, \
+         into one of these folders"
     )]
     NotFound {
         /// The data set.
@@ -177,7 +177,7 @@ pub enum Error {
     /// No mirror gave the file.
     #[error(
         "could not download {file}:{tried}\nWithout a network, put the four files of {dataset} into {}, \
-         or into a folder named by the variable BN_DATA_DIR or by --data-dir",
+         or into the folder that the environment variable BN_DATA_DIR names",
         folder.display()
     )]
     Download {
@@ -192,8 +192,8 @@ pub enum Error {
     },
     /// The cache folder cannot be written.
     #[error(
-        "cannot write to the cache folder {} ({problem}); name another by Download::cache_dir, \
-         or put the files into a folder named by the variable BN_DATA_DIR or by --data-dir",
+        "cannot write to the cache folder {} ({problem}); set another with Download::cache_dir, \
+         or put the files into the folder that the environment variable BN_DATA_DIR names",
         folder.display()
     )]
     CacheFolder {
@@ -204,8 +204,8 @@ pub enum Error {
     },
     /// The platform names no cache folder (there is no home folder).
     #[error(
-        "this system names no cache folder; name one by Download::cache_dir, \
-         or put the files into a folder named by the variable BN_DATA_DIR or by --data-dir"
+        "this system has no cache folder; set one with Download::cache_dir, \
+         or put the files into the folder that the environment variable BN_DATA_DIR names"
     )]
     NoCacheFolder,
     /// The build holds no LAPACK.

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 /// The environment variable that names the folder of the data sets: `BN_DATA_DIR`.
 pub const DATA_DIR_VARIABLE: &str = "BN_DATA_DIR";
 
-/// The folder that the user named: `explicit` (a `--data-dir`) if there is one, otherwise that of the
-/// variable `BN_DATA_DIR`, otherwise `None`.
+/// Returns the folder of the data sets that the user chose: `explicit` (for example an option of
+/// the program), or else the value of the environment variable `BN_DATA_DIR`, if it is set.
 ///
 /// ```
 /// use std::path::Path;

@@ -40,12 +40,12 @@ fn timeless(history: &History) -> Vec<Record> {
 }
 
 #[test]
-fn it_learns_and_the_history_says_so() {
+fn training_improves_every_number_of_the_history() {
     let (train, test) = digits();
     let history = fit(&Trainer::new(50).epochs(15).seed(3), &train, Some(&test)).unwrap();
     assert_eq!(history.records.len(), 15);
     let (first, last) = (history.records[0], history.records[14]);
-    let per_epoch = (train.len() / 50) as u64; // what is left over joins the last batch
+    let per_epoch = (train.len() / 50) as u64; // the images left over join the last batch
     assert_eq!(
         (first.iteration, last.iteration),
         (per_epoch, 15 * per_epoch)
@@ -60,7 +60,7 @@ fn it_learns_and_the_history_says_so() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_history_and_another_another() {
+fn the_history_depends_only_on_the_seed() {
     let (train, _) = digits();
     let run = |seed| timeless(&fit(&Trainer::new(64).epochs(2).seed(seed), &train, None).unwrap());
     assert_eq!(run(1), run(1));
@@ -69,7 +69,7 @@ fn the_same_seed_gives_the_same_history_and_another_another() {
 }
 
 #[test]
-fn iterations_and_evaluations_between() {
+fn a_run_can_be_counted_and_evaluated_in_steps() {
     let (train, _) = digits();
     let trainer = Trainer::new(100)
         .iterations(25)
@@ -77,7 +77,7 @@ fn iterations_and_evaluations_between() {
         .sampling(Sampling::WithReplacement);
     let history = fit(&trainer, &train, None).unwrap();
     let iterations: Vec<u64> = history.records.iter().map(|r| r.iteration).collect();
-    assert_eq!(iterations, [10, 20, 25]); // and once more at the end
+    assert_eq!(iterations, [10, 20, 25]); // always after the last step
 }
 
 #[test]
@@ -98,15 +98,48 @@ fn a_schedule_sets_the_rate_of_each_step() {
 }
 
 #[test]
-fn early_stop_ends_a_run_that_learns_nothing_more() {
+fn early_stop_ends_a_run_whose_loss_no_longer_falls() {
     let (train, test) = digits();
     let stop = EarlyStop {
         patience: 3,
-        min_delta: 1e9, // nothing counts as lower after the first
+        min_delta: 1e9, // no loss counts as lower than the first
     };
     let trainer = Trainer::new(100).epochs(50).early_stop(stop);
     let history = fit(&trainer, &train, Some(&test)).unwrap();
     assert_eq!(history.records.len(), 1 + 3);
+}
+
+#[test]
+fn a_history_as_a_callback_keeps_the_records_of_a_run_that_fails() {
+    let (train, test) = digits();
+    // Two epochs of 14 steps, then a learning rate that f32 cannot hold.
+    let schedule = Schedule::Step {
+        lr: 0.1,
+        step_size: 28,
+        gamma: 1e300,
+    };
+    let trainer = Trainer::new(100).epochs(4).schedule(schedule);
+    let mut fitted = network();
+    let mut history = History::default();
+    let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+    let error = trainer
+        .fit_with(
+            &mut fitted,
+            &mut loss,
+            &mut sgd,
+            &train,
+            Some(&test),
+            &mut history,
+        )
+        .unwrap_err();
+    assert!(error.to_string().contains("learning rate"), "{error}");
+
+    let two_epochs = Trainer::new(100).epochs(2);
+    let expected = fit(&two_epochs, &train, Some(&test)).unwrap();
+    assert_eq!(timeless(&history), timeless(&expected));
+    // The network is as it was after the last step that succeeded.
+    let accuracy = fitted.accuracy(test.images(), test.labels()).unwrap();
+    assert_eq!(Some(accuracy), history.last().unwrap().test_accuracy);
 }
 
 #[test]
@@ -155,7 +188,7 @@ fn callbacks_see_each_step_and_each_record_and_may_end_the_run() {
 }
 
 #[test]
-fn a_last_batch_of_one_is_kept_from_batch_normalization() {
+fn a_last_batch_of_one_image_is_refused_or_avoided() {
     let (train, _) = digits();
     let train = train.take(101);
     let kept = Sampling::Permutation(LastBatch::Keep);
@@ -185,7 +218,7 @@ fn a_last_batch_of_one_is_kept_from_batch_normalization() {
         let history = fit(&Trainer::new(50).sampling(sampling), &train, None).unwrap();
         assert_eq!(history.records[0].iteration, 2, "{other:?}");
     }
-    // Without BatchNormalization one image is as good as many.
+    // A network without BatchNormalization can train on a single image.
     let mut plain = Network::builder(64).affine(10).build(1).unwrap();
     let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
     let trainer = Trainer::new(50).sampling(kept);
@@ -196,7 +229,7 @@ fn a_last_batch_of_one_is_kept_from_batch_normalization() {
 }
 
 #[test]
-fn what_can_be_known_before_is_refused_before_the_first_step() {
+fn bad_settings_and_data_are_refused_before_the_first_step() {
     let (train, test) = digits();
     let mut network = Network::builder(64)
         .affine(8)
@@ -220,10 +253,17 @@ fn what_can_be_known_before_is_refused_before_the_first_step() {
     ));
     assert_eq!(state(&network), before);
 
+    let stop = |min_delta| EarlyStop {
+        patience: 2,
+        min_delta,
+    };
     let trainers = [
         Trainer::new(0),
         Trainer::new(50).evaluate_every(0),
         Trainer::new(50).schedule(Schedule::Constant { lr: -1.0 }),
+        Trainer::new(50).early_stop(stop(f64::NAN)),
+        Trainer::new(50).early_stop(stop(f64::INFINITY)),
+        Trainer::new(50).early_stop(stop(-0.1)),
         Trainer::new(1),
     ];
     for trainer in trainers {
@@ -237,7 +277,7 @@ fn what_can_be_known_before_is_refused_before_the_first_step() {
 }
 
 #[test]
-fn the_history_is_written_whole_or_not_at_all() {
+fn the_history_is_written_completely_or_not_at_all() {
     let (train, test) = digits();
     let history = fit(&Trainer::new(100).epochs(2), &train, Some(&test)).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -1,18 +1,18 @@
-//! The trainer with other losses than softmax, and the mean that it reports.
+//! The trainer with losses other than softmax, and the mean loss that it records.
 
 use bn_data::{Dataset, LastBatch, Sampling};
 use bn_layers::{Layer, LayerExt, Shape};
 use bn_net::{BinaryCrossEntropy, Error, IdentityWithLoss, Loss, Network, Sgd, Targets, Trainer};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
-/// Two classes that a line separates.
+/// Two classes separated by a line.
 fn two_classes(n: usize) -> Dataset {
     let images = Array2::from_shape_fn((n, 2), |(n, d)| ((n * 2 + d) as f32 * 1.3).sin());
     let labels = images.map_axis(Axis(1), |x| usize::from(x[0] + 0.5 * x[1] > 0.1));
     Dataset::new(images, labels.to_vec(), (1, 2, 1), 2).unwrap()
 }
 
-/// The mean of a loss that is 10 for two rows and 9 for one, with a gradient of zero.
+/// A loss whose mean is 10 for a batch of two rows and 9 for a batch of one, with gradient 0.
 struct TenOrNine;
 
 impl Loss<f32> for TenOrNine {
@@ -72,14 +72,14 @@ fn a_binary_classifier_with_one_output_is_trained_and_evaluated() {
 }
 
 #[test]
-fn what_a_loss_cannot_take_is_refused_before_the_first_step() {
+fn data_that_the_loss_refuses_are_refused_before_the_first_step() {
     let train = two_classes(20);
     let two_outputs = Network::builder(2).affine(2).build(1).unwrap();
     let one_output = Network::builder(2).affine(1).build(1).unwrap();
     let losses: [(Network, Box<dyn Loss<f32>>); 2] = [
-        // Labels for more than one output are no targets of a binary cross entropy,
+        // Binary cross entropy takes labels only for a network with one output.
         (two_outputs, Box::new(BinaryCrossEntropy::on_logits())),
-        // nor of a regression.
+        // A regression does not take labels.
         (one_output, Box::new(IdentityWithLoss::default())),
     ];
     for (mut network, mut loss) in losses {
@@ -99,7 +99,7 @@ fn weights(network: &Network) -> Vec<f32> {
     values
 }
 
-/// A layer of somebody's own, whose rule is its own: an even number of rows.
+/// A user's layer that accepts only an even number of rows.
 #[derive(Debug, Clone)]
 struct Even;
 
@@ -134,7 +134,7 @@ impl Layer<f32> for Even {
 }
 
 #[test]
-fn a_rule_of_a_layer_of_ones_own_is_found_before_the_first_step() {
+fn a_rule_of_a_users_layer_is_checked_before_the_first_step() {
     let mut network = Network::builder(2)
         .affine(2)
         .layer("even", Even)

@@ -2,6 +2,7 @@ use super::{
     callback::Callback,
     history::{History, Record},
     progress::Progress,
+    run::Run,
     settings::{EarlyStop, Length},
 };
 use crate::{
@@ -14,10 +15,10 @@ use crate::{
 use bn_data::{Batches, Dataset, LastBatch, Sampling};
 use bn_layers::Mode;
 use bn_tensor::{check_setting, enter_pool};
-use ndarray::{ArrayView1, ArrayView2, Axis, Slice};
+use ndarray::{ArrayView2, Axis, Slice};
 use std::{ops::ControlFlow, time::Instant};
 
-/// Trains a [`Network`] on a [`Dataset`] by mini-batches, and evaluates as it goes.
+/// Trains a [`Network`] on a [`Dataset`] in mini-batches and evaluates it at regular intervals.
 ///
 /// ```
 /// use bn_data::Digits;
@@ -32,7 +33,7 @@ use std::{ops::ControlFlow, time::Instant};
 /// # Ok::<(), bn_net::Error>(())
 /// ```
 ///
-/// The same seed, network and data give the same bits, whatever the number of threads.
+/// The same seed, network and data give the same bits on any number of threads.
 #[derive(Debug, Clone)]
 pub struct Trainer {
     length: Length,
@@ -46,8 +47,9 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// One epoch in batches of `batch_size`, each image once an epoch, what is left over merged
-    /// into the last batch; evaluated after each epoch; seed 0; with a progress bar on a terminal.
+    /// Trains for one epoch in batches of `batch_size` images. Each image is used once per epoch,
+    /// the images left over join the last batch, the network is evaluated after each epoch, the
+    /// seed is 0, and a progress bar is drawn on a terminal.
     pub fn new(batch_size: usize) -> Self {
         Self {
             length: Length::Epochs(1),
@@ -61,50 +63,50 @@ impl Trainer {
         }
     }
 
-    /// Train for this many epochs.
+    /// Sets the number of epochs to train for.
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.length = Length::Epochs(epochs);
         self
     }
 
-    /// Train for this many steps.
+    /// Sets the number of steps to train for.
     #[must_use]
     pub fn iterations(mut self, iterations: u64) -> Self {
         self.length = Length::Iterations(iterations);
         self
     }
 
-    /// How batches are drawn. [`LastBatch::Keep`] is refused where it would give a single image
-    /// to a BatchNormalization.
+    /// Sets how batches are drawn. With [`LastBatch::Keep`], [`fit`](Self::fit) fails if the last
+    /// batch of a network with BatchNormalization has a single image.
     #[must_use]
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
         self
     }
 
-    /// The seed of the batches.
+    /// Sets the seed of the batches.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Evaluate after every `iterations` steps instead of after each epoch.
+    /// Evaluates the network after every `iterations` steps instead of after each epoch.
     #[must_use]
     pub fn evaluate_every(mut self, iterations: u64) -> Self {
         self.evaluate_every = Some(iterations);
         self
     }
 
-    /// Set the optimizer's learning rate before each step.
+    /// Sets the optimizer's learning rate before each step.
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = Some(schedule);
         self
     }
 
-    /// End early when the loss no longer falls.
+    /// Ends training early when the loss no longer falls.
     #[must_use]
     pub fn early_stop(mut self, early_stop: EarlyStop) -> Self {
         self.early_stop = Some(early_stop);
@@ -119,12 +121,14 @@ impl Trainer {
         self
     }
 
-    /// Trains `network`, and returns its evaluations.
+    /// Trains `network` and returns its evaluations.
     ///
     /// # Errors
-    /// What [`Batches`] and [`Network::train_step`] refuse, and settings out of range; all that
-    /// can be known before the first step is refused before it: a copy of the network tries a batch of
-    /// each size that will come.
+    /// If a setting is out of range or the data do not fit the network, nothing is trained. (A
+    /// copy of the network first tries a batch of each size that will occur.) If a step fails
+    /// later, for example because the loss is not finite, network and optimizer are as they were
+    /// after the step before it. To keep the evaluations of a run that fails, use
+    /// [`fit_with`](Self::fit_with) and a [`History`].
     pub fn fit(
         &self,
         network: &mut Network,
@@ -137,7 +141,25 @@ impl Trainer {
         self.fit_with(network, loss, optimizer, train, test, &mut no_callback)
     }
 
-    /// [`fit`](Self::fit) with a [`Callback`].
+    /// [`fit`](Self::fit) with a [`Callback`], such as a [`History`], which keeps the evaluations
+    /// also if training fails:
+    ///
+    /// ```
+    /// use bn_data::Digits;
+    /// use bn_net::{History, Network, Schedule, Sgd, SoftmaxWithLoss, Trainer};
+    /// let (train, _) = Digits::load()?.into_parts();
+    /// let mut network = Network::builder(64).affine(10).build(1)?;
+    /// let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1)?);
+    /// // From the third epoch on (28 steps of 100 images), the learning rate is far too high.
+    /// let schedule = Schedule::Step { lr: 0.1, step_size: 28, gamma: 1e38 };
+    /// let trainer = Trainer::new(100).epochs(9).schedule(schedule);
+    ///
+    /// let mut history = History::default();
+    /// let result = trainer.fit_with(&mut network, &mut loss, &mut sgd, &train, None, &mut history);
+    /// assert!(result.is_err());
+    /// assert_eq!(history.records.len(), 2);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -151,30 +173,33 @@ impl Trainer {
         callback: &mut dyn Callback,
     ) -> Result<History, Error> {
         let batches = self.checked(network, loss, train, test)?;
-        let per_epoch = batches.batches_per_epoch() as u64;
-        let total = match self.length {
-            Length::Epochs(epochs) => epochs.saturating_mul(per_epoch),
+        let steps_per_epoch = batches.batches_per_epoch() as u64;
+        let steps = match self.length {
+            Length::Epochs(epochs) => epochs.saturating_mul(steps_per_epoch),
             Length::Iterations(iterations) => iterations,
         };
         let mut run = Run {
-            trainer: self,
             network,
             loss,
             optimizer,
             train,
             test,
-            per_epoch,
+            schedule: self.schedule.as_ref(),
+            early_stop: self.early_stop,
+            steps,
+            steps_per_epoch,
+            evaluate_every: self.evaluate_every.unwrap_or(steps_per_epoch),
             workspace: Workspace::default(),
-            progress: Progress::new(total, self.progress),
+            progress: Progress::new(steps, self.progress),
             start: Instant::now(),
             history: History::default(),
         };
-        enter_pool(|| run.all_steps(batches, total, callback))?;
+        enter_pool(|| run.train(batches, callback))?;
         run.progress.finish();
         Ok(run.history)
     }
 
-    /// The batches, once everything that can be known to fail has been seen not to.
+    /// Checks everything that can be known before the first step, and returns the batches.
     fn checked<'d>(
         &self,
         network: &Network,
@@ -184,6 +209,9 @@ impl Trainer {
     ) -> Result<Batches<'d>, Error> {
         if let Some(schedule) = &self.schedule {
             schedule.check()?;
+        }
+        if let Some(early_stop) = self.early_stop {
+            early_stop.check()?;
         }
         let every = self.evaluate_every.unwrap_or(1);
         check_setting("evaluate_every", "at least 1", every as f64, every > 0)?;
@@ -197,7 +225,7 @@ impl Trainer {
         if self.sampling == Sampling::Permutation(LastBatch::Keep) && left_over > 0 {
             sizes.push(left_over);
         }
-        // Each layer has rules of its own, such as two rows for a BatchNormalization: a copy tries.
+        // Each layer has its own rules, such as two rows for a BatchNormalization. A copy tries.
         let mut copy = network.clone();
         for size in sizes {
             copy.forward(first_rows(train, size), Mode::BatchStats)?;
@@ -208,99 +236,4 @@ impl Trainer {
 
 fn first_rows(data: &Dataset, rows: usize) -> ArrayView2<'_, f32> {
     data.images().slice_axis_move(Axis(0), Slice::from(..rows))
-}
-
-/// One call of `fit`.
-struct Run<'a> {
-    trainer: &'a Trainer,
-    network: &'a mut Network,
-    loss: &'a mut dyn Loss<f32>,
-    optimizer: &'a mut dyn Optimizer<f32>,
-    train: &'a Dataset,
-    test: Option<&'a Dataset>,
-    per_epoch: u64,
-    workspace: Workspace<f32>,
-    progress: Progress,
-    start: Instant,
-    history: History,
-}
-
-impl Run<'_> {
-    fn all_steps(
-        &mut self,
-        mut batches: Batches<'_>,
-        total: u64,
-        callback: &mut dyn Callback,
-    ) -> Result<(), Error> {
-        let (mut iteration, mut loss_sum, mut examples) = (0, 0.0, 0);
-        let (mut lowest, mut without_new_lowest) = (f64::INFINITY, 0);
-        while iteration < total {
-            let Some(batch) = batches.next_batch() else {
-                continue; // the next epoch begins
-            };
-            if let Some(schedule) = &self.trainer.schedule {
-                self.optimizer
-                    .set_learning_rate(schedule.learning_rate(iteration))?;
-            }
-            let (x, t) = (batch.images, batch.labels.into());
-            let loss = self.network.train_step(x, t, self.loss, self.optimizer)?;
-            loss_sum += loss * x.nrows() as f64;
-            examples += x.nrows();
-            iteration += 1;
-            self.progress.step();
-            if callback.on_step(iteration, loss).is_break() {
-                return Ok(());
-            }
-            let every = self.trainer.evaluate_every.unwrap_or(self.per_epoch);
-            if !iteration.is_multiple_of(every) && iteration < total {
-                continue;
-            }
-            let record = self.evaluate(iteration, loss_sum / examples as f64)?;
-            (loss_sum, examples) = (0.0, 0);
-            if callback.on_record(&record, self.network).is_break() {
-                return Ok(());
-            }
-            if let Some(stop) = self.trainer.early_stop {
-                let loss = record.test_loss.unwrap_or(record.train_loss);
-                if loss < lowest - stop.min_delta {
-                    (lowest, without_new_lowest) = (loss, 0);
-                } else {
-                    without_new_lowest += 1;
-                }
-                if without_new_lowest >= stop.patience.max(1) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn evaluate(&mut self, iteration: u64, train_loss: f64) -> Result<Record, Error> {
-        let (network, workspace) = (&*self.network, &mut self.workspace);
-        let loss = &*self.loss;
-        let class_of = |row: ArrayView1<'_, f32>| loss.class_of(row);
-        let (x, labels) = (self.train.images(), self.train.labels());
-        let train_accuracy = network.share_correct(x, labels, &class_of, workspace)?;
-        let (mut test_loss, mut test_accuracy) = (None, None);
-        if let Some(test) = self.test {
-            let (x, labels) = (test.images(), test.labels());
-            test_accuracy = Some(network.share_correct(x, labels, &class_of, workspace)?);
-            let loss = network.evaluate_loss(x, labels.into(), self.loss, workspace)?;
-            test_loss = Some(loss);
-        }
-        let record = Record {
-            epoch: iteration as f64 / self.per_epoch as f64,
-            iteration,
-            learning_rate: self.optimizer.learning_rate(),
-            train_loss,
-            train_accuracy,
-            test_loss,
-            test_accuracy,
-            seconds: self.start.elapsed().as_secs_f64(),
-        };
-        let accuracy = record.test_accuracy.unwrap_or(record.train_accuracy);
-        self.progress.message(train_loss, accuracy);
-        self.history.records.push(record);
-        Ok(record)
-    }
 }

@@ -5,25 +5,28 @@ use std::{io::Write, path::Path};
 /// One evaluation during training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Record {
-    /// Epochs done, in parts where evaluations come between.
+    /// The number of epochs so far; fractional between two epochs.
     pub epoch: f64,
-    /// Steps done.
+    /// The number of steps so far.
     pub iteration: u64,
     /// The learning rate of the last step.
     pub learning_rate: f64,
-    /// The mean loss of the examples trained on since the evaluation before.
+    /// The mean loss of all examples trained on since the previous evaluation.
     pub train_loss: f64,
-    /// The accuracy on the training set, in evaluation.
+    /// The accuracy on the training set, from 0 to 1, in [`Mode::Eval`](bn_layers::Mode::Eval).
     pub train_accuracy: f64,
-    /// The loss on the test set, in evaluation.
+    /// The loss on the test set, in [`Mode::Eval`](bn_layers::Mode::Eval).
     pub test_loss: Option<f64>,
-    /// The accuracy on the test set.
+    /// The accuracy on the test set, from 0 to 1.
     pub test_accuracy: Option<f64>,
-    /// Seconds since training began, evaluations included.
+    /// Seconds since training began, including evaluations.
     pub seconds: f64,
 }
 
-/// All evaluations of a training run, in order.
+/// The evaluations of a training run, in order.
+///
+/// It is also a [`Callback`](super::Callback): [`Trainer::fit_with`](super::Trainer::fit_with)
+/// shows how to keep the evaluations of a run that fails.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct History {
     /// The evaluations.
@@ -31,19 +34,19 @@ pub struct History {
 }
 
 impl History {
-    /// The last evaluation.
+    /// Returns the last evaluation.
     pub fn last(&self) -> Option<&Record> {
         self.records.last()
     }
 
-    /// The highest accuracy on the test set.
+    /// Returns the highest accuracy on the test set.
     pub fn best_test_accuracy(&self) -> Option<f64> {
         let accuracies = self.records.iter().filter_map(|r| r.test_accuracy);
         accuracies.max_by(f64::total_cmp)
     }
 
-    /// Writes a table with a header, one row for each record; a missing value is an empty cell.
-    /// The file appears whole or not at all.
+    /// Writes a table with a header and one row per record; a missing value is an empty cell.
+    /// If writing fails, the file is as it was before.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -58,8 +61,8 @@ impl History {
         })
     }
 
-    /// Writes `{"records": [{…}, …]}`; a missing value is null. The file appears whole or not at
-    /// all.
+    /// Writes `{"records": [{…}, …]}`; a missing value is null. If writing fails, the file is as
+    /// it was before.
     ///
     /// # Errors
     /// [`Error::Write`].

@@ -1,10 +1,11 @@
-//! Training over a data set: `fit` does it, `settings` says for how long, `callback` lets the caller
-//! look on, `history` records.
+//! Training on a data set: `fit` holds the settings and checks them, `run` trains and evaluates,
+//! `history` keeps the evaluations, `callback` is how the caller follows a run.
 
 mod callback;
 mod fit;
 mod history;
 mod progress;
+mod run;
 mod settings;
 
 pub use callback::Callback;

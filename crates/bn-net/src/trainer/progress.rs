@@ -15,7 +15,8 @@ impl Progress {
             let bar = ProgressBar::hidden();
             return Self { bar };
         }
-        let style = "{bar:30} {pos}/{len} steps, {elapsed} of {duration}{msg}";
+        // The message is cut where the terminal ends.
+        let style = "{bar:30} {pos}/{len} steps, {elapsed} of {duration}{wide_msg}";
         let bar = ProgressBar::new(total);
         match ProgressStyle::with_template(style) {
             Ok(style) => Self {
@@ -35,8 +36,9 @@ impl Progress {
             .set_message(format!(", loss {loss:.4}, accuracy {percent:.2} %"));
     }
 
+    /// Leaves the bar where it is: the run may have ended early.
     pub(super) fn finish(&self) {
-        self.bar.finish();
+        self.bar.abandon();
     }
 }
 
