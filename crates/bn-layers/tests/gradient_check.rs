@@ -300,3 +300,22 @@ fn a_check_that_compares_nothing_does_not_pass() {
         assert!(check.check(&mut Relu, x.view()).is_err(), "{step}");
     }
 }
+
+#[test]
+fn an_infinite_gradient_does_not_hide_a_wrong_one() {
+    let mut layer = Off {
+        dx_factor: 1.001,
+        ..Off::param(affine(), "weight", f64::INFINITY)
+    };
+    let report = report(&mut layer);
+    let relative = |name| {
+        report
+            .params
+            .iter()
+            .find(|p| p.name == name)
+            .unwrap()
+            .relative
+    };
+    assert!(relative("weight").is_nan(), "{report}");
+    assert!(relative("x") > 1e-4, "{report}");
+}
