@@ -39,7 +39,7 @@
 //! |---|---|---|
 //! | `openblas` | yes | the system's OpenBLAS for matrix products |
 //! | `lapack` | yes | orthogonal initialisation, PCA and ZCA whitening |
-//! | `parallel` | yes | threads, through rayon |
+//! | `parallel` | yes | threads |
 //! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
 //!
 //! Without any of them the library is pure Rust and single-threaded.

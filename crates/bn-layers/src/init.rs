@@ -102,6 +102,7 @@ fn orthogonal<T: Scalar>(
     gain: f64,
     rng: &mut impl Rng,
 ) -> Result<Array2<T>, Error> {
+    use bn_tensor::with_blas;
     use ndarray_linalg::QR;
 
     check_setting(
@@ -113,7 +114,7 @@ fn orthogonal<T: Scalar>(
     let (long, short) = (inputs.max(outputs), inputs.min(outputs));
     let normal: Array2<f64> =
         Array2::from_shape_simple_fn((long, short), || StandardNormal.sample(rng));
-    let (mut q, r) = normal.qr().map_err(|e| Error::Lapack {
+    let (mut q, r) = with_blas(|| normal.qr()).map_err(|e| Error::Lapack {
         what: "Init::Orthogonal",
         reason: e.to_string(),
     })?; // q: (long, short)

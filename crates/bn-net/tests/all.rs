@@ -15,6 +15,7 @@ mod images;
 mod inference;
 mod outside;
 mod same_bits;
+mod threads;
 mod trainer;
 mod trainer_losses;
 mod transaction;

@@ -4,5 +4,8 @@
 mod common;
 mod convolution;
 mod elementwise;
+mod fork;
 mod kernels;
 mod moments;
+mod openblas;
+mod threads;

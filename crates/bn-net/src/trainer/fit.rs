@@ -12,7 +12,7 @@ use crate::{
 };
 use bn_data::{Batches, Dataset, LastBatch, Sampling};
 use bn_layers::Mode;
-use bn_tensor::{check_setting, enter_pool};
+use bn_tensor::check_setting;
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{ArrayView1, ArrayView2, Axis, Slice};
 use std::{ops::ControlFlow, time::Instant};
@@ -168,7 +168,7 @@ impl Trainer {
             start: Instant::now(),
             history: History::default(),
         };
-        enter_pool(|| run.all_steps(batches, total, callback))?;
+        run.all_steps(batches, total, callback)?;
         run.bar.finish();
         Ok(run.history)
     }

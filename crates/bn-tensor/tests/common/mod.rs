@@ -1,4 +1,6 @@
-//! Random arrays.
+//! Random arrays, and tests in a process of their own.
+pub(crate) mod child;
+
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, Array3};
 use rand::{RngExt, SeedableRng};
