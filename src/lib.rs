@@ -42,7 +42,7 @@
 //! |---|---|---|
 //! | `openblas` | yes | the system's OpenBLAS for matrix products |
 //! | `lapack` | yes | orthogonal initialisation, PCA and ZCA whitening |
-//! | `parallel` | yes | threads, through rayon |
+//! | `parallel` | yes | threads |
 //! | `download` | yes | `load_or_download` of MNIST and Fashion-MNIST over HTTPS |
 //! | `progress` | yes | the progress bar of the trainer |
 //! | `csv` | yes | `History::write_csv` |

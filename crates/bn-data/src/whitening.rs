@@ -201,8 +201,7 @@ fn add_product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, c: ArrayViewMut2<
 fn eigh(matrix: Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
     use ndarray_linalg::{Eigh, UPLO};
 
-    let (mut eigenvalues, mut v) = matrix
-        .eigh(UPLO::Lower)
+    let (mut eigenvalues, mut v) = bn_tensor::with_blas(|| matrix.eigh(UPLO::Lower))
         .map_err(|error| Error::Lapack(error.to_string()))?;
     eigenvalues.invert_axis(Axis(0)); // LAPACK's are ascending
     v.invert_axis(Axis(1));

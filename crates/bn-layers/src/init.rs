@@ -106,6 +106,7 @@ fn orthogonal<T: Scalar>(
     gain: f64,
     rng: &mut impl Rng,
 ) -> Result<Array2<T>, Error> {
+    use bn_tensor::with_blas;
     use ndarray_linalg::QR;
 
     check_setting(
@@ -124,7 +125,7 @@ fn orthogonal<T: Scalar>(
     check_setting(what, "at most 2147483647", long as f64, long <= most)?;
     let mut normal: Array2<f64> = try_zeros("the weights", (long, short))?;
     normal.map_inplace(|value| *value = StandardNormal.sample(rng));
-    let (mut q, r) = normal.qr().map_err(|e| Error::Lapack {
+    let (mut q, r) = with_blas(|| normal.qr()).map_err(|e| Error::Lapack {
         what: "Init::Orthogonal",
         reason: e.to_string(),
     })?; // q: (long, short)

@@ -23,6 +23,7 @@ mod outside;
 mod prelude;
 mod same_bits;
 mod small_errors;
+mod threads;
 mod trainer;
 mod trainer_losses;
 mod transaction;

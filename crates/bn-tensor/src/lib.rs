@@ -6,8 +6,8 @@
 //! **Work is cut by its size, never by the number of threads.** A product is cut into fixed tiles
 //! whose inner dimension no thread splits; a reduction into fixed blocks of rows whose partial
 //! results are combined in order. So a result has the same bits on 1 thread and on 64, and a
-//! training run can be repeated on another machine of the same kind. Rayon owns the threads, and
-//! the BLAS computes each tile on the thread that calls it.
+//! training run can be repeated on another machine of the same kind. The threads are those of this
+//! crate, and the BLAS computes each tile on the thread that calls it.
 //!
 //! Every kernel writes to a destination that the caller owns, so that a warm training step allocates
 //! nothing. Channels are seen as `(outer, channels, inner)`: a matrix `(N, D)` is
@@ -28,9 +28,10 @@
 //! # Features
 //!
 //! `openblas` (default): the system's OpenBLAS. `openblas-static`: OpenBLAS built from source.
-//! Without either, matrix products are pure Rust. `parallel` (default): rayon.
+//! Without either, matrix products are pure Rust. `parallel` (default): threads.
 
 mod accumulate;
+mod blas;
 mod channels;
 mod contiguous;
 mod convolution;
@@ -41,12 +42,14 @@ mod magnitude;
 mod matmul;
 mod memory;
 pub mod naive;
+mod packing;
 mod parallel;
 mod pool;
 mod scalar;
 mod simd;
 mod window;
 
+pub use blas::{matmul_backend, with_blas};
 pub use channels::{
     backward::{channel_combine, channel_sum_and_dot},
     moments::Moments,
@@ -66,13 +69,11 @@ pub use elementwise::{
 };
 pub use error::{Error, check_setting};
 pub use magnitude::largest_magnitude;
-pub use matmul::{
-    blas::matmul_backend, matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest,
-};
+pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest};
 pub use memory::{checked_len, try_resize, try_zeros};
 pub use ndarray;
-pub use parallel::{join, keep_awake, single_threaded, threads};
-pub use pool::{Pool, enter_pool};
+pub use parallel::{enter_pool, join, keep_awake, single_threaded, threads};
+pub use pool::Pool;
 pub use scalar::Scalar;
 pub use window::{Padding, Window};
 

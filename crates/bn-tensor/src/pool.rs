@@ -1,13 +1,17 @@
-//! Thread pools, whose threads have everything they need before the first computation.
+//! Thread pools.
 
-use crate::error::Error;
 #[cfg(feature = "parallel")]
-use crate::matmul::gemm;
+use crate::parallel::{install, workers::Workers};
+use crate::{blas, error::Error, parallel::MOST_THREADS};
+#[cfg(feature = "parallel")]
+use std::sync::Arc;
 
 /// A number of threads to compute with.
 ///
-/// Enter it once, around a whole training run: entering wakes threads and may allocate, while the
-/// work inside does neither. Without the feature `parallel`, every pool is the calling thread only.
+/// The calling thread is one of them. It runs each computation itself, and the other threads help with
+/// it; they run nothing else. A pool helps one computation at a time. If two threads compute in the same
+/// pool at once, one of them computes without help; the results have the same bits. Without the feature
+/// `parallel`, every pool is the calling thread only.
 ///
 /// ```
 /// let pool = bn_tensor::Pool::new(2)?;
@@ -18,70 +22,41 @@ use crate::matmul::gemm;
 #[derive(Debug)]
 pub struct Pool {
     #[cfg(feature = "parallel")]
-    pool: rayon::ThreadPool,
+    workers: Arc<Workers>,
 }
 
 impl Pool {
-    /// Starts a pool of `threads` threads.
+    /// Starts a pool of `threads` threads, the calling one included.
     ///
     /// # Errors
-    /// [`Error::Pool`] for zero threads, or if the system fails to start them.
+    /// [`Error::Pool`] for zero threads or more than 4096, or if the system fails to start them.
     pub fn new(threads: usize) -> Result<Self, Error> {
-        if threads == 0 {
-            let reason = "at least one thread is needed".to_owned();
-            return Err(Error::Pool { threads, reason });
+        let refused = |reason: String| Error::Pool { threads, reason };
+        if !(1..=MOST_THREADS).contains(&threads) {
+            return Err(refused(format!("choose from 1 to {MOST_THREADS} threads")));
         }
+        // Without memory for OpenBLAS nothing can be computed, and the process cannot even end.
+        blas::prepare_thread();
         #[cfg(feature = "parallel")]
         {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .thread_name(|i| format!("bn-{i}"))
-                .build()
-                .map_err(|e| Error::Pool {
-                    threads,
-                    reason: e.to_string(),
-                })?;
-            pool.broadcast(|_| prepare_thread());
-            Ok(Self { pool })
+            let workers = Arc::new(Workers::new(threads));
+            workers
+                .start()
+                .map_err(|error| refused(error.to_string()))?;
+            Ok(Self { workers })
         }
         #[cfg(not(feature = "parallel"))]
         Ok(Self {})
     }
 
-    /// Runs `f` inside this pool: everything that this crate computes in `f` uses its threads.
-    pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+    /// Runs `f` on the calling thread: everything that this crate computes in `f` on this thread uses the
+    /// threads of this pool.
+    pub fn install<R>(&self, f: impl FnOnce() -> R) -> R {
         #[cfg(feature = "parallel")]
-        {
-            self.pool.install(f)
-        }
+        return install(&self.workers, f);
         #[cfg(not(feature = "parallel"))]
         f()
     }
-}
-
-/// Runs `f` on a thread of the current pool. Around a computation of many parts, it enters the pool
-/// once instead of once for each part. Inside a pool it is a plain call.
-///
-/// ```
-/// assert_eq!(bn_tensor::enter_pool(|| 2 + 2), 4);
-/// ```
-pub fn enter_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    #[cfg(feature = "parallel")]
-    if rayon::current_thread_index().is_none() && rayon::current_num_threads() > 1 {
-        static GLOBAL_POOL: std::sync::Once = std::sync::Once::new();
-        GLOBAL_POOL.call_once(|| {
-            rayon::broadcast(|_| prepare_thread());
-        });
-        return rayon::scope(|_| f());
-    }
-    f()
-}
-
-/// Allocates this thread's packing buffers for both scalar types, so that no product does.
-#[cfg(feature = "parallel")]
-fn prepare_thread() {
-    gemm::allocate_buffers::<f32>();
-    gemm::allocate_buffers::<f64>();
 }
 
 #[cfg(test)]
@@ -109,7 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_of_no_threads_is_refused() {
-        assert!(matches!(Pool::new(0), Err(Error::Pool { threads: 0, .. })));
+    fn a_pool_without_threads_or_with_too_many_is_refused() {
+        for count in [0, 4097, usize::MAX] {
+            let error = Pool::new(count).unwrap_err();
+            assert!(matches!(error, Error::Pool { threads, .. } if threads == count));
+            assert!(error.to_string().contains("from 1 to 4096"), "{error}");
+        }
     }
 }

@@ -61,10 +61,10 @@ impl AdaptiveThreads {
 
     /// Runs a step of so many rows, on all threads or on one. No clock is read where it is off or
     /// there is one thread.
-    pub(super) fn run<R: Send, E: Send>(
+    pub(super) fn run<R, E>(
         &mut self,
         rows: usize,
-        step: impl FnOnce() -> Result<R, E> + Send,
+        step: impl FnOnce() -> Result<R, E>,
     ) -> Result<R, E> {
         if threads() == 1 {
             return step();

@@ -14,7 +14,7 @@ use crate::{
 };
 use bn_data::{Batches, Dataset, LastBatch, Sampling};
 use bn_layers::Mode;
-use bn_tensor::{check_setting, enter_pool};
+use bn_tensor::check_setting;
 use ndarray::{ArrayView2, Axis, Slice};
 use std::{ops::ControlFlow, time::Instant};
 
@@ -194,7 +194,7 @@ impl Trainer {
             start: Instant::now(),
             history: History::default(),
         };
-        enter_pool(|| run.train(batches, callback))?;
+        run.train(batches, callback)?;
         run.progress.finish();
         Ok(run.history)
     }

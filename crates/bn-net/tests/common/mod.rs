@@ -1,4 +1,7 @@
-//! Reads the golden files of `tests/golden`.
+//! Reads the golden files of `tests/golden`, and runs tests in a process of their own.
+
+#[path = "../../../bn-tensor/tests/common/child.rs"]
+pub(crate) mod child;
 
 use ndarray::Array2;
 use serde_json::Value;

@@ -4,8 +4,8 @@
 //! every line is read from memory in vain: on (8192, 4096), BatchNormalization's last passes forward
 //! and backward moved 16 and 17 GB/s with ordinary stores, and 29 and 25 with these; a copy reaches 27.
 //!
-//! This file and `matmul/blas.rs` are the only ones of the workspace with `unsafe` code: Rust offers
-//! these stores only as intrinsics on pointers, and no well-kept crate wraps them.
+//! This file has `unsafe` code because Rust offers these stores only as intrinsics on pointers, and no
+//! well-kept crate wraps them.
 #![allow(unsafe_code)]
 
 use crate::{
@@ -62,6 +62,7 @@ impl<V: Values> NullaryFnOnce for Rows<'_, V> {
 
     #[inline(always)]
     fn call(mut self) {
+        let _fence = Fence;
         // A strip starts at a cache line, so the last one of a row may end in the next row.
         let head = self.y.as_ptr().align_offset(LINE) % STRIP;
         let (row, len) = (self.row, self.y.len());
@@ -74,7 +75,6 @@ impl<V: Values> NullaryFnOnce for Rows<'_, V> {
                 }
             }
         }
-        fence();
     }
 }
 
@@ -125,18 +125,51 @@ fn store<T: Scalar>(y: &mut [T; STRIP], values: [T; STRIP]) {
     }
 }
 
-/// Makes the stores of this thread visible to other threads before its later ones.
-fn fence() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the instruction touches no memory; SSE is part of x86-64.
-    unsafe {
-        std::arch::x86_64::_mm_sfence();
+/// When it is dropped, also by a panic, the stores of this thread become visible to other threads before
+/// its later ones.
+struct Fence;
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the instruction touches no memory; SSE is part of x86-64.
+        unsafe {
+            std::arch::x86_64::_mm_sfence();
+        }
+        #[cfg(test)]
+        tests::FENCES.set(tests::FENCES.get() + 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{cell::Cell, panic::catch_unwind};
+
+    thread_local! {
+        /// Fences of this thread so far.
+        pub(super) static FENCES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Panics in the second row.
+    struct Panics;
+
+    impl Values for Panics {
+        type T = f32;
+        fn strip<const W: usize>(&self, at: usize, _: usize) -> [f32; W] {
+            assert!(at < 64, "on purpose");
+            [0.0; W]
+        }
+    }
+
+    #[test]
+    fn a_fence_follows_the_stores_also_after_a_panic() {
+        let panicked = catch_unwind(|| write_rows(&mut vec![0.0; 192], 64, Panics));
+        assert!(panicked.is_err());
+        assert_eq!(FENCES.get(), 1);
+        write_rows(&mut vec![0.0; 192], 64, Positions(64));
+        assert_eq!(FENCES.get(), 2);
+    }
 
     /// Each value is its position, in rows of this length.
     struct Positions(usize);

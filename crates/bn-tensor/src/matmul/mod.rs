@@ -1,7 +1,6 @@
 //! Matrix products: by the BLAS, by this crate's own kernel, or by loops over vectors, whichever is
 //! fastest for the shape.
 
-pub(crate) mod blas;
 pub(crate) mod gemm;
 pub(crate) mod product;
 mod small;

@@ -1,12 +1,12 @@
 //! Which kernel computes a product, and how it is cut between threads.
 
 use super::{
-    blas,
     gemm::{gemm, kernel::Start, left::LeftHandSide, right::RightHandSide},
     small::add_small_product,
     vector::{add_dot_products, add_outer_product, add_row_product, scale},
 };
 use crate::{
+    blas::with_blas,
     error::Error,
     magnitude::OfPiece,
     parallel,
@@ -63,7 +63,6 @@ pub(crate) fn measured_product<'a, T: Scalar>(
     if c.dim() != (m, n) {
         return Err(Error::shape(op, &[m, n], c.shape()));
     }
-    blas::use_calling_thread_only();
     let are_matrices = matches!(
         (&a, &b),
         (LeftHandSide::Matrix(_), RightHandSide::Matrix(_))
@@ -251,7 +250,7 @@ impl<T: Scalar> Product<'_, T> {
             scale(&mut c, beta);
         } else if HAS_BLAS || m > 1 && m * n * k >= SMALL || !add_small_product(a, b, beta, &mut c)
         {
-            general_mat_mul(T::one(), &a, &b, beta, &mut c);
+            with_blas(|| general_mat_mul(T::one(), &a, &b, beta, &mut c));
         }
         T::from_magnitude_bits(match c.as_slice() {
             _ if !measures => T::Bits::default(),

@@ -1,8 +1,33 @@
 //! Threads. Work is cut by its size, never by the number of threads, so that the bits of a result do
 //! not depend on how many there are. Every parallel loop is one divide-and-conquer over fixed pieces.
+//!
+//! A computation starts on the thread that calls it, and the threads of a pool help: they run parts of
+//! this computation and nothing else, one computation at a time. A second computation does not wait for the
+//! first, but runs on its own thread. So no thread ever waits for work of another caller, or runs such work
+//! under the locks that it holds.
 
 #[cfg(feature = "parallel")]
-mod awake;
+mod bell;
+#[cfg(feature = "parallel")]
+mod current;
+#[cfg(feature = "parallel")]
+mod fork;
+#[cfg(feature = "parallel")]
+mod job;
+#[cfg(feature = "parallel")]
+mod local;
+#[cfg(feature = "parallel")]
+mod queue;
+#[cfg(feature = "parallel")]
+mod team;
+#[cfg(feature = "parallel")]
+pub(crate) mod workers;
+
+#[cfg(feature = "parallel")]
+pub(crate) use current::install;
+
+/// The most threads that a pool can have.
+pub(crate) const MOST_THREADS: usize = 4096;
 
 /// Below this many elements a loop takes a few microseconds, less than it costs to wake a thread.
 #[cfg(feature = "parallel")]
@@ -13,21 +38,14 @@ pub(crate) const PIECE: usize = 1 << 14;
 
 /// The number of threads that a computation started here would use.
 ///
-/// Inside [`Pool::install`](crate::Pool::install) it is the size of that pool. Outside it is the size
-/// of rayon's global pool (one thread per processor, or `RAYON_NUM_THREADS`). Inside [`single_threaded`], and
+/// Inside [`Pool::install`](crate::Pool::install) it is the size of that pool. Outside it is
+/// `RAYON_NUM_THREADS`, or one thread per processor. Inside [`single_threaded`], and
 /// without the feature `parallel`, it is 1.
 pub fn threads() -> usize {
     #[cfg(feature = "parallel")]
-    if !ALONE.get() {
-        return rayon::current_num_threads();
-    }
+    return current::threads();
+    #[cfg(not(feature = "parallel"))]
     1
-}
-
-#[cfg(feature = "parallel")]
-thread_local! {
-    /// Whether this thread runs a computation that must not be shared.
-    static ALONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Runs `f` on the calling thread only: nothing that this crate computes in it is shared with other
@@ -38,34 +56,44 @@ thread_local! {
 /// ```
 pub fn single_threaded<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "parallel")]
-    {
-        /// Resets the flag, also if `f` panics.
-        struct Restore(bool);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                ALONE.set(self.0);
-            }
-        }
-        let _restore = Restore(ALONE.replace(true));
-        f()
-    }
+    return current::single_threaded(f);
     #[cfg(not(feature = "parallel"))]
     f()
 }
 
-/// Runs `f` while the other threads of the pool stay awake. It pays for a computation of many short
+/// Runs `f` as one computation: the threads of the current pool help with each part of it. A computation of
+/// many parts then takes the pool once instead of once for each part. Inside a computation it is a plain
+/// call.
+///
+/// If the pool is busy with another thread's computation, `f` runs without help; the bits are the same.
+///
+/// ```
+/// assert_eq!(bn_tensor::enter_pool(|| 2 + 2), 4);
+/// ```
+pub fn enter_pool<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "parallel")]
+    return current::enter(f);
+    #[cfg(not(feature = "parallel"))]
+    f()
+}
+
+/// Runs `f` as one computation whose helpers are awake. It pays for a computation of many short
 /// loops: waking a thread that fell asleep between two loops takes longer than many of the loops.
 ///
-/// The other threads poll for work, and go to sleep after 200 µs without any. Nothing is allocated.
+/// The helpers poll for work, and go to sleep after 200 µs without any. Nothing is allocated.
 ///
 /// ```
 /// assert_eq!(bn_tensor::keep_awake(|| 2 + 2), 4);
 /// ```
-pub fn keep_awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+pub fn keep_awake<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "parallel")]
-    if let Some(owner) = rayon::current_thread_index() {
-        return awake::keep(threads(), owner, f);
-    }
+    return current::enter(|| {
+        if current::threads() > 1 {
+            team::wake_helpers();
+        }
+        f()
+    });
+    #[cfg(not(feature = "parallel"))]
     f()
 }
 
@@ -82,7 +110,13 @@ pub fn join<A: Send, B: Send>(
 ) -> (A, B) {
     #[cfg(feature = "parallel")]
     if work >= WORTH_SHARING && threads() > 1 {
-        return rayon::join(a, b);
+        return current::enter(|| {
+            if threads() > 1 {
+                team::join(a, b)
+            } else {
+                (a(), b())
+            }
+        });
     }
     let _ = work;
     (a(), b())

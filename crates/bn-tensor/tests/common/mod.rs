@@ -1,5 +1,6 @@
-//! Random arrays, and a process with little memory.
+//! Random arrays, a process with little memory, and tests in a process of their own.
 
+pub(crate) mod child;
 pub(crate) mod memory_limit;
 
 use bn_tensor::Scalar;

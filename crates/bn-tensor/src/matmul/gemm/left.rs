@@ -1,10 +1,10 @@
 //! The left-hand side of a product: a matrix, or the patches of images without storing them.
 
 use super::{
-    pack::{aligned, pack, panel_rows},
+    pack::{pack, panel_rows},
     patches::Patches,
 };
-use crate::scalar::Scalar;
+use crate::{packing::aligned, scalar::Scalar};
 use ndarray::{ArrayView2, Axis, Slice};
 use std::ops::Range;
 

@@ -8,8 +8,6 @@
 //! The sum of an element runs over `k` in order, whatever tile the element is in, so the bits do not
 //! depend on how `c` is cut between threads.
 
-mod blocks;
-mod buffers;
 pub(crate) mod kernel;
 pub(crate) mod left;
 mod pack;
@@ -20,11 +18,10 @@ mod tests;
 
 use crate::{
     magnitude::OfPiece,
+    packing::{BLOCK_M, BUFFERS_F32, BUFFERS_F64, Buffers, block_columns, block_depth, blocks},
     scalar::Scalar,
     simd::{NullaryFnOnce, PerType, with_registers},
 };
-use blocks::{BLOCK_M, block_columns, block_depth, blocks};
-use buffers::{BUFFERS_F32, BUFFERS_F64, Buffers};
 use kernel::{Start, Strip};
 use left::LeftHandSide;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
@@ -50,12 +47,6 @@ pub(crate) fn gemm<'a, T: Scalar>(
     })
 }
 
-/// Allocates this thread's packing buffers, so that no product does.
-#[cfg(feature = "parallel")]
-pub(crate) fn allocate_buffers<T: Scalar>() {
-    T::run::<AllocateBuffers>(());
-}
-
 /// `c = a·b + start`
 struct Operands<'a, T> {
     a: LeftHandSide<'a, T>,  // (M, K)
@@ -75,21 +66,6 @@ impl<'a> PerType<'a> for Gemm {
     }
     fn run_f64(operands: Operands<'a, f64>) -> f64 {
         BUFFERS_F64.with_borrow_mut(|buffers| with_registers(InBlocks { operands, buffers }))
-    }
-}
-
-#[cfg(feature = "parallel")]
-enum AllocateBuffers {}
-
-#[cfg(feature = "parallel")]
-impl<'a> PerType<'a> for AllocateBuffers {
-    type Input<T: 'a> = ();
-    type Output<T: 'a> = ();
-    fn run_f32((): ()) {
-        BUFFERS_F32.with_borrow(|_| ());
-    }
-    fn run_f64((): ()) {
-        BUFFERS_F64.with_borrow(|_| ());
     }
 }
 

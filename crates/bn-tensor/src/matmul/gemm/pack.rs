@@ -1,11 +1,8 @@
 //! Packing: copies a block of a matrix into panels, which the micro-kernel reads in order.
 
-use crate::scalar::Scalar;
+use crate::{packing::aligned, scalar::Scalar};
 use ndarray::{ArrayView2, Axis, Slice};
 use std::{array::from_fn, ops::Range};
-
-/// Bytes of a cache line: a vector that crosses two takes two loads.
-const LINE: usize = 64;
 
 /// The rows of the next panel if `left` rows remain: three units while there are enough, then one or
 /// two panels of fewer. (A panel of a single unit uses half of the processor's throughput.)
@@ -15,17 +12,6 @@ pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
         4 => 2 * unit,
         units => units.min(3) * unit,
     }
-}
-
-/// The length of a buffer in which `len` values can start at a cache line.
-pub(super) const fn with_alignment<T>(len: usize) -> usize {
-    len.saturating_add(LINE / size_of::<T>())
-}
-
-/// `len` values of the buffer, from its first cache line on.
-pub(super) fn aligned<T>(buffer: &mut [T], len: usize) -> &mut [T] {
-    let start = buffer.as_ptr().align_offset(LINE).min(buffer.len() - len);
-    &mut buffer[start..start + len]
 }
 
 /// Packs columns `js` of rows `ks` of `b` into panels of `width` columns, at the buffer's first cache

@@ -1,10 +1,8 @@
 //! The right-hand side of a product: a matrix, or one that was packed earlier, for several products.
 
-use super::{
-    blocks::{block_columns, block_depth, blocks},
-    pack::{aligned, pack_columns, pack_columns_into, with_alignment},
-};
+use super::pack::{pack_columns, pack_columns_into};
 use crate::{
+    packing::{aligned, block_columns, block_depth, blocks, with_alignment},
     scalar::Scalar,
     simd::{PerType, with_registers},
 };

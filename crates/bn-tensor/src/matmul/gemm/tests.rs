@@ -1,7 +1,5 @@
-use super::{
-    InBlocks, Operands, buffers::Buffers, kernel::Start, left::LeftHandSide, right::RightHandSide,
-};
-use crate::{naive, scalar::Scalar};
+use super::{InBlocks, Operands, kernel::Start, left::LeftHandSide, right::RightHandSide};
+use crate::{naive, packing::Buffers, scalar::Scalar};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use pulp::Simd;
 
