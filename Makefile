@@ -1,5 +1,5 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
-# cannot be had. Everything here is a plain cargo line; see README.md to do without make.
+# is not available. Everything here is a plain cargo line; see README.md to do without make.
 
 .PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits lint doc
 
@@ -16,7 +16,7 @@ test: ## Run all tests
 
 bench: ## Measure kernels, layers, whole steps, inference and scaling, to target/bench
 	@features=$$(sh scripts/features.sh) && \
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE cargo bench --bench "*" $$features
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE cargo bench -p batchnorm -p bn-criterion --bench "*" $$features
 
 bench-builds: ## Compare the default, the single-threaded and the pure-Rust build
 	@sh scripts/bench-builds.sh
@@ -39,8 +39,9 @@ peers: ## Compare with PyTorch, Keras, NumPy, candle and burn (ARGS=--help says 
 same-bits: ## Compare the bits of trained parameters with and without threads, and without a BLAS
 	@sh scripts/same-bits.sh
 
-lint: ## Check the format, and clippy with warnings as errors
+lint: ## Check the format, clippy, and the licences, sources and use of dependencies
 	cargo fmt --all --check
+	@sh scripts/lint-dependencies.sh
 	@features=$$(sh scripts/features.sh) && \
 	cargo clippy --workspace --all-targets $$features -- -D warnings
 

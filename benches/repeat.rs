@@ -1,7 +1,7 @@
-//! One piece of work, so many times, on one sitting's buffers: what the scripts compare builds and
-//! count instructions with, and a target for a profiler.
+//! Repeats one piece of work on the same buffers. The scripts use it to compare builds and to count
+//! instructions; it is also a target for a profiler.
 //!
-//! `repeat WORK CALLS` prints the seconds of a call; `repeat` alone what they depend on.
+//! `repeat WORK CALLS` prints the seconds per call; `repeat` without arguments prints what they depend on.
 
 mod workload;
 
@@ -22,14 +22,14 @@ const WORKS: &str = "step-book step-mid step-big bn-forward bn-backward inferenc
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    // Without a work, as cargo runs it among other benches.
+    // `cargo bench` runs it without arguments, along with the other benches.
     if args.iter().all(|arg| arg == "--bench") {
         println!("{}", header());
         return ExitCode::SUCCESS;
     }
     let calls = args.get(1).and_then(|calls| calls.parse().ok());
     let (Some(work), Some(calls)) = (work(&args[0]), calls) else {
-        eprintln!("error: expected WORK CALLS, with a work of {WORKS}");
+        eprintln!("error: expected WORK CALLS, where WORK is one of {WORKS}");
         return ExitCode::FAILURE;
     };
     let pool = Pool::new(threads()).expect("a pool");
@@ -37,8 +37,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The first call, which fills buffers, does not count. Then a rest: for a tenth of a second after
-/// OpenBLAS was loaded its own threads, which are not used, spin and take processors.
+/// The first call, which fills buffers, does not count. Then there is a pause: OpenBLAS's own threads,
+/// which are not used, keep processors busy for a tenth of a second after OpenBLAS is loaded.
 fn time(mut work: Box<dyn FnMut() + Send>, calls: u32) -> f64 {
     work();
     std::thread::sleep(Duration::from_millis(300));
@@ -74,7 +74,7 @@ fn work(name: &str) -> Option<Box<dyn FnMut() + Send>> {
             })
         }
         ("moments", "") => {
-            let (x, mut moments) = (matrix(1024, 256), Moments::new(256));
+            let (x, mut moments) = (matrix(1024, 256), Moments::default());
             Box::new(move || {
                 moments
                     .measure(x.view().insert_axis(Axis(2)))

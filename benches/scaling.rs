@@ -1,7 +1,7 @@
-//! How a training step scales with threads, with the batch and with the width: a table, and a
-//! picture of the curves, in `target/bench`.
+//! How a training step scales with threads, with the batch and with the width: writes a table and a
+//! picture of the curves to `target/bench`.
 
-// Its own tests run in tests/examples.
+// The tests of `common` run in tests/examples.
 #[allow(unused_imports)]
 #[path = "../examples/common/mod.rs"]
 mod common;
@@ -23,17 +23,17 @@ use workload::timing::{duration, in_turns, median, rate, sample, three_digits};
 const BATCHES: [usize; 6] = [32, 64, 128, 256, 512, 1024];
 const WIDTHS: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
 
-/// The steps of one network over numbers of threads.
+/// The step times of one network for each number of threads.
 struct Step {
     name: String,
-    /// Batch or width, where that is what changes.
+    /// The batch or the width, whichever varies.
     at: usize,
     images: usize,
     seconds: Vec<f64>, // one for each number of threads
 }
 
 fn main() -> Result<()> {
-    // `cargo test --benches` only asks whether it runs.
+    // `cargo test --benches` only checks that it runs.
     let quick = !std::env::args().any(|arg| arg == "--bench");
     let rounds = if quick { 1 } else { 5 };
     let threads = threads_to_try();
@@ -77,9 +77,9 @@ fn main() -> Result<()> {
         let panels = heading(area, "Training steps: threads, batch, width", &header())?;
         let panels = panels.split_evenly((1, 3));
         draw_speed_up(&panels[0], &threads, &networks)?;
-        let title = "784-3×512-10: images a second";
+        let title = "784-3×512-10: images per second";
         draw_rate(&panels[1], title, "batch", &threads, &batches)?;
-        let title = format!("784-3×width-10, batch {}: images a second", mid.batch);
+        let title = format!("784-3×width-10, batch {}: images per second", mid.batch);
         draw_rate(&panels[2], &title, "width", &threads, &widths)
     })?;
     println!(
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The median step on each pool, the pools in turns.
+/// Measures the median step time on each pool. The pools take turns.
 fn measure(
     pools: &[Pool],
     name: String,
@@ -148,7 +148,7 @@ fn draw_speed_up(
     let most = threads.last().map_or(1, |&threads| threads);
     let ideal = threads.iter().map(|n| (doublings(n), *n as f64));
     let mut lines = vec![Line {
-        name: "as many times as threads",
+        name: "ideal: proportional to threads",
         points: ideal.collect(),
         color: INK,
         dashed: true,
@@ -185,15 +185,15 @@ fn draw_rate(
     threads: &[usize],
     steps: &[Step],
 ) -> Result<()> {
-    // The first and the last number of threads: those between would crowd the picture.
+    // Only the first and the last number of threads, so that the picture is not crowded.
     let last = threads.len() - 1;
-    let shown = if last == 0 { vec![0] } else { vec![0, last] };
-    let names = shown.iter().map(|&i| match threads[i] {
+    let selected = if last == 0 { vec![0] } else { vec![0, last] };
+    let names = selected.iter().map(|&i| match threads[i] {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
     });
     let names: Vec<String> = names.collect();
-    let lines = shown
+    let lines = selected
         .iter()
         .zip(&names)
         .zip(COLORS)
@@ -217,7 +217,7 @@ fn draw_rate(
         title,
         x: powers(name, &ends),
         y: Axis {
-            name: "thousands of images a second",
+            name: "thousands of images per second",
             range: 0.0..1.1 * highest,
             ticks: 6,
             format: &|rate| three_digits(*rate),
@@ -229,13 +229,13 @@ fn draw_rate(
     .draw(area)
 }
 
-/// An axis of powers of two, over its logarithm.
+/// A logarithmic axis of powers of two.
 fn powers<'a>(name: &'a str, values: &[usize]) -> Axis<'a> {
     let log = |value: Option<&usize>| value.map_or(0.0, |&value| (value as f64).log2());
     let (first, last) = (log(values.first()), log(values.last()));
     Axis {
         name,
-        // One point alone needs some room too.
+        // A single point needs some room too.
         range: first..last.max(first + 1.0),
         ticks: values.len(),
         format: &|log| {

@@ -61,7 +61,7 @@ fn learn(args: &Args, config: &BatchNormConfig, train: &Dataset) -> Result<Param
     let d = train.images().ncols();
     let (mut gamma, mut beta) = (Array1::ones(d), Array1::zeros(d));
     let (mut dgamma, mut dbeta) = (Array1::zeros(d), Array1::zeros(d));
-    let mut running = RunningStats::new(d, config);
+    let mut running = RunningStats::new(d, config)?;
     let mut cache = BatchNormCache::default();
     let mut y = Array2::zeros((args.batch_size, d));
 

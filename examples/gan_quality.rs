@@ -62,7 +62,7 @@ fn gan_quality(args: &Args) -> Result<()> {
     let n = (args.samples as usize).min(train.len());
     let test = test.images().split_at(Axis(0), n.min(test.len())).0;
 
-    let noise = gan.noise(args.common.seed, n);
+    let noise = gan.noise(args.common.seed, n)?;
     let mut drawn = artist.network.predict(noise.view())?;
     drawn.mapv_inplace(|v| (v + 1.0) / 2.0);
     let reference = Features::of(&Judged::new(&mut classifier, test)?.features);

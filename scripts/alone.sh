@@ -1,13 +1,13 @@
 #!/bin/sh
-# Builds and runs, for each crate, a program outside the workspace that depends on it (and, for layers
-# of its own in a network, on bn-layers below).
+# For each crate, builds and runs a program outside the workspace that depends only on this crate. (The
+# program for bn-net also depends on bn-layers, because it has a layer of its own.)
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export CARGO_TARGET_DIR="$root/target/alone"
 
-try() { # the crate, a crate below it that the program names too; the program on standard input
+try() { # the crate, another crate that the program names; the program on standard input
     crate=$1
     below=
     if [ -n "${2-}" ]; then below="$2 = { path = \"$root/crates/$2\" }"; fi
@@ -23,7 +23,7 @@ $below
 ndarray = "0.17"
 [workspace]
 TOML
-    # The programs of the documentation come along as modules.
+    # The layers in the documentation become modules of the program.
     for module in "$root/crates/$crate"/docs/*.rs; do
         if [ -e "$module" ]; then cp "$module" "$folder/$crate/src/"; fi
     done
@@ -47,7 +47,7 @@ mod gelu;
 mod layer_norm;
 use bn_layers::{BatchNormConfig, BatchNormalization, GradientCheck, Layer, LayerExt, Mode, Scalar};
 
-/// What a generic layer of one's own needs is here: `Scalar` too.
+/// Everything that a generic layer needs is exported, including `Scalar`.
 fn twice<T: Scalar>(layer: &mut dyn Layer<T>, x: ndarray::ArrayView2<'_, T>) -> ndarray::Array2<T> {
     let y = layer.forward(x, Mode::Train).unwrap();
     layer.forward(y.view(), Mode::Train).unwrap()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compares three builds in one sitting: the default one, the single-threaded one, and the one without
-# a BLAS. Their programs take turns, so that a machine that slows down for a while slows down all
-# three; medians of ROUNDS rounds (7). Prints a table in Markdown and keeps it in target/bench.
+# a BLAS. Their programs take turns, so that a machine that slows down for a while affects all three.
+# Prints a Markdown table of the medians of ROUNDS rounds (default: 7), and writes it to target/bench.
 set -eu
 cd "$(dirname "$0")/.."
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
@@ -13,11 +13,11 @@ case $rounds in
     ;;
 esac
 if [ -n "$(sh scripts/features.sh)" ]; then
-    echo 'OpenBLAS is what two of the three builds are about: install it first.' >&2
+    echo 'Two of the three builds need OpenBLAS: install it first.' >&2
     exit 1
 fi
 
-# Builds benches/repeat.rs and prints the program's place; each set of features has its own.
+# Builds benches/repeat.rs and prints the path of the program. Each set of features has its own program.
 build() {
     cargo bench --no-run --bench repeat --message-format json "$@" |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
@@ -45,7 +45,7 @@ done
 [ ! -t 2 ] || printf '\r\033[K' >&2
 
 {
-    "$default" # its first line says what the figures depend on
+    "$default" # prints what the measurements depend on
     echo
     awk -v default="$default" -v single="$single" -v pure="$pure" '
         function median(key, n, i, j, v, t) {
@@ -70,4 +70,4 @@ done
             }
         }' "$times"
 } | tee "$folder/builds.md"
-printf '\nThis table: %s\n' "$folder/builds.md"
+printf '\nThe table is in %s\n' "$folder/builds.md"

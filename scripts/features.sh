@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes sure of OpenBLAS, with the system's package manager if need be, and prints the cargo flags
-# for the build that this machine can do: nothing for the default one, or those of the pure-Rust
-# one where OpenBLAS cannot be had. What it does, it says on standard error.
+# Installs OpenBLAS with the system's package manager if it is missing. Then prints the cargo flags for
+# the build that this machine supports: nothing for the default build, or the flags of the pure-Rust
+# build if OpenBLAS cannot be installed. Messages go to standard error.
 set -u
 
 say() { printf '%s\n' "$*" >&2; }
@@ -10,12 +10,12 @@ have_openblas() {
     if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists openblas; then
         return 0
     fi
-    # Homebrew keeps OpenBLAS out of the linker's sight; the build asks brew for its place.
+    # The linker does not search the folder where Homebrew installs OpenBLAS; the build asks brew for it.
     if command -v brew >/dev/null 2>&1; then
         brew --prefix --installed openblas >/dev/null 2>&1
         return
     fi
-    # Without pkg-config the linker may still know the place.
+    # Without pkg-config, the linker may still find it.
     probe=$(mktemp -d) || return 1
     echo 'int main(void) { return 0; }' >"$probe/probe.c"
     cc "$probe/probe.c" -lopenblas -o "$probe/probe" >/dev/null 2>&1
@@ -28,7 +28,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     elif ! command -v sudo >/dev/null 2>&1; then
-        say "Neither root nor sudo: cannot run: $*"
+        say "Not root, and there is no sudo: cannot run: $*"
         return 1
     elif [ -t 0 ]; then
         sudo "$@"
@@ -50,13 +50,13 @@ install_openblas() {
         say 'OpenBLAS was not found: installing openblas, libomp and pkgconf with Homebrew.'
         brew install -q openblas libomp pkgconf >&2
     else
-        say 'OpenBLAS was not found, and neither was apt-get, dnf or brew to install it with.'
+        say 'OpenBLAS was not found, and there is no apt-get, dnf or brew to install it with.'
         return 1
     fi
 }
 
 have_openblas || install_openblas
 if ! have_openblas; then
-    say 'OpenBLAS cannot be had here: going on with the pure-Rust matrix product (slower).'
+    say 'OpenBLAS is not available: using the pure-Rust matrix product, which is slower.'
     echo '--no-default-features --features parallel'
 fi

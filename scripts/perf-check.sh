@@ -1,11 +1,12 @@
 #!/bin/sh
 # Counts the instructions of fixed pieces of work with valgrind and compares them with
-# benches/instructions.txt: more than TOLERANCE percent (3) above it fails. `perf-check.sh write`
-# writes that file anew.
+# benches/instructions.txt. It fails if a count is more than TOLERANCE percent (default: 3) above that
+# file. `perf-check.sh write` writes the file again.
 #
-# Instructions, for a noisy machine does not change their number. The single-threaded build without
-# a BLAS, for they shall be those of this repository and not of a library that is another one
-# elsewhere. valgrind knows no AVX-512, so they are those of the AVX2 kernels.
+# It counts instructions because their number does not change on a noisy machine. It uses the
+# single-threaded build without a BLAS, so that it counts only the code of this repository and not that
+# of a library, which differs between machines. valgrind does not support AVX-512, so it counts the AVX2
+# kernels.
 set -eu
 cd "$(dirname "$0")/.."
 baseline=benches/instructions.txt
@@ -20,22 +21,22 @@ command -v valgrind >/dev/null 2>&1 ||
 awk -v t="$tolerance" 'BEGIN { exit !(t ~ /^[0-9]+(\.[0-9]+)?$/) }' ||
     fail "TOLERANCE must be a number of percent, not '$tolerance'."
 
-# What the counts depend on beside the code.
+# What the counts depend on besides the code.
 here="$(rustc --version), $(uname -m)"
 if [ "${1:-check}" = check ]; then
-    [ -f "$baseline" ] || fail "There is no $baseline: make perf-baseline writes it."
+    [ -f "$baseline" ] || fail "There is no $baseline: run make perf-baseline to write it."
     there=$(sed -n 's/^# with //p' "$baseline")
     [ "${here##*, }" = "${there##*, }" ] ||
-        fail "$baseline counts instructions of another processor ($there); this is $here."
+        fail "$baseline is for another processor ($there); this is $here."
     [ "$here" = "$there" ] ||
-        echo "Counted with $here; the baseline with $there: some change may be the compiler's." >&2
+        echo "Counted with $here; the baseline with $there. Some changes may come from the compiler." >&2
 elif [ "$1" != write ]; then
     fail 'perf-check.sh [check|write]'
 fi
 
 program=$(cargo bench --no-run --bench repeat --no-default-features --message-format json |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
-[ -n "$program" ] || fail 'cargo built no program: see above.'
+[ -n "$program" ] || fail 'cargo built no program: see the error above.'
 log=$(mktemp)
 counts=$(mktemp)
 trap 'rm -f "$log" "$counts"' EXIT
@@ -46,7 +47,7 @@ instructions() { # work, calls
     sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$log"
 }
 
-# Those of starting, of filling buffers and of the first call are in both runs.
+# Both runs include the instructions for starting, for filling buffers and for the first call.
 calls=10
 for work in step-book inference-1 inference-100 bn-forward bn-backward moments channel-sum dropout; do
     [ ! -t 2 ] || printf '\r\033[K%s' "$work" >&2
@@ -58,7 +59,7 @@ done
 
 if [ "${1:-check}" = write ]; then
     {
-        echo '# Instructions of a call, single-threaded and without a BLAS: scripts/perf-check.sh'
+        echo '# Instructions per call, single-threaded and without a BLAS: scripts/perf-check.sh'
         echo "# with $here"
         cat "$counts"
     } >"$baseline"
@@ -82,7 +83,7 @@ awk -v tolerance="$tolerance" '
         if (change > tolerance) worse = 1
     }
     END {
-        if (worse) print "\nMore instructions than the baseline by over " tolerance " %. Where that is meant: make perf-baseline."
-        if (missing) print "\nThe baseline lacks some work: make perf-baseline."
+        if (worse) print "\nMore instructions than the baseline by over " tolerance " %. If this is intended, run make perf-baseline."
+        if (missing) print "\nThe baseline lacks some work: run make perf-baseline."
         exit worse || missing
     }' "$baseline" "$counts"

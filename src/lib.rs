@@ -2,8 +2,8 @@
 //!
 //! # The design decision
 //!
-//! **Four crates in strict layers, and this thin facade over them.** Depend on the one that you
-//! need: no crate knows a higher one.
+//! **Four crates in strict layers, and this thin facade over them.** A crate depends only on lower
+//! ones, so you can depend on just the one that you need.
 //!
 //! | module | crate | what it has |
 //! |---|---|---|
@@ -30,8 +30,11 @@
 //!     Some(&test),
 //! )?;
 //! assert!(history.last().unwrap().test_accuracy.unwrap() > 0.85);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), batchnorm::Error>(())
 //! ```
+//!
+//! [`ndarray`] and [`rand`] are re-exported, because their types are part of the API. [`Error`] is
+//! that of `bn-net`; the errors of the other crates convert into it by `?`.
 //!
 //! # Features
 //!
@@ -40,6 +43,9 @@
 //! | `openblas` | yes | the system's OpenBLAS for matrix products |
 //! | `lapack` | yes | orthogonal initialisation, PCA and ZCA whitening |
 //! | `parallel` | yes | threads |
+//! | `download` | yes | `load_or_download` of MNIST and Fashion-MNIST over HTTPS |
+//! | `progress` | yes | the progress bar of the trainer |
+//! | `csv` | yes | `History::write_csv` |
 //! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
 //!
 //! Without any of them the library is pure Rust and single-threaded.
@@ -48,6 +54,8 @@ pub use bn_data as data;
 pub use bn_layers as layers;
 pub use bn_net as net;
 pub use bn_tensor as tensor;
+pub use ndarray;
+pub use rand;
 
 pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling};
 pub use bn_layers::{
@@ -57,9 +65,10 @@ pub use bn_layers::{
     StateMut, Tanh, Upsample2d, Wanted,
 };
 pub use bn_net::{
-    AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, Gan, IdentityWithLoss,
-    Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov, Network, NetworkBuilder, NetworkSpec,
-    Optimizer, RmsProp, Schedule, Sgd, SimpleConvNet, SoftmaxWithLoss, Targets, Trainer,
+    AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, EarlyStop, Error, Gan,
+    History, IdentityWithLoss, Loss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
+    Network, NetworkBuilder, NetworkSpec, Optimizer, RmsProp, Schedule, Sgd, SimpleConvNet,
+    SoftmaxWithLoss, Targets, Trainer,
 };
 pub use bn_tensor::{Moments, Pool, Scalar};
 

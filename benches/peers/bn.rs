@@ -32,7 +32,7 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let threads = threads.parse().map_err(|_| USAGE)?;
-    // Within the pool from the start: entering it is not in any figure.
+    // The whole run is inside the pool, so that no measurement includes entering it.
     Pool::new(threads)?.install(|| run(case))
 }
 
@@ -41,7 +41,7 @@ fn run(case: &str) -> Result<()> {
     let threads = tensor::threads();
     let described = json!({"engine": engine, "blas": tensor::matmul_backend(), "threads": threads});
     println!("{described}");
-    // For a tenth of a second after OpenBLAS was loaded its own threads, which are not used, spin.
+    // OpenBLAS's own threads, which are not used, spin for a tenth of a second after it is loaded.
     sleep(Duration::from_millis(300));
     match case {
         "book" => step(case, &[100; 5], 100, 200, 10),
@@ -54,7 +54,7 @@ fn run(case: &str) -> Result<()> {
     }
 }
 
-/// The median of seven, each the mean of `repetitions`.
+/// Prints the median of seven times, each the mean of `repetitions` calls.
 fn report(
     case: &str,
     warm_up: usize,
@@ -86,7 +86,7 @@ fn network(hidden: &[usize]) -> Result<Network> {
     Ok(builder.affine(10).build(1)?)
 }
 
-/// Values between -1 and 1 without a pattern that matters here.
+/// Values between -1 and 1.
 fn values(rows: usize, columns: usize, rate: f32) -> Array2<f32> {
     let value = |(i, j)| ((i * columns + j) as f32 * rate).sin();
     Array2::from_shape_fn((rows, columns), value)

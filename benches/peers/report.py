@@ -2,7 +2,7 @@
 
 import statistics
 
-from engines import OURS
+from engines import BN
 
 NAMES = {
     "bn": "bn",
@@ -13,9 +13,9 @@ NAMES = {
     "burn": "burn",
 }
 
-# Rows in order: figure, name, and the figures that a peer may answer it with. Keras normalises
-# images channels last, the others channels first; each of our layouts faces the fastest of all. A
-# folded network of ours faces the peers' networks as they are.
+# Rows in order: measurement, name, and the measurements of the peers that it is compared with. Keras
+# normalises images channels last, the others channels first; each layout of bn is compared with the
+# fastest of all. A folded network of bn is compared with the peers' networks, which are not folded.
 IMAGES = ["bn 64x64x28x28", "bn 64x28x28x64"]
 ROWS = [
     ("book", "step, 784-5×100-10, batch 100", ["book"]),
@@ -35,26 +35,26 @@ ROWS = [
     ("gan", "DCGAN, one iteration, batch 128", ["gan"]),
 ]
 
-# The cases whose peak memory is told.
+# The cases whose peak memory is reported.
 MEMORY = {"big": "784-3×2048-10", "gan": "DCGAN"}
 
 
 def summary(runs):
-    """The medians over the rounds, as `{threads: {figure: {engine: ms}}}` and of the memory."""
+    """The medians over the rounds, as `{threads: {measurement: {engine: ms}}}` and of the memory."""
     milliseconds, memory = {}, {}
     for run in runs:
-        for figure, ms in run["ms"].items():
-            of_figure = milliseconds.setdefault(run["threads"], {}).setdefault(figure, {})
-            of_figure.setdefault(run["engine"], []).append(ms)
+        for measurement, ms in run["ms"].items():
+            of_measurement = milliseconds.setdefault(run["threads"], {}).setdefault(measurement, {})
+            of_measurement.setdefault(run["engine"], []).append(ms)
         if run["case"] in MEMORY:
             of_threads = memory.setdefault(run["threads"], {}).setdefault(run["case"], {})
             of_threads.setdefault(run["engine"], []).append(run["peak_mib"])
     medians = {
         threads: {
-            figure: {engine: statistics.median(times) for engine, times in engines.items()}
-            for figure, engines in figures.items()
+            measurement: {engine: statistics.median(times) for engine, times in engines.items()}
+            for measurement, engines in measurements.items()
         }
-        for threads, figures in milliseconds.items()
+        for threads, measurements in milliseconds.items()
     }
     peaks = {
         threads: {
@@ -66,13 +66,13 @@ def summary(runs):
     return medians, peaks
 
 
-def fastest(figures, answers):
-    """`(ms, engine, figure)` of the fastest peer, or None."""
+def fastest(measurements, answers):
+    """`(ms, engine, measurement)` of the fastest peer, or None."""
     times = [
-        (ms, engine, figure)
-        for figure in answers
-        for engine, ms in figures.get(figure, {}).items()
-        if engine != OURS
+        (ms, engine, measurement)
+        for measurement in answers
+        for engine, ms in measurements.get(measurement, {}).items()
+        if engine != BN
     ]
     return min(times, default=None)
 
@@ -83,21 +83,21 @@ def three_digits(ms):
     return f"{ms:.{2 if ms < 10 else 1}f}" if ms >= 1 else f"{ms:#.3g}"
 
 
-def table(figures, peaks, engines):
+def table(measurements, peaks, engines):
     """Rows of cells, the heading first. The fastest peer of a row is starred."""
     rows = [["ms", *(NAMES[e] for e in engines), "fastest peer", "bn is faster"]]
-    for figure, name, answers in ROWS:
-        if figure not in figures:
+    for measurement, name, answers in ROWS:
+        if measurement not in measurements:
             continue
-        best = fastest(figures, answers)
+        best = fastest(measurements, answers)
         row = [name]
         for engine in engines:
-            ms = figures[figure].get(engine)
-            mark = "*" if best and (engine, figure) == best[1:] else ""
+            ms = measurements[measurement].get(engine)
+            mark = "*" if best and (engine, measurement) == best[1:] else ""
             row.append("–" if ms is None else three_digits(ms) + mark)
-        ours = figures[figure].get(OURS)
+        bn = measurements[measurement].get(BN)
         row.append(f"{NAMES[best[1]]} {three_digits(best[0])}" if best else "–")
-        row.append(f"{best[0] / ours:.2f}×" if best and ours else "–")
+        row.append(f"{best[0] / bn:.2f}×" if best and bn else "–")
         rows.append(row)
     for case, mib in peaks.items():
         cells = [f"{mib[e]:.0f}" if e in mib else "–" for e in engines]
@@ -123,12 +123,12 @@ def as_markdown(rows):
 
 
 def facts(result):
-    """What a reader must know beside the figures, one line each."""
+    """What a reader must know about the measurements, one line each."""
     lines = [f"{result['date']}, {result['cpu']}, {result['os']}"]
     rounds = f"medians of {result['rounds']} rounds" if result["rounds"] > 1 else "one round"
     lines.append(f"{rounds}; bn's build: {result['build']}")
-    for said in result["versions"].values():
-        lines.append(f"{said['engine']}; matrix products: {said['blas']}")
+    for version in result["versions"].values():
+        lines.append(f"{version['engine']}; matrix products: {version['blas']}")
     return lines
 
 
@@ -137,11 +137,11 @@ def render(result, markdown):
     medians, peaks = summary(result["runs"])
     item, heading, form = ("- ", "### ", as_markdown) if markdown else ("", "", as_text)
     parts = ["\n".join(item + line for line in facts(result))]
-    for threads, figures in medians.items():
-        measured = {e for of_figure in figures.values() for e in of_figure}
+    for threads, measurements in medians.items():
+        measured = {e for of_measurement in measurements.values() for e in of_measurement}
         engines = [e for e in NAMES if e in measured]
         parts.append(f"{heading}{threads} thread{'s' if threads > 1 else ''}")
-        parts.append(form(table(figures, peaks.get(threads, {}), engines)))
+        parts.append(form(table(measurements, peaks.get(threads, {}), engines)))
     star = "Bold is" if markdown else "* is"
     parts.append(f"{star} the fastest peer; the last column is its time over that of bn.")
     return "\n\n".join(parts) + "\n"

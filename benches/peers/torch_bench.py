@@ -60,7 +60,7 @@ def inference():
 
 
 def gan():
-    # PyTorch's convolutions are faster channels last, here as elsewhere.
+    # PyTorch's convolutions are faster with channels last.
     last = torch.channels_last
     generator = nn.Sequential(
         nn.Linear(GAN_NOISE, 128 * 7 * 7),

@@ -1,6 +1,6 @@
 """The work that every framework does, how it is timed, and what is printed about it.
 
-A program prints JSON lines: first what ran (`describe`), then one for each figure (`report`).
+A program prints JSON lines: first what ran (`describe`), then one for each measurement (`report`).
 """
 
 import json
@@ -31,7 +31,7 @@ STEPS = {
     "big": Step([784] + [2048] * 3 + [10], batch=1024, repetitions=3, warm_up=3),
 }
 
-# Batch Normalization alone, forward and backward to x, gamma and beta: shape and repetitions.
+# A single Batch Normalization, forward and backward to x, gamma and beta: shape and repetitions.
 # Each is warmed up 5 times.
 NORMALIZATIONS = [
     ((100, 100), 500),
@@ -57,14 +57,14 @@ def arguments():
 
 
 def describe(engine, blas, threads):
-    """Says what runs: name and version, what multiplies matrices, the number of threads."""
+    """Prints what runs: name and version, the library for matrix products, the number of threads."""
     print(json.dumps({"engine": engine, "blas": blas, "threads": threads}), flush=True)
 
 
 def report(case, warm_up, repetitions, f, wait=lambda result: None):
     """Times `f`: the median of seven, each the mean of `repetitions` calls.
 
-    `wait` is given the last result, for a framework that returns before the work is done.
+    `wait` gets the last result, for a framework that returns before the work is done.
     """
     for _ in range(warm_up):
         f()
@@ -84,5 +84,5 @@ def report_gan(iteration):
 
 
 def bn_case(shape):
-    """The name of Batch Normalization's figure for this shape."""
+    """The name of the measurement of Batch Normalization for this shape."""
     return "bn " + "x".join(map(str, shape))

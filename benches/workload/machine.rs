@@ -1,14 +1,14 @@
 use batchnorm::tensor::{matmul_backend, threads};
 use std::{fs, path::PathBuf, thread::available_parallelism};
 
-/// What every figure depends on: the library of the products, the threads, the processor.
+/// What every measurement depends on: the library for matrix products, the threads, the processor.
 pub(crate) fn header() -> String {
     let (backend, threads) = (matmul_backend(), threads());
     let s = if threads == 1 { "" } else { "s" };
     format!("{backend}, {threads} thread{s}, {}", processor())
 }
 
-/// The processor's name where the system tells it (Linux), else its architecture.
+/// The processor's name if the system provides it (Linux), otherwise its architecture.
 fn processor() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find(|line| line.starts_with("model name"));
@@ -17,9 +17,9 @@ fn processor() -> String {
         .to_owned()
 }
 
-/// 1, 2, 4 and so on, and at last the number of processors.
+/// 1, 2, 4 and so on, and finally the number of processors.
 pub(crate) fn threads_to_try() -> Vec<usize> {
-    // A build without threads has one, whatever it is asked for.
+    // A build without threads always uses one.
     if !cfg!(feature = "parallel") {
         return vec![1];
     }
@@ -31,7 +31,7 @@ pub(crate) fn threads_to_try() -> Vec<usize> {
         .collect()
 }
 
-/// Cargo's target folder, that this program stands in: target/<profile>/deps/<program>.
+/// Cargo's target folder, which contains this program: target/<profile>/deps/<program>.
 pub(crate) fn target_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     let folder = program.ancestors().nth(3);

@@ -1,7 +1,7 @@
-//! What the benches and the example `roofline` measure, and how: three networks, their products,
-//! Batch Normalization, a clock and a table.
+//! What the benches and the example `roofline` measure (three networks, their products, Batch
+//! Normalization), and how they time it and print it.
 
-// Each program uses its part of this.
+// Each program uses only a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod machine;

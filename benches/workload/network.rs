@@ -1,8 +1,8 @@
 use batchnorm::{Network, Sgd, SoftmaxWithLoss};
 use ndarray::Array2;
 
-/// A network, with Batch Normalization and ReLU after each hidden layer, and the batch that it is
-/// trained with.
+/// A network with Batch Normalization and ReLU after each hidden layer, and the size of its training
+/// batch.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) hidden: &'static [usize],
@@ -31,7 +31,7 @@ const INPUTS: usize = 784;
 const CLASSES: usize = 10;
 
 impl Case {
-    /// As in `book 784-5×100-10, batch 100`.
+    /// For example `book 784-5×100-10, batch 100`.
     pub(crate) fn title(&self) -> String {
         let (layers, width) = (self.hidden.len(), self.hidden[0]);
         let (name, batch) = (self.name, self.batch);
@@ -60,14 +60,14 @@ fn network(hidden: &[usize]) -> Network {
     builder.affine(CLASSES).build(1).expect("the sizes fit")
 }
 
-/// `n` images that are none, of values from 0 to 1.
+/// `n` artificial images, with values from 0 to 1.
 pub(crate) fn images(n: usize) -> Array2<f32> {
     Array2::from_shape_fn((n, INPUTS), |(i, j)| {
         ((i * INPUTS + j) as f32 * 0.37).sin().abs()
     })
 }
 
-/// All that a training step needs.
+/// Everything that a training step needs.
 pub(crate) struct Training {
     network: Network,
     x: Array2<f32>, // (N, 784)

@@ -22,7 +22,7 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// As in `nn 100×784×100`: M, K and N.
+    /// The form, M, K and N, for example `nn 100×784×100`.
     pub(crate) fn title(&self) -> String {
         let form = match self.form {
             Form::Nn => "nn",
@@ -32,7 +32,7 @@ impl Product {
         format!("{form} {}×{}×{}", self.m, self.k, self.n)
     }
 
-    /// The inputs and outputs of the layer that it belongs to, as in `784→100`.
+    /// The inputs and outputs of the layer that it belongs to, for example `784→100`.
     pub(crate) fn layer(&self) -> String {
         let (inputs, outputs) = match self.form {
             Form::Nn => (self.k, self.n),
@@ -42,12 +42,12 @@ impl Product {
         format!("{inputs}→{outputs}")
     }
 
-    /// A multiplication and an addition for each term.
+    /// One multiplication and one addition per term.
     pub(crate) fn flops(&self) -> usize {
         2 * self.m * self.k * self.n
     }
 
-    /// Both operands read, and the result written, once.
+    /// Both operands are read once, and the result is written once.
     pub(crate) fn bytes(&self) -> usize {
         let elements = self.m * self.k + self.k * self.n + self.m * self.n;
         size_of::<f32>() * elements
@@ -55,7 +55,7 @@ impl Product {
 }
 
 impl Case {
-    /// The products of a training step, each once: of the first, a hidden and the last layer.
+    /// The different products of a training step: those of the first, a hidden and the last layer.
     pub(crate) fn products(&self) -> Vec<Product> {
         let (batch, widths) = (self.batch, self.widths());
         let mut products = Vec::new();
@@ -135,7 +135,7 @@ impl StepProducts {
         }
     }
 
-    /// All of them, in the order of the step.
+    /// Computes all products in the order of the step.
     pub(crate) fn multiply(&mut self) {
         for (i, w) in self.w.iter().enumerate() {
             let (before, after) = self.outputs.split_at_mut(i + 1);
@@ -156,7 +156,7 @@ impl StepProducts {
     pub(crate) fn flops(&self) -> usize {
         let rows = self.outputs[0].nrows();
         let terms = |w: &Array2<f32>| 2 * rows * w.len();
-        // Forward, dW and dx of each layer, but for the first one's dx.
+        // Forward, dW and dx of each layer, except dx of the first.
         3 * self.w.iter().map(terms).sum::<usize>() - terms(&self.w[0])
     }
 }

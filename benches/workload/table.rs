@@ -1,4 +1,4 @@
-//! A table as text and as Markdown: the first column to the left, figures to the right.
+//! A table as text and as Markdown. The first column is aligned to the left, the others to the right.
 
 use super::machine::header;
 use std::{fs, io, path::Path};
@@ -27,14 +27,14 @@ impl Table {
             .map(|cells| format!("| {} |\n", cells.join(" | ")))
             .collect();
         let rule = self.widths().map(|width| "-".repeat(width));
-        // All but the first column to the right.
+        // All columns except the first are aligned to the right.
         let rule = rule.collect::<Vec<_>>().join(":|-");
         lines.insert(1, format!("|-{rule}:|\n").replacen(":|", "-|", 1));
         lines.concat()
     }
 
-    /// Writes `path` with the endings `md` and `txt`, below the line that says what it was measured
-    /// on.
+    /// Writes the table to `path` with the extensions `md` and `txt`, after a line that says what the
+    /// measurements depend on.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(path))?;
         for (ending, table) in [("md", self.markdown()), ("txt", self.text())] {
@@ -46,7 +46,7 @@ impl Table {
         Ok(())
     }
 
-    /// Every row, its cells filled up to their column's width.
+    /// The rows, with each cell padded to the width of its column.
     fn lines(&self) -> impl Iterator<Item = Vec<String>> {
         self.rows.iter().map(|row| {
             let cells = row.iter().zip(self.widths()).enumerate();

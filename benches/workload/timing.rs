@@ -1,12 +1,14 @@
-//! Times of calls, taken in turns: a machine that slows down for a while slows all of them down.
+//! Measures several pieces of work in turns, so that a machine that slows down for a while affects all of
+//! them.
 
 use batchnorm::Pool;
 use std::time::{Duration, Instant};
 
-/// Measures once: seconds for a call.
+/// Measures once, and returns the seconds per call.
 pub(crate) type Sample<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
-/// Calls of `work` inside `pool`, as many at a time as take `at_least` so long together.
+/// Creates a sample of `work` inside `pool`. Each measurement calls `work` repeatedly for about
+/// `at_least`.
 pub(crate) fn sample<'a>(
     pool: &'a Pool,
     at_least: Duration,
@@ -28,7 +30,8 @@ pub(crate) fn sample<'a>(
     Box::new(move || time(calls))
 }
 
-/// The seconds of each sample in each of `rounds` rounds; `after_each` round, a progress bar moves.
+/// The seconds of each sample in each of `rounds` rounds. `after_each` is called after each round, to
+/// advance a progress bar.
 pub(crate) fn in_turns(
     samples: &mut [Sample<'_>],
     rounds: usize,
@@ -70,7 +73,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-/// `12345` per second of `B` as `12.3 kB/s`.
+/// `12345` of the unit `B` per second as `12.3 kB/s`.
 pub(crate) fn rate(per_second: f64, unit: &str) -> String {
     let (value, prefix) = match per_second {
         r if r < 1e3 => (r, ""),

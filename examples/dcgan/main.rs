@@ -97,7 +97,7 @@ fn sample(args: &Args, n: usize) -> Result<()> {
     let (recipe, gan, artist) = dcgan::load(&args.checkpoint())?;
     let images = artist
         .network
-        .predict(gan.noise(args.common.seed, n).view())?;
+        .predict(gan.noise(args.common.seed, n)?.view())?;
     if let Some(path) = &args.common.picture {
         pictures::grid(path, images.view())?;
     }

@@ -44,7 +44,7 @@ impl<'a> Run<'a> {
             moments: Vec::new(),
             total,
             artist: Artist::new(args.recipe, args.common.seed)?,
-            noise: gan.noise(args.common.seed.wrapping_add(3), SAMPLES),
+            noise: gan.noise(args.common.seed.wrapping_add(3), SAMPLES)?,
             bar,
             start: Instant::now(),
             failed: Ok(()),

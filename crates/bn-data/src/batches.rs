@@ -1,5 +1,6 @@
 //! Mini-batches, in random order, without an allocation per batch.
 
+use bn_tensor::try_zeros;
 use ndarray::{Array2, Axis, Slice};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -13,26 +14,26 @@ use crate::{
 /// How the images of an epoch are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
-    /// Each image once an epoch, in an order drawn anew for each epoch.
+    /// Each image once an epoch, in a new random order for each epoch.
     Permutation(LastBatch),
-    /// Each image of each batch drawn from all, so that one may come twice and another not at
+    /// Each image of each batch is drawn from all images, so that one may occur twice and another not at
     /// all: the book's `np.random.choice(train_size, batch_size)`. An epoch is
     /// `max(N / batch_size, 1)` batches, rounded down, all of them full: the book's
     /// `iter_per_epoch`.
     WithReplacement,
 }
 
-/// What becomes of the images that are left over when the batch size does not divide N.
+/// What happens to the images that are left over if the batch size does not divide N.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastBatch {
     /// They are a smaller batch.
     #[default]
     Keep,
-    /// They are left out of this epoch.
+    /// They are skipped in this epoch.
     Drop,
-    /// They join the batch before, which then has up to `2 * batch_size - 1` images. No image is
-    /// left out, and no batch is smaller than the batch size (unless N is): the choice for
-    /// BatchNormalization, which cannot train on a last batch of one.
+    /// They are added to the batch before, which then has up to `2 * batch_size - 1` images. No image is
+    /// skipped, and no batch is smaller than the batch size (unless N is). Use it with
+    /// BatchNormalization, which cannot train on a batch of one image.
     Merge,
 }
 
@@ -44,25 +45,25 @@ pub struct BatchState {
     pub seed: u64,
     /// The epoch, counted from 0.
     pub epoch: u64,
-    /// How many batches of the epoch were handed out.
+    /// The number of batches of the epoch that were returned.
     pub position: usize,
 }
 
 /// A stream of mini-batches from a [`Dataset`].
 ///
-/// [`Batches::next_batch`] gives `None` once at the end of each epoch and then goes on with the
-/// next one. A batch lies in a buffer that the next batch overwrites, so this is no [`Iterator`],
-/// and nothing is allocated after construction.
+/// [`Batches::next_batch`] returns `None` once at the end of each epoch and then continues with the next
+/// one. A batch is in a buffer that the next batch overwrites, so this is not an [`Iterator`], and nothing
+/// is allocated after construction.
 ///
 /// The order of epoch `e` comes from a generator of its own, Xoshiro256++ with
 /// `seed_from_u64(k + e)`, where `k` is the first output of `seed_from_u64(seed)`; it is a
-/// Fisher–Yates shuffle of `0..N` (rand's `SliceRandom::shuffle`). So an epoch can be entered
-/// without those before it, and the same seed gives the same batches on every machine.
+/// Fisher–Yates shuffle of `0..N` (rand's `SliceRandom::shuffle`). So an epoch does not depend on those
+/// before it, and the same seed gives the same batches on every machine.
 ///
 /// ```
 /// use bn_data::{Batches, Digits, LastBatch, Sampling};
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let (train, _test) = Digits::load()?.into_parts(); // 1,415 images
 /// let sampling = Sampling::Permutation(LastBatch::Merge);
 /// let mut batches = Batches::with_sampling(&train, 100, sampling, 42)?;
@@ -89,12 +90,12 @@ pub struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Batches of `batch_size` images, each image once an epoch, with a smaller last batch if
-    /// need be.
+    /// Batches of `batch_size` images, each image once an epoch. The last batch may be smaller.
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] without images, [`Error::Setting`] if `batch_size` is 0.
+    /// [`Error::Empty`] without images, [`Error::Setting`] if `batch_size` is 0, [`Error::Tensor`] if there
+    /// is no memory for a batch.
     pub fn new(data: &'a Dataset, batch_size: usize, seed: u64) -> Result<Self> {
         let sampling = Sampling::Permutation(LastBatch::Keep);
         Self::with_sampling(data, batch_size, sampling, seed)
@@ -104,8 +105,8 @@ impl<'a> Batches<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] without images, [`Error::Setting`] if `batch_size` is 0, or above N
-    /// where all batches have to be full ([`LastBatch::Drop`], [`Sampling::WithReplacement`]).
+    /// As [`new`](Self::new); [`Error::Setting`] also if `batch_size` is above N and all batches have to be
+    /// full ([`LastBatch::Drop`], [`Sampling::WithReplacement`]).
     pub fn with_sampling(
         data: &'a Dataset,
         batch_size: usize,
@@ -153,14 +154,14 @@ impl<'a> Batches<'a> {
                 position: 0,
             },
             order: vec![0; drawn],
-            images: Array2::zeros((largest, data.images().ncols())),
+            images: try_zeros("Batches", (largest, data.images().ncols()))?,
             labels: vec![0; largest],
         };
         batches.draw_order();
         Ok(batches)
     }
 
-    /// The next batch, or `None` at the end of the epoch; the call after that begins the next.
+    /// The next batch, or `None` at the end of the epoch; the next call then starts the next epoch.
     pub fn next_batch(&mut self) -> Option<Batch<'_>> {
         let position = self.state.position;
         if position == self.per_epoch {
@@ -196,25 +197,25 @@ impl<'a> Batches<'a> {
         })
     }
 
-    /// How many batches an epoch has.
+    /// The number of batches of an epoch.
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {
         self.per_epoch
     }
 
-    /// The place in the stream, for a checkpoint.
+    /// The position in the stream, for a checkpoint.
     #[must_use]
     pub fn state(&self) -> BatchState {
         self.state
     }
 
-    /// Goes on from `state`, as if all before it had been handed out. The data set, the batch
-    /// size and the sampling have to be those that `state` was read with.
+    /// Continues from `state`, as if all batches before it had been returned. The data set, the batch size
+    /// and the sampling must be the same as when `state` was read.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if an epoch has fewer batches than `state.position`; the stream then
-    /// stays where it was.
+    /// [`Error::Setting`] if an epoch has fewer batches than `state.position`; the position is unchanged
+    /// then.
     pub fn restore(&mut self, state: BatchState) -> Result<()> {
         if state.position > self.per_epoch {
             return Err(Error::Setting {

@@ -1,5 +1,6 @@
 //! Images and labels in memory.
 
+use bn_tensor::{checked_len, try_zeros};
 use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewMut2, Axis};
 
 use crate::error::{Error, Result};
@@ -18,19 +19,19 @@ use crate::error::{Error, Result};
 /// | `x_train[:300]`         | [`Dataset::take`]                                 |
 /// | `shuffle_dataset`       | [`Dataset::shuffled`]                             |
 ///
-/// Rows and labels are always as many, and every label is below the number of classes.
+/// There are always as many labels as rows, and every label is below the number of classes.
 ///
 /// ```
 /// use bn_data::Dataset;
 /// use ndarray::array;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// // Three images of 1 x 2 pixels with one channel, of two classes.
 /// let images = array![[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]];
 /// let data = Dataset::new(images, vec![1, 0, 1], (1, 2, 1), 2)?;
 ///
 /// assert_eq!(data.images_4d().dim(), (3, 1, 2, 1));
-/// assert_eq!(data.one_hot(), array![[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]);
+/// assert_eq!(data.one_hot()?, array![[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]);
 /// assert_eq!(data.take(2).labels(), [1, 0]);
 /// let (train, validation) = data.split_validation(0.4, 42)?;
 /// assert_eq!((train.len(), validation.len()), (2, 1));
@@ -57,9 +58,8 @@ pub struct Batch<'a> {
 }
 
 impl Dataset {
-    /// A data set of your own: `images` `(N, H*W*C)`, each row an image, channels last; `labels`
-    /// `(N)`, each below `classes`; `shape` is `(H, W, C)`. Rows that are no images have the
-    /// shape `(1, 1, D)`.
+    /// Creates a data set from `images` `(N, H*W*C)`, each row an image, channels last; `labels` `(N)`, each
+    /// below `classes`; `shape` is `(H, W, C)`. Rows that are not images have the shape `(1, 1, D)`.
     ///
     /// # Errors
     ///
@@ -71,12 +71,11 @@ impl Dataset {
         classes: usize,
     ) -> Result<Self> {
         let (height, width, channels) = shape;
-        let columns = height
-            .checked_mul(width)
-            .and_then(|pixels| pixels.checked_mul(channels));
-        if columns != Some(images.ncols()) {
+        let (op, rows) = ("Dataset::new", images.nrows().max(1));
+        let values = checked_len::<f32>(op, &[rows, height, width, channels]);
+        if values.map(|values| values / rows) != Ok(images.ncols()) {
             return Err(Error::ShapeMismatch {
-                op: "Dataset::new",
+                op,
                 expected: format!("(N, {height}*{width}*{channels})"),
                 got: images.shape().to_vec(),
             });
@@ -95,7 +94,7 @@ impl Dataset {
                 classes,
             });
         }
-        // images_4d and the mini-batches need rows in one piece.
+        // images_4d and the mini-batches need contiguous rows.
         let images = if images.is_standard_layout() {
             images
         } else {
@@ -117,7 +116,7 @@ impl Dataset {
         self.images.view()
     }
 
-    /// The images `(N, H*W*C)`, to be changed in place.
+    /// The images `(N, H*W*C)`, mutable.
     pub fn images_mut(&mut self) -> ArrayViewMut2<'_, f32> {
         self.images.view_mut()
     }
@@ -132,7 +131,7 @@ impl Dataset {
             .expect("Dataset::new saw to shape and layout")
     }
 
-    /// The images as another scalar, `(N, H*W*C)`; gradient checks want `f64`.
+    /// The images as another scalar type, `(N, H*W*C)`; gradient checks need `f64`.
     #[must_use]
     pub fn images_as<T: From<f32>>(&self) -> Array2<T> {
         self.images.mapv(T::from)
@@ -145,16 +144,19 @@ impl Dataset {
     }
 
     /// The labels one-hot: `(N, classes)`, 1 at the label and 0 elsewhere.
-    #[must_use]
-    pub fn one_hot(&self) -> Array2<f32> {
-        let mut one_hot = Array2::zeros((self.len(), self.classes));
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if there is no memory for so many classes.
+    pub fn one_hot(&self) -> Result<Array2<f32>> {
+        let mut one_hot = try_zeros("Dataset::one_hot", (self.len(), self.classes))?;
         for (mut row, &label) in one_hot.outer_iter_mut().zip(&self.labels) {
             row[label] = 1.0;
         }
-        one_hot
+        Ok(one_hot)
     }
 
-    /// How many images there are.
+    /// The number of images.
     #[must_use]
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -184,15 +186,15 @@ impl Dataset {
         self.channels
     }
 
-    /// How many classes the labels come from.
+    /// The number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// The same labels with other images `(N, D')`, such as a [`Whitening`](crate::Whitening)
-    /// returns. They keep height, width and channels if the number of columns stays, and else
-    /// are rows without a place in an image: `(1, 1, D')`.
+    /// The same labels with other images `(N, D')`, such as those that a [`Whitening`](crate::Whitening)
+    /// returns. Height, width and channels stay the same if the number of columns does; otherwise the shape
+    /// is `(1, 1, D')`.
     ///
     /// # Errors
     ///
@@ -206,10 +208,10 @@ impl Dataset {
         Self::new(images, self.labels.clone(), shape, self.classes)
     }
 
-    /// All images in order, `size` at a time and the rest last, without a copy: for evaluation.
+    /// All images in order, `size` at a time (the last batch may be smaller), without a copy: for evaluation.
     ///
     /// ```
-    /// # fn main() -> bn_data::Result<()> {
+    /// # fn main() -> Result<(), bn_data::Error> {
     /// let (_, test) = bn_data::Digits::load()?.into_parts();
     /// let sizes: Vec<usize> = test.chunks(100)?.map(|batch| batch.labels.len()).collect();
     /// assert_eq!(sizes, [100, 100, 100, 82]);

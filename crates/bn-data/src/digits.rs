@@ -1,4 +1,4 @@
-//! The UCI digits, which are small enough to be part of the crate.
+//! The UCI digits, which are embedded in the crate.
 
 use std::io::Read;
 
@@ -10,19 +10,19 @@ use crate::{
     error::{Error, Result},
 };
 
-/// One image a line, its 64 pixels and then its label.
+/// One line for each image: its 64 pixels and then its label.
 const CSV_GZ: &[u8] = include_bytes!("../data/digits.csv.gz");
 const SIDE: usize = 8;
 const CLASSES: usize = 10;
-/// Where the twelfth of the fourteen forms begins.
+/// The first image of the twelfth of fourteen forms.
 const TRAIN: usize = 1415;
 
 /// The optical digits of the UCI repository: 1,797 handwritten digits of 8 x 8 pixels, embedded in
-/// the crate, so that an example or a test needs no file and no network.
+/// the crate, so an example or a test needs no file and no network.
 ///
 /// By E. Alpaydin and C. Kaynak (1998), CC BY 4.0,
 /// <https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits>; the test part of that data set, as scikit-learn ships it
-/// (`load_digits`). Pixels are counts of 0 to 16, divided here by 16 to lie in 0..=1.
+/// (`load_digits`). Pixels are counts from 0 to 16, which are divided by 16 here.
 ///
 /// **The split is by writer.** The images are in the order in which 13 people filled in forms: the
 /// labels repeat one sequence of about 130 digits fourteen times. A random split would test on the
@@ -34,7 +34,7 @@ const TRAIN: usize = 1415;
 /// ```
 /// use bn_data::Digits;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let digits = Digits::load()?;
 /// assert_eq!(digits.train().images_4d().dim(), (1415, 8, 8, 1));
 /// assert_eq!(digits.test().images().dim(), (382, 64));
@@ -53,8 +53,8 @@ impl Digits {
     ///
     /// # Errors
     ///
-    /// [`Error::Gzip`], [`Error::Setting`] and others, only in a damaged build; the tests of the crate
-    /// check that there is none.
+    /// [`Error::Gzip`], [`Error::Setting`] and others, but only if the embedded data are damaged; the
+    /// tests of the crate check them.
     pub fn load() -> Result<Self> {
         let mut csv = String::new();
         GzDecoder::new(CSV_GZ)
@@ -69,13 +69,13 @@ impl Digits {
         })
     }
 
-    /// The first 1,415 images, to train on.
+    /// The first 1,415 images, for training.
     #[must_use]
     pub fn train(&self) -> &Dataset {
         &self.train
     }
 
-    /// The last 382 images, to test on.
+    /// The last 382 images, for tests.
     #[must_use]
     pub fn test(&self) -> &Dataset {
         &self.test
@@ -87,7 +87,7 @@ impl Digits {
         &self.all
     }
 
-    /// `(train, test)`, to be owned and changed.
+    /// Returns `(train, test)`.
     #[must_use]
     pub fn into_parts(self) -> (Dataset, Dataset) {
         (self.train, self.test)

@@ -1,4 +1,4 @@
-//! Fetching a data set into the cache folder.
+//! Downloads a data set to the cache folder.
 
 mod transfer;
 
@@ -17,20 +17,20 @@ use crate::{
 };
 use transfer::{Failure, PATIENCE, Transfer};
 
-/// Where data sets are downloaded from and to.
+/// The mirrors from which data sets are downloaded, and the folder in which they are stored.
 ///
-/// The default: the data set's well-known mirrors in turn, the platform's cache folder
+/// By default these are the data set's well-known mirrors, one after another, the platform's cache folder
 /// (`~/.cache/bn-data` on Linux, `~/Library/Caches/bn-data` on macOS, `%LOCALAPPDATA%\bn-data\cache`
-/// on Windows), and a progress bar if standard error is a terminal.
+/// on Windows), and a progress bar is shown if standard error is a terminal.
 ///
-/// A download that broke off is resumed, at the next mirror or the next call. A file gets its name
-/// only when it is whole and the SHA-256 of its unpacked bytes agrees. Several processes may
+/// An interrupted download is resumed at the next mirror or by the next call. A file gets its name
+/// only when it is complete and the SHA-256 of its unpacked bytes is right. Several processes may
 /// download at once: the second waits for the first.
 ///
 /// ```no_run
 /// use bn_data::{Download, LoadOptions, Mnist};
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let download = Download::default()
 ///     .mirrors(["https://mirror.example.org/mnist/"])
 ///     .cache_dir("/srv/data")
@@ -56,23 +56,23 @@ impl Default for Download {
 }
 
 impl Download {
-    /// The addresses of folders that hold the packed files, tried in turn, in place of the
-    /// well-known ones.
+    /// Sets the addresses of folders that hold the packed files. They replace the well-known ones and
+    /// are tried one after another.
     #[must_use]
     pub fn mirrors<S: Into<String>>(mut self, mirrors: impl IntoIterator<Item = S>) -> Self {
         self.mirrors = Some(mirrors.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The cache folder, in place of the platform's. Each data set has a folder of its own in it:
-    /// `mnist`, `fashion-mnist`.
+    /// Sets the cache folder, in place of the platform's. Each data set has its own sub-folder: `mnist`,
+    /// `fashion-mnist`.
     #[must_use]
     pub fn cache_dir(mut self, cache_dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(cache_dir.into());
         self
     }
 
-    /// Whether to show a progress bar on standard error, if that is a terminal.
+    /// Sets whether a progress bar is shown on standard error, if that is a terminal.
     #[must_use]
     pub fn progress(mut self, progress: bool) -> Self {
         self.progress = progress;
@@ -97,11 +97,15 @@ impl Download {
             })?;
             let transfer = Transfer::new(self.progress, PATIENCE);
             for file in source.files.iter() {
-                // Another process may have fetched it while this one waited for the lock.
+                // Another process may have downloaded it while this one waited for the lock.
                 if file.find(&folder).is_none() {
                     self.fetch_file(&transfer, source, file, &folder)?;
                 }
             }
+        }
+        // An interrupted download leaves its part, also if the file then comes in another way.
+        for file in source.files.iter() {
+            let _ = fs::remove_file(part_of(file, &folder)); // most often there is none
         }
         Ok(folder)
     }
@@ -114,7 +118,7 @@ impl Download {
         folder: &Path,
     ) -> Result<()> {
         let packed = format!("{}.gz", file.name);
-        let part = folder.join(format!("{packed}.part"));
+        let part = part_of(file, folder);
         let cache_error = |problem| Error::CacheFolder {
             folder: folder.to_owned(),
             problem,
@@ -138,13 +142,18 @@ impl Download {
     }
 }
 
-/// Makes the folder and waits until no other process downloads into it. The lock ends with the
-/// file's handle, however the process ends.
+/// The unfinished download of a file.
+fn part_of(file: &SourceFile, folder: &Path) -> PathBuf {
+    folder.join(format!("{}.gz.part", file.name))
+}
+
+/// Creates the folder and waits until no other process downloads into it. The lock is released when
+/// the file is closed, also if the process is killed.
 fn lock(folder: &Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
     let file = File::create(folder.join("download.lock"))?;
     match file.lock() {
-        // A network file system may know no locks; downloads go on without.
+        // Some network file systems have no locks; the download continues without one.
         Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
         _ => Ok(file),
     }

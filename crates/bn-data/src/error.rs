@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The result of every fallible function of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+/// The result of every fallible function of this crate. It is not public: `use bn_data::*` would hide the
+/// standard library's `Result`.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// What can go wrong with data: files, downloads, shapes and settings.
 ///
@@ -32,7 +33,7 @@ pub enum Error {
         /// The first four bytes.
         found: [u8; 4],
     },
-    /// The third byte of the magic number names no element type of IDX.
+    /// The third byte of the magic number is not an element type of IDX.
     #[error(
         "IDX element type 0x{code:02x} is unknown; the format has 08 u8, 09 i8, 0b i16, 0c i32, 0d f32 and 0e f64"
     )]
@@ -40,31 +41,42 @@ pub enum Error {
         /// The byte that was found.
         code: u8,
     },
-    /// The data ends before what its header promises.
+    /// There are fewer bytes than the header announces.
     #[error(
         "truncated: {expected} bytes are needed, {got} are there; fetch or write the file again"
     )]
     Truncated {
-        /// The bytes that the header promises, the header included.
+        /// The bytes that the header announces, including the header.
         expected: u64,
         /// The bytes that are there.
         got: u64,
     },
-    /// Bytes follow after what the header promises.
+    /// There are more bytes than the header announces.
     #[error(
-        "bytes follow after the {expected} that the header promises; this is no intact IDX file"
+        "there are more than the {expected} bytes that the header announces; this is not an intact IDX file"
     )]
     TrailingBytes {
-        /// The bytes that the header promises, the header included.
+        /// The bytes that the header announces, including the header.
         expected: u64,
     },
-    /// The header's dimensions multiply to more than memory can address.
-    #[error("the dimensions {dims:?} promise more than can be addressed; the header is damaged")]
+    /// The header's dimensions are larger than any array can be.
+    #[error("an array of the dimensions {dims:?} is too large for memory; the header is damaged")]
     TooLarge {
         /// The dimensions of the header.
         dims: Vec<usize>,
     },
-    /// The gzip stream is damaged, cut short or followed by something else.
+    /// The elements take more memory than the limit of the reader.
+    #[error(
+        "the elements take {size} bytes, more than the limit of {limit}; to read them all the same, set \
+         a higher limit with IdxReader::limit"
+    )]
+    OverLimit {
+        /// The bytes of the elements that the header announces.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The gzip stream is damaged, truncated or followed by something else.
     #[error("damaged gzip data ({0}); fetch or pack the file again")]
     Gzip(#[source] io::Error),
     /// IDX cannot hold an array of this shape.
@@ -75,15 +87,15 @@ pub enum Error {
         /// The shape of the array.
         shape: Vec<usize>,
     },
-    /// The elements have another type than asked for.
+    /// The elements do not have the requested type.
     #[error("the elements are {got}, not {expected}")]
     ElementType {
-        /// The type that was asked for.
+        /// The requested type.
         expected: &'static str,
-        /// The type that is there.
+        /// The actual type.
         got: &'static str,
     },
-    /// An array has another shape than the operation needs.
+    /// An array does not have the shape that the operation needs.
     #[error("{op} needs shape {expected}, got {got:?}")]
     ShapeMismatch {
         /// The operation.
@@ -94,14 +106,14 @@ pub enum Error {
         got: Vec<usize>,
     },
     /// The images and their labels differ in number.
-    #[error("{labels} labels for {images} images; the two belong together and must be as many")]
+    #[error("{labels} labels for {images} images; there must be one label for each image")]
     CountMismatch {
         /// How many images there are.
         images: usize,
         /// How many labels there are.
         labels: usize,
     },
-    /// A label names no class.
+    /// A label is not smaller than the number of classes.
     #[error("label {label} at position {index} is not below {classes}, the number of classes")]
     LabelOutOfRange {
         /// The position of the label.
@@ -207,6 +219,9 @@ pub enum Error {
     /// LAPACK found no answer.
     #[error("LAPACK failed: {0}")]
     Lapack(String),
+    /// There is no memory for an array.
+    #[error(transparent)]
+    Tensor(#[from] bn_tensor::Error),
 }
 
 impl Error {

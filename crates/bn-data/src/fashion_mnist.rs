@@ -1,4 +1,4 @@
-//! Fashion-MNIST, which comes in the form of MNIST.
+//! Fashion-MNIST, which has the form of MNIST.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
 #[cfg(feature = "download")]
 use crate::{download::Download, source::data_dir};
 
-/// Fashion-MNIST: pictures of clothes in the form of [`Mnist`](crate::Mnist), and harder.
+/// Fashion-MNIST: images of clothes, in the form of [`Mnist`](crate::Mnist) but harder to classify.
 ///
 /// By Han Xiao, Kashif Rasul and Roland Vollgraf (Zalando Research, 2017; MIT licence),
 /// arXiv:1708.07747, <https://github.com/zalandoresearch/fashion-mnist>.
@@ -19,7 +19,7 @@ use crate::{download::Download, source::data_dir};
 /// ```no_run
 /// use bn_data::FashionMnist;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let fashion = FashionMnist::load("data")?; // or its sub-folder fashion-mnist
 /// println!("{}", FashionMnist::CLASS_NAMES[fashion.train().labels()[0]]);
 /// # Ok(()) }
@@ -31,7 +31,7 @@ pub struct FashionMnist {
 }
 
 impl FashionMnist {
-    /// What the labels mean.
+    /// The name of each class, by its label.
     pub const CLASS_NAMES: [&'static str; CLASSES] = [
         "T-shirt/top",
         "Trouser",
@@ -48,7 +48,7 @@ impl FashionMnist {
     /// Loads the four files from `fashion-mnist/` or `FashionMNIST/raw/` (torchvision's) in `dir`,
     /// or from `dir` itself: the first of these folders that has all four.
     ///
-    /// The files have the names of MNIST's, so keep either in a folder of its own.
+    /// The files have the same names as those of MNIST, so keep each data set in its own folder.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ impl FashionMnist {
         Ok(FashionMnist { train, test })
     }
 
-    /// Loads from the folder that the variable `BN_DATA_DIR` names, if the files are there, else
-    /// from the platform's cache folder, into which missing files are downloaded.
+    /// Loads from the folder that the variable `BN_DATA_DIR` names, if the files are there, and
+    /// otherwise from the platform's cache folder, into which missing files are downloaded.
     ///
     /// # Errors
     ///
@@ -80,8 +80,8 @@ impl FashionMnist {
         Ok(FashionMnist { train, test })
     }
 
-    /// Loads from the cache folder of `download`, into which missing files are downloaded; each
-    /// is checked by the SHA-256 of its unpacked bytes.
+    /// Loads from the cache folder of `download`, into which missing files are downloaded. The SHA-256
+    /// of the unpacked bytes of each file is checked.
     ///
     /// # Errors
     ///
@@ -91,19 +91,19 @@ impl FashionMnist {
         Self::load_with(download.fetch(&FASHION_MNIST)?, options)
     }
 
-    /// The images to train on.
+    /// The training images.
     #[must_use]
     pub fn train(&self) -> &Dataset {
         &self.train
     }
 
-    /// The images to test on.
+    /// The test images.
     #[must_use]
     pub fn test(&self) -> &Dataset {
         &self.test
     }
 
-    /// `(train, test)`, to be owned and changed.
+    /// Returns `(train, test)`.
     #[must_use]
     pub fn into_parts(self) -> (Dataset, Dataset) {
         (self.train, self.test)

@@ -1,27 +1,29 @@
-//! IDX, the format of the MNIST files: a big-endian array behind a short header.
+//! IDX, the format of the MNIST files: a short header, followed by a big-endian array.
 
+mod gzip;
+mod payload;
 mod read;
 mod write;
 
 use ndarray::ArrayD;
 
 use crate::error::{Error, Result};
+pub use read::IdxReader;
 
-/// An array as an IDX file holds it: one of six element types, of any rank.
+/// An array of any rank, with one of the six element types of an IDX file.
 ///
-/// The format (described at the foot of <http://yann.lecun.com/exdb/mnist/>): two zero bytes, one
+/// The format is described at the end of <http://yann.lecun.com/exdb/mnist/>: two zero bytes, one
 /// byte for the element type, one for the number of axes, the length of each axis as a big-endian
-/// `u32`, then the elements, big-endian, the last axis fastest. Rank 0 has no axes and so one
-/// element, a scalar; an axis of length 0 gives an array without elements.
+/// `u32`, then the elements, big-endian, in row-major order. An array of rank 0 has no axes and one
+/// element, a scalar. An axis of length 0 gives an array without elements.
 ///
-/// [`Idx::open`] and [`Idx::from_bytes`] recognise a file packed by gzip by its first two bytes, not
-/// by its name.
+/// [`Idx::open`] and [`Idx::from_bytes`] recognise a gzip file by its first byte, not by its name.
 ///
 /// ```
 /// use bn_data::Idx;
 /// use ndarray::{ArrayD, arr2};
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let idx = Idx::from(arr2(&[[1i16, -2], [3, 4]]).into_dyn());
 /// let bytes = idx.to_bytes()?;
 /// assert_eq!(bytes[..4], [0, 0, 0x0b, 2]); // i16, two axes

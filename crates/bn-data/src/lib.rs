@@ -6,17 +6,17 @@
 //! What the book's `load_mnist` chooses by flags is a view or a method here: [`Dataset::images`]
 //! is flattened, [`Dataset::images_4d`] is not, [`Dataset::one_hot`] encodes the labels.
 //!
-//! **Files are checked before they are used.** A header that promises more than its file holds
-//! allocates nothing, a download is used only after its SHA-256 agrees, and every error names the file
-//! and says what to do.
+//! **Files are checked before they are used.** A header that promises more than its file contains
+//! allocates nothing, a download is used only if its SHA-256 is right, and every error names the file and says
+//! what to do.
 //!
 //! **Every random choice has a seed**, and the position in the stream of mini-batches is three
-//! numbers ([`BatchState`]) that a checkpoint can hold.
+//! numbers ([`BatchState`]) that a checkpoint can save.
 //!
 //! ```
 //! use bn_data::{Batches, Digits, Standardize};
 //!
-//! # fn main() -> bn_data::Result<()> {
+//! # fn main() -> Result<(), bn_data::Error> {
 //! let (mut train, mut test) = Digits::load()?.into_parts();
 //! let standardize = Standardize::fit(train.images())?; // the training set only
 //! standardize.apply(train.images_mut())?;
@@ -35,6 +35,12 @@
 #[cfg(all(doctest, feature = "download"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(
+    feature = "lapack",
+    not(any(feature = "openblas", feature = "openblas-static"))
+))]
+compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
 
 mod batches;
 mod dataset;
@@ -57,10 +63,11 @@ pub use dataset::{Batch, Dataset};
 pub use digits::Digits;
 #[cfg(feature = "download")]
 pub use download::Download;
-pub use error::{Error, Result};
+pub use error::Error;
 pub use fashion_mnist::FashionMnist;
-pub use idx::Idx;
+pub use idx::{Idx, IdxReader};
 pub use mnist::{LoadOptions, Mnist};
+pub use ndarray;
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
 pub use whitening::{Whitening, WhiteningKind};

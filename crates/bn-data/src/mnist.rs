@@ -1,4 +1,4 @@
-//! MNIST, and how the data sets in its form are loaded.
+//! MNIST, and loading the data sets that have its form.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::{download::Download, source::data_dir};
 const SIDE: usize = 28;
 pub(crate) const CLASSES: usize = 10;
 
-/// How [`Mnist`] and [`FashionMnist`](crate::FashionMnist) are loaded; the other options of the
+/// Options for loading [`Mnist`] and [`FashionMnist`](crate::FashionMnist). The other options of the
 /// book's `load_mnist` are methods of [`Dataset`].
 ///
 /// ```
@@ -26,7 +26,8 @@ pub(crate) const CLASSES: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// Whether pixels are divided by 255, to lie in 0..=1 (the default), or stay 0..=255.
+    /// Whether pixels are divided by 255, so that they are between 0 and 1. This is the default;
+    /// otherwise they are between 0 and 255.
     pub normalize: bool,
 }
 
@@ -45,14 +46,14 @@ impl LoadOptions {
     }
 }
 
-/// MNIST: handwritten digits, 28 x 28 grey pixels, 60,000 to train and 10,000 to test on.
+/// MNIST: images of handwritten digits, 28 x 28 grey pixels, 60,000 for training and 10,000 for tests.
 ///
 /// By Yann LeCun, Corinna Cortes and Christopher Burges, <http://yann.lecun.com/exdb/mnist/>.
 ///
 /// ```no_run
 /// use bn_data::Mnist;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let mnist = Mnist::load("data")?; // from data/mnist/, data/MNIST/raw/ or data/
 /// assert_eq!(mnist.train().images().dim(), (60_000, 784));
 /// assert_eq!(mnist.test().images_4d().dim(), (10_000, 28, 28, 1));
@@ -68,15 +69,14 @@ impl Mnist {
     /// Loads the four files from `mnist/` or `MNIST/raw/` (torchvision's) in `dir`, or from `dir`
     /// itself: the first of these folders that has all four.
     ///
-    /// The names are those of the original files, `train-images-idx3-ubyte` and so on, or with a
-    /// dot, `train-images.idx3-ubyte`; packed (`.gz`) or not. Pixels are divided by 255.
+    /// The files have their original names, such as `train-images-idx3-ubyte`, or the same names with a
+    /// dot, `train-images.idx3-ubyte`. They may be packed (`.gz`). Pixels are divided by 255.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] with the folders that were looked in, or [`Error::InFile`] with what is
-    /// wrong with a file: it is no intact IDX file, has other elements than bytes, images of
-    /// another size than 28 x 28, a label above 9, more or fewer labels than there are images, or
-    /// it is Fashion-MNIST's.
+    /// [`Error::NotFound`] with the folders that were searched. [`Error::InFile`] if a file is not an
+    /// intact IDX file, if its elements are not bytes, if images are not 28 x 28, if a label is above
+    /// 9, if there are not as many labels as images, or if the file belongs to Fashion-MNIST.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         Self::load_with(dir, LoadOptions::default())
     }
@@ -91,8 +91,8 @@ impl Mnist {
         Ok(Mnist { train, test })
     }
 
-    /// Loads from the folder that the variable `BN_DATA_DIR` names, if the files are there, else
-    /// from the platform's cache folder, into which missing files are downloaded.
+    /// Loads from the folder that the variable `BN_DATA_DIR` names, if the files are there, and
+    /// otherwise from the platform's cache folder, into which missing files are downloaded.
     ///
     /// # Errors
     ///
@@ -103,33 +103,33 @@ impl Mnist {
         Ok(Mnist { train, test })
     }
 
-    /// Loads from the cache folder of `download`, into which missing files are downloaded; each
-    /// is checked by the SHA-256 of its unpacked bytes.
+    /// Loads from the cache folder of `download`, into which missing files are downloaded. The SHA-256
+    /// of the unpacked bytes of each file is checked.
     ///
     /// # Errors
     ///
-    /// [`Error::Download`] if no mirror gave an intact file, with what each answered and where to
-    /// put the files by hand; [`Error::CacheFolder`] or [`Error::NoCacheFolder`]; and as
-    /// [`Mnist::load`].
+    /// [`Error::Download`] if no mirror sent an intact file; it contains the answer of each mirror, and
+    /// where to put the files by hand. [`Error::CacheFolder`], [`Error::NoCacheFolder`], and the
+    /// errors of [`Mnist::load`].
     #[cfg(feature = "download")]
     pub fn load_or_download_with(download: &Download, options: LoadOptions) -> Result<Self> {
         let (train, test) = load(&MNIST, &download.fetch(&MNIST)?, options)?;
         Ok(Mnist { train, test })
     }
 
-    /// The images to train on.
+    /// The training images.
     #[must_use]
     pub fn train(&self) -> &Dataset {
         &self.train
     }
 
-    /// The images to test on.
+    /// The test images.
     #[must_use]
     pub fn test(&self) -> &Dataset {
         &self.test
     }
 
-    /// `(train, test)`, to be owned and changed.
+    /// Returns `(train, test)`.
     #[must_use]
     pub fn into_parts(self) -> (Dataset, Dataset) {
         (self.train, self.test)
@@ -150,14 +150,14 @@ pub(crate) fn load(
     Ok((train, test))
 }
 
-/// `(train, test)` from the folder that the user named, if it has them, else from the cache.
+/// `(train, test)` from the folder that the user named, if it has them, otherwise from the cache.
 #[cfg(feature = "download")]
 pub(crate) fn load_or_download(source: &Source, dir: Option<&Path>) -> Result<(Dataset, Dataset)> {
     let options = LoadOptions::default();
     if let Some(dir) = dir {
         match load(source, dir, options) {
             Err(Error::NotFound { .. }) => {}
-            // BN_DATA_DIR may be meant for the other data set.
+            // The files in BN_DATA_DIR may be those of the other data set.
             Err(Error::InFile { problem, .. })
                 if matches!(*problem, Error::OtherDataset { .. }) => {}
             result => return result,

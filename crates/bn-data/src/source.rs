@@ -1,4 +1,4 @@
-//! Which files a data set of the MNIST family has, and in which folders to look for them.
+//! The files of each data set of the MNIST family, and the folders in which they are searched.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 /// The environment variable that names the folder of the data sets: `BN_DATA_DIR`.
 pub const DATA_DIR_VARIABLE: &str = "BN_DATA_DIR";
 
-/// The folder that the user named: `explicit` (a `--data-dir`), else the variable `BN_DATA_DIR`,
-/// else none.
+/// The folder that the user named: `explicit` (a `--data-dir`) if there is one, otherwise that of the
+/// variable `BN_DATA_DIR`, otherwise `None`.
 ///
 /// ```
 /// use std::path::Path;
@@ -28,25 +28,25 @@ pub fn data_dir(explicit: Option<&Path>) -> Option<PathBuf> {
 pub(crate) struct Source {
     /// Its name in messages.
     pub(crate) name: &'static str,
-    /// Its folder in the cache, and the folders below a data folder where it may lie.
+    /// The sub-folders of a data folder that may hold it; the first is also its folder in the cache.
     pub(crate) folders: [&'static str; 2],
     pub(crate) files: Files<SourceFile>,
     /// The first labels of the training set: the files of all such data sets have the same names.
     pub(crate) first_labels: [usize; 10],
-    /// Addresses to which a file's name is added, the best first.
+    /// Addresses to which a file's name is appended, the best first.
     #[cfg_attr(not(feature = "download"), allow(dead_code))]
     pub(crate) mirrors: &'static [&'static str],
 }
 
 pub(crate) struct SourceFile {
-    /// Unpacked; packed it has `.gz` added.
+    /// The name of the unpacked file; the packed one ends in `.gz`.
     pub(crate) name: &'static str,
-    /// Of the unpacked bytes, since a mirror may pack them anew.
+    /// Of the unpacked bytes, because a mirror may have packed them again.
     #[cfg_attr(not(feature = "download"), allow(dead_code))]
     pub(crate) sha256: &'static str,
 }
 
-/// One thing for each of the four files.
+/// One value for each of the four files.
 pub(crate) struct Files<T> {
     pub(crate) train_images: T,
     pub(crate) train_labels: T,
@@ -67,11 +67,12 @@ impl<T> Files<T> {
 }
 
 impl Source {
-    /// The four files in the first of `dir`'s known sub-folders and `dir` itself that has them all.
+    /// The four files, in the first folder that has them all: a known sub-folder of `dir`, or `dir`
+    /// itself.
     pub(crate) fn find(&self, dir: &Path) -> Result<Files<PathBuf>> {
         let [own, torchvision] = self.folders;
         let mut looked_in = Vec::new();
-        // The sub-folders first: their names distinguish the data sets.
+        // The sub-folders come first, because their names distinguish the data sets.
         for folder in [dir.join(own), dir.join(torchvision), dir.to_owned()] {
             if let Some(found) = self.files_in(&folder) {
                 return Ok(found);
@@ -105,7 +106,7 @@ impl Source {
 }
 
 impl SourceFile {
-    /// The file in `folder`, packed or not, also by the name that some unpackers give it
+    /// The file in `folder`, packed or not. Some unpackers write its name with a dot
     /// (`train-images.idx3-ubyte`).
     pub(crate) fn find(&self, folder: &Path) -> Option<PathBuf> {
         let dotted = self.name.replace("-idx", ".idx");
@@ -139,7 +140,7 @@ pub(crate) static MNIST: Source = Source {
         },
     },
     first_labels: [5, 0, 4, 1, 9, 2, 1, 3, 1, 4],
-    // Their first home, yann.lecun.com, answers 403.
+    // The original server, yann.lecun.com, answers 403.
     mirrors: &[
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Dataset {
-    /// The images and labels at `indices`, in that order; an index may come more than once.
+    /// The images and labels at `indices`, in that order; an index may occur more than once.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Dataset {
         self.selected(&self.permutation(seed))
     }
 
-    /// Splits a random share off for validation: `(train, validation)`, where validation has
+    /// Splits off a random share for validation: `(train, validation)`, where validation has
     /// `rate * N` images, rounded down, as in the book's `ch06/hyperparameter_optimization.py`.
     ///
     /// The same seed gives the same split.

@@ -21,7 +21,7 @@ use crate::{
 /// use bn_data::Standardize;
 /// use ndarray::array;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let mut train = array![[1.0, 7.0], [3.0, 7.0]]; // the second pixel is constant
 /// let mut test = array![[4.0, 8.0]];
 /// let standardize = Standardize::fit(train.view())?;

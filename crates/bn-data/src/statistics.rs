@@ -1,7 +1,7 @@
 //! The mean and variance of each pixel over the images of a training set.
 
-use bn_tensor::Moments;
-use ndarray::{Array2, ArrayView2, Axis, Slice};
+use bn_tensor::{Moments, try_zeros};
+use ndarray::{ArrayView2, Axis, Slice};
 
 use crate::error::{Error, Result};
 
@@ -19,8 +19,8 @@ pub(crate) fn column_moments(op: &'static str, images: ArrayView2<'_, f32>) -> R
     }
     check_finite(images)?;
     let first = images.row(0).mapv(f64::from); // (D)
-    let mut differences = Array2::zeros((n.min(CHUNK), d)); // of one chunk
-    let (mut moments, mut of_chunk) = (Moments::new(d), Moments::new(d));
+    let mut differences = try_zeros(op, (n.min(CHUNK), d))?; // of one chunk
+    let (mut moments, mut of_chunk) = (Moments::new(d)?, Moments::default());
     let bug = "the differences are contiguous and have D columns";
     for chunk in images.axis_chunks_iter(Axis(0), CHUNK) {
         let rows = Slice::from(..chunk.nrows());
@@ -71,6 +71,7 @@ fn check_finite(images: ArrayView2<'_, f32>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
 
     /// Each number of rows in the last chunk, and values whose thirds are not exact.
     #[test]

@@ -1,5 +1,6 @@
 //! Pixels without correlation: PCA and ZCA whitening.
 
+use bn_tensor::try_zeros;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 
 use crate::{
@@ -9,6 +10,8 @@ use crate::{
 
 /// Rows that are converted to `f64` at a time: enough for an efficient matrix product, a few MB.
 const BLOCK: usize = 1024;
+/// The name of [`Whitening::fit`] in errors.
+const OP: &str = "Whitening::fit";
 
 /// The rotation at the end of a [`Whitening`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub enum WhiteningKind {
 /// ```
 /// use bn_data::{Digits, Error, Whitening, WhiteningKind};
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let (train, test) = Digits::load()?.into_parts();
 /// match Whitening::fit(train.images(), WhiteningKind::Pca { components: 16 }, 0.0) {
 ///     Ok(whitening) => assert_eq!(whitening.apply(test.images())?.dim(), (test.len(), 16)),
@@ -71,7 +74,8 @@ impl Whitening {
     ///
     /// [`Error::NoLapack`] in a build without it, [`Error::Setting`] for a number of components
     /// that is not in 1..=D or an `eps` that is negative or not finite, [`Error::Empty`],
-    /// [`Error::NotFinite`], [`Error::Lapack`].
+    /// [`Error::ShapeMismatch`] for images without pixels, [`Error::NotFinite`], [`Error::Lapack`],
+    /// [`Error::Tensor`] if there is no memory for a matrix (D, D).
     pub fn fit(images: ArrayView2<'_, f32>, kind: WhiteningKind, eps: f64) -> Result<Self> {
         let d = images.ncols();
         if let WhiteningKind::Pca { components } = kind
@@ -90,8 +94,15 @@ impl Whitening {
                 must_be: "finite and at least 0".to_owned(),
             });
         }
-        let mean = column_moments("Whitening::fit", images)?.mean().to_vec();
-        let (eigenvalues, v) = eigh(covariance(images, &mean))?; // (D), (D, D)
+        if d == 0 {
+            return Err(Error::ShapeMismatch {
+                op: OP,
+                expected: "(N, D) with at least one column".to_owned(),
+                got: images.shape().to_vec(),
+            });
+        }
+        let mean = column_moments(OP, images)?.mean().to_vec();
+        let (eigenvalues, v) = eigh(covariance(images, &mean)?)?; // (D), (D, D)
 
         let noise = d as f64 * f64::EPSILON * eigenvalues.first().copied().unwrap_or(0.0);
         let scale = eigenvalues.mapv(|lambda| match lambda > noise {
@@ -104,7 +115,7 @@ impl Whitening {
                 .slice_axis(Axis(1), Slice::from(..components))
                 .to_owned(),
             WhiteningKind::Zca => {
-                let mut matrix = Array2::zeros((d, d));
+                let mut matrix = try_zeros(OP, (d, d))?;
                 add_product(scaled.view(), v.t(), matrix.view_mut());
                 matrix
             }
@@ -123,10 +134,11 @@ impl Whitening {
     /// # Errors
     ///
     /// [`Error::ShapeMismatch`] for another D than that of the training set,
-    /// [`Error::NotFinite`].
+    /// [`Error::NotFinite`], [`Error::Tensor`] if there is no memory for the result.
     pub fn apply(&self, images: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        check_images("Whitening::apply", self.mean.len(), images)?;
-        let mut whitened = Array2::zeros((images.nrows(), self.matrix.ncols()));
+        const OP: &str = "Whitening::apply";
+        check_images(OP, self.mean.len(), images)?;
+        let mut whitened = try_zeros(OP, (images.nrows(), self.matrix.ncols()))?;
         let blocks = whitened.axis_chunks_iter_mut(Axis(0), BLOCK);
         for (mut to, from) in blocks.zip(images.axis_chunks_iter(Axis(0), BLOCK)) {
             let xc = centred(from, &self.mean);
@@ -167,13 +179,13 @@ fn centred(images: ArrayView2<'_, f32>, mean: &[f64]) -> Array2<f64> {
 }
 
 /// xcᵀ xc / N: (D, D).
-fn covariance(images: ArrayView2<'_, f32>, mean: &[f64]) -> Array2<f64> {
-    let mut sum = Array2::zeros((images.ncols(), images.ncols()));
+fn covariance(images: ArrayView2<'_, f32>, mean: &[f64]) -> Result<Array2<f64>> {
+    let mut sum = try_zeros(OP, (images.ncols(), images.ncols()))?;
     for block in images.axis_chunks_iter(Axis(0), BLOCK) {
         let xc = centred(block, mean);
         add_product(xc.t(), xc.view(), sum.view_mut());
     }
-    sum / images.nrows() as f64
+    Ok(sum / images.nrows() as f64)
 }
 
 /// c += a b, with `a` (M, K), `b` (K, N) and `c` (M, N): the same bits at any number of threads.
@@ -201,7 +213,5 @@ fn eigh(matrix: Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
     any(feature = "openblas", feature = "openblas-static")
 )))]
 fn eigh(_matrix: Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
-    Err(Error::NoLapack {
-        op: "Whitening::fit",
-    })
+    Err(Error::NoLapack { op: OP })
 }

@@ -1,14 +1,28 @@
 //! Files that are written whole or not at all.
 
+#[cfg(unix)]
+mod locked;
+mod partial;
+mod target;
+
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use partial::Partial;
+use target::Target;
+
 /// Creates or replaces the file at `path` with what `write` writes, whole or not at all.
 ///
-/// The data go to a temporary file in the same folder, which is synced and then renamed to `path`. So
-/// whoever opens `path` finds the old file or the new one, also after a crash. The file has the
-/// permissions of an ordinary new file (0666 less the umask, on Unix).
+/// The data go to a partial file in the same folder (`.NAME.part0`), which is synced and then renamed
+/// to `path`. So whoever opens `path` finds the old file or the new one, also after a crash. If the
+/// process is killed, the partial file remains until the next save to the same path, which removes
+/// it. (On Windows, and on a file system without locks, it has a random name and remains.) Several
+/// processes or threads may save to the same path at once: the last one to finish wins.
+///
+/// If `path` is a symbolic link, the file that it points to is replaced. An existing file keeps its
+/// permissions, but a hard link to it keeps the old content. A new file has the permissions of any
+/// other new file (0666 less the umask, on Unix).
 ///
 /// ```
 /// use std::io::Write;
@@ -30,25 +44,17 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// The error of `write`, or of creating, syncing or renaming the file. The temporary file is removed
-/// then, and an existing file at `path` is unchanged.
+/// The error of `write`, or of creating, syncing or renaming the file. `path` must not be a directory,
+/// a device, a pipe or a file that may not be written. The partial file is removed after an error, and
+/// an existing file at `path` is unchanged.
 pub fn write_whole(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let path = path.as_ref();
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // tempfile makes its files private by default.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder.tempfile_in(folder)?;
-    write(temporary.as_file_mut())?;
+    let target = Target::find(path.as_ref())?;
+    let mut partial = Partial::create(&target)?;
+    write(&mut partial.file)?;
     // Before the rename, so that a crash never leaves the new name with missing content.
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    partial.file.sync_all()?;
+    partial.rename_to(&target.path)
 }

@@ -1,4 +1,4 @@
-//! Mini-batches: which images come, in which order, and from where it goes on.
+//! Mini-batches: which images they have, in which order, and how a run resumes.
 
 use bn_data::{BatchState, Batches, Dataset, Error, LastBatch, Sampling};
 use ndarray::Array2;
@@ -112,7 +112,7 @@ fn impossible_batch_sizes_are_refused() {
 }
 
 #[test]
-fn each_epoch_has_its_order_and_the_seed_repeats_it() {
+fn each_epoch_has_its_own_order_and_the_seed_repeats_it() {
     let data = numbered(100);
     for sampling in [
         Sampling::Permutation(LastBatch::Keep),
@@ -130,14 +130,14 @@ fn each_epoch_has_its_order_and_the_seed_repeats_it() {
         assert_ne!(first, second);
         assert_ne!(second, third);
         assert_eq!(run(42), [first.clone(), second, third]);
-        // Another seed is another stream, not the same one shifted by an epoch.
+        // Another seed gives another stream, not the same one shifted by an epoch.
         for other in run(43) {
             assert!(!run(42).contains(&other));
         }
     }
 }
 
-/// The order is part of the crate's promise: another one would change every seeded training.
+/// The order is guaranteed, because a different one would change the result of every seeded run.
 #[test]
 fn the_order_is_pinned() {
     let data = numbered(10);
@@ -187,7 +187,7 @@ fn with_replacement_is_the_books_choice() {
 }
 
 #[test]
-fn a_restored_stream_goes_on_as_the_first_one() {
+fn a_restored_stream_continues_like_the_original() {
     let data = numbered(23);
     for sampling in [
         Sampling::Permutation(LastBatch::Keep),
@@ -198,7 +198,7 @@ fn a_restored_stream_goes_on_as_the_first_one() {
         let mut batches = Batches::with_sampling(&data, 5, sampling, 9).unwrap();
         for _ in 0..20 {
             let state = batches.state();
-            // A stream with another seed, that is in the midst of another epoch.
+            // A stream with another seed, in the middle of another epoch.
             let mut restored = Batches::with_sampling(&data, 5, sampling, 1).unwrap();
             for _ in 0..8 {
                 restored.next_batch();
@@ -244,7 +244,7 @@ fn an_impossible_state_is_refused_and_changes_nothing() {
     assert_eq!(batches.state(), state);
     assert_eq!(batches.next_batch().unwrap().images, expected);
 
-    // The ends of the numbers are no trap.
+    // The largest seed and epoch do not overflow.
     let last = BatchState {
         seed: u64::MAX,
         epoch: u64::MAX,

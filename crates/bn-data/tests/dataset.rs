@@ -26,7 +26,7 @@ fn images_have_channels_last() {
 }
 
 #[test]
-fn any_memory_layout_will_do() {
+fn any_memory_layout_is_accepted() {
     let mut columns_first = Array2::zeros((4, 12).f());
     columns_first.assign(&images(4));
     let data = Dataset::new(columns_first, vec![0; 4], (2, 3, 2), 1).unwrap();
@@ -35,7 +35,7 @@ fn any_memory_layout_will_do() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_refused() {
+fn inconsistent_parts_are_refused() {
     let new = |n, labels: &[usize], shape, classes| {
         Dataset::new(images(n), labels.to_vec(), shape, classes).unwrap_err()
     };
@@ -68,7 +68,7 @@ fn what_does_not_fit_together_is_refused() {
 
 #[test]
 fn one_hot_has_a_one_at_the_label() {
-    let one_hot = data(4).one_hot();
+    let one_hot = data(4).one_hot().unwrap();
     assert_eq!(
         one_hot,
         array![[1., 0., 0.], [0., 1., 0.], [0., 0., 1.], [1., 0., 0.]]
@@ -90,7 +90,7 @@ fn take_and_select_keep_images_and_labels_together() {
     assert_eq!(selected.images().row(1), data.images().row(0));
 }
 
-/// The numbers of the images, told from their first pixels.
+/// The numbers of the images, read from their first pixels.
 fn numbers(data: &Dataset) -> Vec<usize> {
     let numbers: Vec<usize> = data
         .images()
@@ -155,7 +155,7 @@ fn shuffling_moves_images_with_their_labels() {
 }
 
 #[test]
-fn chunks_go_through_all_in_order() {
+fn chunks_cover_all_images_in_order() {
     let data = data(7);
     let chunks: Vec<_> = data.chunks(3).unwrap().collect();
     assert_eq!(chunks.len(), 3);

@@ -1,9 +1,9 @@
-//! IDX files: what is written is read again, and nothing else is.
+//! IDX files: what was written is read again, and everything else is refused.
 
 use std::fs;
 use std::io::Write;
 
-use bn_data::{Error, Idx};
+use bn_data::{Error, Idx, IdxReader};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -66,7 +66,7 @@ fn every_type_and_rank_comes_back() {
             idx.save(&packed).unwrap();
             assert_eq!(fs::read(&packed).unwrap()[..2], [0x1f, 0x8b]);
             assert_eq!(Idx::open(&packed).unwrap(), idx);
-            // Told by the content, not by the name.
+            // A gzip file is recognised by its content, not by its name.
             fs::rename(&packed, &plain).unwrap();
             assert_eq!(Idx::open(&plain).unwrap(), idx);
         }
@@ -96,7 +96,7 @@ fn the_order_is_that_of_the_indices_not_of_the_memory() {
     assert_eq!(Idx::from_bytes(&bytes).unwrap(), Idx::from(array));
 }
 
-/// Both as bytes and as a file, whose name the error has to give.
+/// Reads the data from memory and from a file. The error must name the file.
 fn refused(bytes: &[u8], is_right: impl Fn(&Error) -> bool) {
     let error = Idx::from_bytes(bytes).unwrap_err();
     assert!(is_right(&error), "{error:?}");
@@ -210,25 +210,33 @@ fn lying_headers_are_refused() {
         &four_terabytes,
         |error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == promised),
     );
-    refused(
-        &gzip(&four_terabytes),
-        |error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == promised),
-    );
-    let error = Idx::from_reader(four_terabytes.as_slice()).unwrap_err();
-    assert!(matches!(error, Error::Truncated { got: 1012, .. }));
+    // If the length is not known in advance, the limit applies.
+    let over = |error: &Error| matches!(error, Error::OverLimit { size, .. } if *size == 1 << 42);
+    refused(&gzip(&four_terabytes), over);
+    assert!(over(
+        &Idx::from_reader(four_terabytes.as_slice()).unwrap_err()
+    ));
+    let mut half_gigabyte = header(2, &[1 << 16, 1 << 10]);
+    half_gigabyte.extend([0; 1000]);
+    let truncated = |error: &Error| matches!(error, Error::Truncated { expected, got: 1012 } if *expected == 12 + (1 << 29));
+    refused(&half_gigabyte, truncated);
+    refused(&gzip(&half_gigabyte), truncated);
+    assert!(truncated(
+        &Idx::from_reader(half_gigabyte.as_slice()).unwrap_err()
+    ));
 
     let too_large = |error: &Error| matches!(error, Error::TooLarge { .. });
     refused(&header(2, &[u32::MAX, u32::MAX]), too_large);
     refused(&header(3, &[u32::MAX, u32::MAX, u32::MAX]), too_large);
     refused(&gzip(&header(255, &[2; 255])), too_large);
-    // 2^64 - 1 bytes: they can be counted, and not be held.
+    // 2^64 - 1 bytes, which fit u64 but not an array.
     let mut countable = header(3, &[u32::MAX, 641, 6_700_417]);
     countable[2] = 0x08;
     refused(&countable, too_large);
-    // Nothing to hold, yet no shape that an array can have.
+    // No elements, but a shape that no array can have.
     refused(&header(4, &[u32::MAX, u32::MAX, u32::MAX, 0]), too_large);
     refused(&header(4, &[0, u32::MAX, u32::MAX, u32::MAX]), too_large);
-    // Fewer axes than promised.
+    // Fewer axes than the header announces.
     refused(&header(255, &[1; 254]), |error| {
         matches!(
             error,
@@ -238,6 +246,52 @@ fn lying_headers_are_refused() {
             }
         )
     });
+}
+
+#[test]
+fn elements_over_the_limit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some-file");
+    for idx in arrays(&[10, 5]) {
+        let bytes = idx.to_bytes().unwrap();
+        let size = bytes.len() as u64 - 12;
+        let over = |error: &Error| matches!(error, Error::OverLimit { size: of, limit } if *of == size && *limit == size - 1);
+        let (exact, less) = (
+            IdxReader::new().limit(size),
+            IdxReader::new().limit(size - 1),
+        );
+        for bytes in [&bytes, &gzip(&bytes)] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(exact.from_bytes(bytes).unwrap(), idx);
+            assert_eq!(exact.open(&path).unwrap(), idx);
+            assert!(over(&less.from_bytes(bytes).unwrap_err()));
+            let Error::InFile { problem, .. } = less.open(&path).unwrap_err() else {
+                panic!("the file is not named");
+            };
+            assert!(over(&problem));
+            assert!(problem.to_string().contains("IdxReader::limit"));
+        }
+        assert_eq!(exact.from_reader(bytes.as_slice()).unwrap(), idx);
+        assert!(over(&less.from_reader(bytes.as_slice()).unwrap_err()));
+    }
+}
+
+/// A gzip file that would unpack to more, and a sparse file that is larger.
+#[test]
+fn the_default_limit_is_a_gibibyte() {
+    let limit = 1 << 30;
+    let header = [0, 0, 8, 1, 0x40, 0, 0, 1]; // one byte more
+    let over = |error: &Error| matches!(error, Error::OverLimit { size, limit: of } if *size == limit + 1 && *of == limit);
+    refused(&gzip(&header), over);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse");
+    fs::write(&path, header).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(8 + limit + 1).unwrap();
+    let Error::InFile { problem, .. } = Idx::open(&path).unwrap_err() else {
+        panic!("the file is not named");
+    };
+    assert!(over(&problem));
 }
 
 #[test]

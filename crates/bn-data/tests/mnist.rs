@@ -22,7 +22,7 @@ fn labels(n: usize) -> ArrayD<u8> {
     Array1::from_shape_fn(n, |i| (i % 10) as u8).into_dyn()
 }
 
-/// Three images to train on and two to test on, under names that `rename` makes.
+/// Writes three training images and two test images, under names that `rename` makes.
 fn write_files(folder: &Path, rename: impl Fn(&str) -> String) {
     fs::create_dir_all(folder).unwrap();
     let arrays = [images(3), labels(3), images(2), labels(2)];
@@ -117,7 +117,7 @@ fn pixels_may_stay_as_they_are() {
     assert!(mnist.train().images().iter().eq(expected.iter()));
 }
 
-/// Replaces one file and gives the error, which has to name it.
+/// Replaces one file and returns the error, which must name the file.
 fn load_with_file(index: usize, array: impl Into<Idx>) -> Error {
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path(), str::to_owned);
@@ -184,7 +184,7 @@ fn a_truncated_file_is_named() {
         path.display()
     );
     assert!(message.starts_with(&expected), "{message}");
-    // Once, not once for each layer.
+    // The file is named only once.
     assert_eq!(message.matches("t10k").count(), 1, "{message}");
 }
 

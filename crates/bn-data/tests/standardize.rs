@@ -27,7 +27,7 @@ fn the_training_set_gets_mean_0_and_variance_1() {
         } else {
             assert!((std - 1.0).abs() < 1e-5, "{std}");
         }
-        // The test set by the training set's statistics, not by its own.
+        // The test set is standardised by the training set's statistics, not by its own.
         let (train_mean, train_std) = (
             raw_train.column(j).mean().unwrap(),
             raw_train.column(j).std(0.0),

@@ -165,7 +165,7 @@ mod with_lapack {
             let expected = array![[a + b, a - b], [a - b, a + b]] / 2.0;
             assert!(largest_difference(zca.matrix(), &expected) < 1e-6);
 
-            // A test image by the training set's mean: (6, 5) is (1, 0) from it.
+            // The mean of the training set is (5, 5), so (6, 5) minus the mean is (1, 0).
             let whitened = zca.apply(array![[6.0, 5.0]].view()).unwrap();
             assert!((f64::from(whitened[[0, 0]]) - (a + b) / 2.0).abs() < 1e-6);
             assert!((f64::from(whitened[[0, 1]]) - (a - b) / 2.0).abs() < 1e-6);
@@ -178,7 +178,7 @@ mod with_lapack {
     }
 
     #[test]
-    fn what_the_training_set_says_nothing_of_becomes_0() {
+    fn pixels_that_are_constant_in_the_training_set_become_0() {
         // The last pixel is constant in the training set and not in the test set.
         let train = array![
             [1.0, 2.0, 7.0],
@@ -196,7 +196,7 @@ mod with_lapack {
             assert_eq!(whitened[[0, 2]], 0.0);
             assert!(whitened.iter().all(|x| x.is_finite()));
         }
-        // All constant: nothing is left, and nothing divides by 0.
+        // If all pixels are constant, all become 0, and there is no division by 0.
         let constant = Array2::from_elem((5, 3), 2.0);
         let zca = Whitening::fit(constant.view(), WhiteningKind::Zca, 0.0).unwrap();
         assert_eq!(
@@ -231,7 +231,7 @@ mod with_lapack {
         let white = whitening.apply(train.images()).unwrap();
         let difference = largest_difference(&covariance(white.view()), &Array2::eye(100));
         assert!(difference < 1e-4, "{difference}");
-        // By the training set's statistics, so near to white and not quite.
+        // The statistics are those of the training set, so the test set is only nearly white.
         let white = whitening.apply(test.images()).unwrap();
         let difference = largest_difference(&covariance(white.view()), &Array2::eye(100));
         assert!(difference > 1e-3 && difference < 0.5, "{difference}");

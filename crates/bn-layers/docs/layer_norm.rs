@@ -1,17 +1,17 @@
 use bn_layers::{Error, Io, Layer, Param, ParamMut, Pass, Scalar, Shape, State, StateMut, Wanted};
 use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut2};
-/// `y = gamma·xn + beta`, `xn = (x − mu)/√(var + eps)` with the mean and variance of each row.
+/// `y = gamma·xn + beta`, `xn = (x − mu)/√(var + eps)`, with the mean and variance of each row.
 #[derive(Debug, Clone)]
 pub struct LayerNorm<T> {
     params: [Vec<T>; 2], // gamma and beta, (D) each
-    grads: [Vec<T>; 2],  // of both
+    grads: [Vec<T>; 2],  // dgamma and dbeta, (D) each
 }
 impl<T: Scalar> LayerNorm<T> {
     pub fn new(d: usize) -> Self {
         let zeros = vec![T::zero(); d];
         Self { params: [vec![T::one(); d], zeros.clone()], grads: [zeros.clone(), zeros] }
     }
-    /// `xn` of a row, and `1/√(var + eps)`.
+    /// Returns `xn` of a row, and `1/√(var + eps)`.
     fn normalize(x: ArrayView1<T>) -> (Array1<T>, T) {
         let d = T::from_f64(x.len() as f64);
         let xc = &x - x.sum() / d;

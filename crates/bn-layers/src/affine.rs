@@ -4,11 +4,11 @@ use crate::{
     layer::{Io, Layer, LayerExt, Wanted},
     pass::{Mode, Pass},
     shape::Shape,
-    spec::{LayerSpec, check_memory},
+    spec::LayerSpec,
     state::{State, StateMut},
     weights::Weights,
 };
-use bn_tensor::{Scalar, join, matmul, matmul_nt, matmul_plus_row, matmul_tn_largest};
+use bn_tensor::{Scalar, join, matmul, matmul_nt, matmul_plus_row, matmul_tn_largest, try_zeros};
 use ndarray::{
     Array, Array1, Array2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut2, Dimension, Ix2,
 };
@@ -54,7 +54,8 @@ impl<T: Scalar> Affine<T> {
     /// From weights `w: (D, E)` and a bias `b: (E)`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when `b` does not fit `w`, or either is not in row-major order.
+    /// [`Error::Tensor`] if `b` does not fit `w`, or either is not in row-major order, or there is no memory
+    /// for the gradients.
     pub fn new(w: Array2<T>, b: Array1<T>) -> Result<Self, Error> {
         if b.len() != w.ncols() {
             return Err(Error::shape("Affine::new", &[w.ncols()], b.shape()));
@@ -66,22 +67,23 @@ impl<T: Scalar> Affine<T> {
     /// bias again, so that its gradient is exactly zero.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when `w` is not in row-major order.
+    /// As [`new`](Self::new).
     pub fn without_bias(w: Array2<T>) -> Result<Self, Error> {
         Self::with(w, None)
     }
 
-    /// `inputs` to `outputs` values: weights drawn from `init`, a bias of zero.
+    /// From `inputs` to `outputs` values: weights drawn from `init`, a bias of zero.
     ///
     /// # Errors
-    /// As [`Init::sample`].
+    /// As [`Init::sample`] and [`new`](Self::new).
     pub fn init(
         inputs: usize,
         outputs: usize,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
-        Self::new(init.sample((inputs, outputs), rng)?, Array1::zeros(outputs))
+        let w = init.sample((inputs, outputs), rng)?;
+        Self::new(w, try_zeros("Affine::init", outputs)?)
     }
 
     fn with(w: Array2<T>, b: Option<Array1<T>>) -> Result<Self, Error> {
@@ -132,8 +134,8 @@ impl<T: Scalar> Affine<T> {
         dout: ArrayView2<'_, T>,
     ) -> Result<Array<T, D>, Error> {
         let rows = rows("Affine::backward", x.view())?;
-        let y = Array2::zeros(dout.dim()); // not read: the gradients depend on x and dout
-        let dx = LayerExt::backward(self, rows, y.view(), dout)?;
+        let y = dout; // the gradients do not depend on y
+        let dx = LayerExt::backward(self, rows, y, dout)?;
         dx.into_shape_with_order(x.raw_dim())
             .map_err(|_| Error::shape("Affine::backward", x.shape(), rows.shape()))
     }
@@ -146,7 +148,7 @@ impl<T: Scalar> Affine<T> {
         Ok(())
     }
 
-    /// Takes over `scale·y + shift` of its outputs; see [`Weights::fold`].
+    /// Folds `scale·y + shift` of its outputs into the weights; see [`Weights::fold`].
     pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
         self.weights.fold(scale_and_shift, |place| place.1)
     }
@@ -154,9 +156,8 @@ impl<T: Scalar> Affine<T> {
     /// With weights and a bias of zero.
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let (inputs, outputs) = (settings.inputs, settings.outputs);
-        check_memory::<T>("Affine", &[inputs, outputs])?;
-        let b = settings.bias.then(|| Array1::zeros(outputs));
-        Self::with(Array2::zeros((inputs, outputs)), b)
+        let b = settings.bias.then(|| try_zeros("Affine", outputs));
+        Self::with(try_zeros("Affine", (inputs, outputs))?, b.transpose()?)
     }
 }
 

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 /// | inverted ([`Dropout::new`], as PyTorch and Keras) | `y = x·mask/(1 − ratio)` | `y = x` |
 /// | the book's ([`Dropout::book`]) | `y = x·mask` | `y = x·(1 − ratio)` |
 ///
-/// Shapes: any `(N, D)`. The k-th mask follows from the seed and k alone, value by value, and is
-/// never stored: the backward pass works it out again, in less time than reading it would take.
-/// After a step that was refused the same mask is drawn again.
+/// Shapes: any `(N, D)`. The k-th mask depends only on the seed and k, and is never stored: the
+/// backward pass computes it again, which takes less time than reading it from memory. After a
+/// failed step, the same mask is drawn again.
 ///
 /// ```
 /// use bn_layers::{Dropout, LayerExt, Mode};
@@ -34,22 +34,22 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// # Errors
-/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`]; [`Error::NoForward`] for a
-/// backward pass of other rows than the forward pass before it.
+/// [`Error::Tensor`] if a shape does not fit, [`Error::EmptyBatch`] if there are no rows,
+/// [`Error::NoForward`] if `x` does not have the shape of the last forward pass.
 #[derive(Debug, Clone)]
 pub struct Dropout {
     ratio: f64,
-    kept: f64,      // what a kept value is multiplied by in training
-    evaluated: f64, // what every value is multiplied by in evaluation
+    kept: f64,      // the factor of a kept value in training
+    evaluated: f64, // the factor of every value in evaluation
     seed: u64,
     draws: u64,
-    drawn: Option<u64>, // which mask the last forward pass had; none in evaluation
+    drawn: Option<u64>, // the index of the last forward pass's mask; none in evaluation
     shape: (usize, usize), // (N, D) of the last forward pass
     is_pending: bool,   // whether the last forward pass drew a mask and its step has not ended
 }
 
 impl Dropout {
-    /// Inverted dropout: scales in training, so that evaluation is the identity.
+    /// Creates inverted dropout: it scales in training, so that evaluation is the identity.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
@@ -58,7 +58,7 @@ impl Dropout {
         Ok(Self::with(ratio, 1.0 / (1.0 - ratio), 1.0, seed))
     }
 
-    /// The book's dropout: scales in evaluation.
+    /// Creates the book's dropout: it scales in evaluation.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ ratio < 1`.
@@ -80,12 +80,12 @@ impl Dropout {
         }
     }
 
-    /// The seed, and how many masks were drawn from it: the whole state of the generator.
+    /// The seed and the number of masks drawn from it: the complete state of the generator.
     pub fn seed_and_draws(&self) -> (u64, u64) {
         (self.seed, self.draws)
     }
 
-    /// The mask of a forward pass of this shape.
+    /// Begins a forward pass of this shape and returns its mask.
     pub(crate) fn begin<T: Scalar>(&mut self, shape: (usize, usize), mode: Mode) -> Mask<T> {
         self.shape = shape;
         self.is_pending = mode != Mode::Eval;
@@ -94,7 +94,7 @@ impl Dropout {
         self.mask()
     }
 
-    /// That of the last forward pass.
+    /// The mask of the last forward pass.
     fn mask<T: Scalar>(&self) -> Mask<T> {
         let Some(draw) = self.drawn else {
             return self.evaluation();
@@ -106,7 +106,7 @@ impl Dropout {
         }
     }
 
-    /// The mask of the last forward pass, if `x` has its rows.
+    /// The mask of the last forward pass, if `x` has the same shape.
     pub(crate) fn mask_for<T: Scalar>(&self, x: &ArrayView2<'_, T>) -> Result<Mask<T>, Error> {
         if self.shape != x.dim() {
             return Err(Error::NoForward {
@@ -118,7 +118,7 @@ impl Dropout {
         Ok(self.mask())
     }
 
-    /// That of evaluation, which drops nothing.
+    /// The mask of evaluation, which drops nothing.
     pub(crate) fn evaluation<T: Scalar>(&self) -> Mask<T> {
         Mask {
             key: 0,
@@ -134,7 +134,7 @@ fn checked(ratio: f64) -> Result<f64, Error> {
     Ok(ratio)
 }
 
-/// A number that depends on both, well spread (the finalizer of SplitMix64).
+/// A hash of both numbers (the finalizer of SplitMix64).
 fn mixed(a: u64, b: u64) -> u64 {
     let z = a ^ b.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -149,7 +149,7 @@ pub(crate) struct Settings {
 }
 
 impl Dropout {
-    /// With a seed of 0, which is part of the state.
+    /// Uses seed 0; the actual seed is part of the state and is restored with it.
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         match settings.is_book {
             true => Self::book(settings.ratio, 0),

@@ -1,5 +1,5 @@
-//! Layers that compute what follows them, for the network that holds both. A layer from outside
-//! this crate is never part of it.
+//! Fusion: a layer also computes the layer after it, if both are in the same network. Layers from
+//! outside this crate are never fused.
 
 use crate::{
     activation::{LeakyRelu, Rectifier, Relu},
@@ -13,11 +13,11 @@ use crate::{
 use bn_tensor::Scalar;
 use std::any::Any;
 
-/// Lets `layer` compute `next`, the layer after it, in its own passes from now on: one pass over
-/// memory each way instead of two. False, and nothing changed, where it cannot.
+/// Makes `layer` compute `next`, the layer after it, in its own passes from now on: one pass over
+/// memory in each direction instead of two. Returns false, and changes nothing, if it cannot.
 ///
-/// A Reshape has nothing to compute and fits after any layer; BatchNormalization computes a
-/// rectifier, Conv2d a rectifier and then a Dropout.
+/// Any layer can be followed by a Reshape, which computes nothing. BatchNormalization can compute a
+/// rectifier; Conv2d a rectifier and then a Dropout.
 pub fn fuse<T: Scalar>(layer: &mut dyn Layer<T>, next: &dyn Layer<T>) -> bool {
     let (layer, next) = (layer as &mut dyn Any, next as &dyn Any);
     if next.is::<Reshape>() {
@@ -44,19 +44,20 @@ pub fn fuse<T: Scalar>(layer: &mut dyn Layer<T>, next: &dyn Layer<T>) -> bool {
     }
 }
 
-/// What is left of a BatchNormalization after [`fold`].
+/// What remains of a BatchNormalization after [`fold`].
 #[derive(Debug)]
 pub enum Folded<T> {
     /// All of it: it could not be folded.
     Not,
     /// Nothing.
     Whole,
-    /// The rectifier that it computed.
+    /// The rectifier that it also computed.
     Rectifier(Box<dyn Layer<T>>),
 }
 
-/// Folds `next` into `layer`, the layer before it, for inference, if it is a BatchNormalization
-/// with running statistics and `layer` an Affine or a convolution that computes nothing else.
+/// Folds `next` into the weights of `layer`, the layer before it, for inference. This is possible if
+/// `next` is a BatchNormalization with running statistics and `layer` an Affine or a convolution
+/// that computes no other layer; otherwise nothing changes.
 pub fn fold<T: Scalar>(layer: &mut dyn Layer<T>, next: &dyn Layer<T>) -> Folded<T> {
     let (layer, next) = (layer as &mut dyn Any, next as &dyn Any);
     let Some(bn) = next.downcast_ref::<BatchNormalization<T>>() else {

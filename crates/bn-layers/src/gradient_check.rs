@@ -4,25 +4,25 @@ use crate::{
     pass::{Mode, Pass},
     shape::Shape,
 };
-use bn_tensor::Scalar;
+use bn_tensor::{check_setting, to_row_major, try_zeros};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 /// Checks every gradient of a layer, or of a whole network, against central differences
 /// `(L(v + h) − L(v − h))/2h` in double precision (the book's `numerical_gradient`,
-/// `common/gradient.py`, as a tool of its own).
+/// `common/gradient.py`).
 ///
-/// The layer runs in [`Mode::BatchStats`], so running statistics stay as they are, and its counters
-/// are reset before each pass, so that every evaluation sees the same dropout mask. Parameters,
-/// counters and `x` come out with the bits that they went in with; the layer's stored gradients are
-/// those of `x`. A layer that needs to know the shape of an image is checked inside a network that
-/// does.
+/// The layer runs in [`Mode::BatchStats`], so running statistics do not change, and its counters are
+/// reset before each pass, so that every evaluation has the same dropout mask. After the check the
+/// parameters and counters have the same bits as before; the layer's stored gradients are those at `x`.
+/// A layer that needs to know the shape of an image is checked inside a network that knows it.
 ///
 /// - **A batch of one** is refused by a BatchNormalization: `xn` would be 0 and the check would
-///   compare 0 with 0. Take at least 4 rows.
+///   compare 0 with 0. Use at least 4 rows.
 /// - **A kink** (a ReLU at 0) between `v − h` and `v + h` makes the difference quotient wrong, not
-///   the gradient. An entry that disagrees is tried again with `h/10` and `h/100`; where the two
-///   one-sided slopes still differ and enclose the gradient, it is counted in
-///   [`ParamReport::kinks`] and left out.
+///   the gradient. An entry that disagrees is tried again with `h/10` and `h/100`. If the two one-sided
+///   slopes still differ and enclose the gradient, it is counted in [`ParamReport::kinks`] and not
+///   compared.
+/// - **A gradient that is not finite** is never right: its relative difference is NaN.
 ///
 /// ```
 /// use bn_layers::{Affine, GradientCheck};
@@ -39,7 +39,7 @@ pub struct GradientCheck {
     pub step: f64,
     /// The relative difference above which an entry is tried again with a smaller step.
     pub tolerance: f64,
-    /// Check at most so many entries of each array, evenly spread.
+    /// At most this many entries of each array are checked, evenly spread.
     pub entries: usize,
 }
 
@@ -55,13 +55,14 @@ impl Default for GradientCheck {
 }
 
 /// One entry of one array.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Entry {
-    /// Its place in the array, row-major.
+    /// Its position in the array, row-major.
     pub index: usize,
-    /// The gradient by backward.
+    /// The gradient that the backward pass computes.
     pub analytic: f64,
-    /// The gradient by central differences.
+    /// The central difference.
     pub numeric: f64,
 }
 
@@ -72,42 +73,73 @@ impl Entry {
     }
 }
 
-/// How one array fared.
+/// The differences in one array.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParamReport {
     /// The parameter's name, or `x` for the input.
     pub name: String,
     /// The number of entries compared.
     pub checked: usize,
-    /// The number of entries left out because a kink lies within the step.
+    /// The number of entries that were not compared because of a kink within the step.
     pub kinks: usize,
     /// The entry with the largest difference.
     pub worst: Entry,
     /// The mean of `|analytic − numeric|`.
     pub mean_difference: f64,
-    /// The largest `|analytic − numeric|`, relative to the larger of the two, but to no less than
-    /// a thousandth of the largest gradient in the whole check: where a gradient is zero (a bias
-    /// before BatchNormalization), rounding is all there is to compare.
+    /// The largest `|analytic − numeric|`, relative to the larger of the two, but at least to a
+    /// thousandth of the largest finite gradient in the whole check: if a gradient is zero (that of a bias
+    /// before BatchNormalization), there is only rounding to compare. It is NaN if a gradient is not finite,
+    /// or if there are entries and none was compared.
     pub relative: f64,
 }
 
-/// The outcome of a [`GradientCheck`]: the parameters in order, then the input `x`.
+/// The result of a [`GradientCheck`]: the parameters in order, then the input `x`.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// One entry for each array.
     pub params: Vec<ParamReport>,
 }
 
-impl Report {
-    /// The array with the largest relative difference.
-    pub fn worst(&self) -> &ParamReport {
-        let by_error = |a: &&ParamReport, b: &&ParamReport| a.relative.total_cmp(&b.relative);
-        // There is always `x`.
-        self.params
-            .iter()
-            .max_by(by_error)
-            .unwrap_or(&self.params[0])
+/// The worst array of a report without arrays.
+static NOTHING: ParamReport = ParamReport::new(String::new(), f64::NAN);
+
+impl ParamReport {
+    const fn new(name: String, relative: f64) -> Self {
+        Self {
+            name,
+            checked: 0,
+            kinks: 0,
+            worst: Entry {
+                index: 0,
+                analytic: 0.0,
+                numeric: 0.0,
+            },
+            mean_difference: 0.0,
+            relative,
+        }
     }
+}
+
+impl Report {
+    /// The array with the largest relative difference; one with a NaN comes first. Without arrays the
+    /// relative difference is NaN.
+    pub fn worst(&self) -> &ParamReport {
+        let mut arrays = self.params.iter();
+        let first = arrays.next().unwrap_or(&NOTHING);
+        arrays.fold(first, |worst, array| {
+            match is_larger(array.relative, worst.relative) {
+                true => array,
+                false => worst,
+            }
+        })
+    }
+}
+
+/// Whether `a` is the larger difference; a NaN is larger than all others.
+fn is_larger(a: f64, b: f64) -> bool {
+    a > b || (a.is_nan() && !b.is_nan())
 }
 
 impl std::fmt::Display for Report {
@@ -141,13 +173,13 @@ impl GradientCheck {
     /// Checks `layer` at `x: (N, D)` for `L = Σ c·y`, with fixed `c` between −1 and 1.
     ///
     /// # Errors
-    /// What the layer's forward and backward refuse.
+    /// As [`check_objective`](Self::check_objective).
     pub fn check(
         &self,
         layer: &mut dyn Layer<f64>,
         x: ArrayView2<'_, f64>,
     ) -> Result<Report, Error> {
-        // An irrational rotation: spread out, and nothing the layer could be symmetric in.
+        // An irrational rotation: the coefficients are spread out and have no symmetry.
         let coefficient = |i: usize| 2.0 * ((i as f64 + 1.0) * 0.618_033_988_749_895).fract() - 1.0;
         self.check_objective(layer, x, &mut |y, mut dout| {
             for (i, d) in dout.iter_mut().enumerate() {
@@ -161,25 +193,28 @@ impl GradientCheck {
     /// [`penalty`](LayerExt::penalty) is added.
     ///
     /// # Errors
-    /// What the layer's forward and backward, or the objective, refuse.
+    /// Those of the layer's forward and backward passes and of the objective; [`Error::EmptyBatch`];
+    /// [`bn_tensor::Error::InvalidSetting`] for a step that is not above 0; [`Error::Tensor`] for a trained
+    /// parameter whose gradient has another length.
     pub fn check_objective(
         &self,
         layer: &mut dyn Layer<f64>,
         x: ArrayView2<'_, f64>,
         objective: &mut Objective<'_>,
     ) -> Result<Report, Error> {
-        let width = layer.output_shape(Shape::Flat(x.ncols()))?.size();
+        let step = self.step;
+        let passes = step.is_finite() && step > 0.0;
+        check_setting("the step", "a finite number above 0", step, passes)?;
+        let width = layer.output_shape(Shape::Flat(x.ncols()))?.checked_size()?;
         if x.nrows() == 0 {
-            let layer = "GradientCheck";
-            return Err(Error::EmptyBatch { layer });
+            return Err(Error::EmptyBatch { layer: OP });
         }
-        let y = Array2::zeros((x.nrows(), width));
         let mut counters = Vec::new();
         layer.visit_counters(&mut |_, value| counters.push(value));
         let mut probe = Probe {
-            dout: y.clone(),
-            y,
-            x: x.as_standard_layout().into_owned(),
+            dout: try_zeros(OP, (x.nrows(), width))?,
+            y: try_zeros(OP, (x.nrows(), width))?,
+            x: to_row_major(OP, &x)?.into_owned(),
             layer,
             objective,
             counters,
@@ -192,8 +227,9 @@ impl GradientCheck {
 
     fn report(&self, probe: &mut Probe<'_, '_>) -> Result<Report, Error> {
         let analytic = probe.gradients()?;
-        let largest = analytic.iter().flat_map(|(_, grad)| grad);
-        let floor = 1e-3 * largest.fold(0.0f64, |m, g| m.max(g.abs()));
+        let all = analytic.iter().flat_map(|(_, grad)| grad);
+        let finite = all.filter(|grad| grad.is_finite());
+        let floor = 1e-3 * finite.fold(0.0f64, |largest, grad| largest.max(grad.abs()));
         let arrays = analytic.into_iter().enumerate();
         let params = arrays.map(|(k, (name, grad))| self.array(probe, k, name, &grad, floor));
         Ok(Report {
@@ -209,14 +245,7 @@ impl GradientCheck {
         grad: &[f64],
         floor: f64,
     ) -> Result<ParamReport, Error> {
-        let mut report = ParamReport {
-            name,
-            checked: 0,
-            kinks: 0,
-            worst: Entry::default(),
-            mean_difference: 0.0,
-            relative: 0.0,
-        };
+        let mut report = ParamReport::new(name, 0.0);
         let stride = grad.len().div_ceil(self.entries.max(1)).max(1);
         for (index, &analytic) in grad.iter().enumerate().step_by(stride) {
             let Some(numeric) = self.entry(probe, k, index, analytic, floor)? else {
@@ -226,19 +255,20 @@ impl GradientCheck {
             report.checked += 1;
             let difference = (analytic - numeric).abs();
             report.mean_difference += difference;
-            // `max` would pass over a NaN.
-            let larger = |a: f64, b: f64| a.is_nan() || a > b;
             let relative = relative(analytic, numeric, floor);
-            if report.checked == 1 || larger(relative, report.relative) {
+            if is_larger(relative, report.relative) {
                 report.relative = relative;
             }
-            if report.checked == 1 || larger(difference, report.worst.difference()) {
+            if report.checked == 1 || is_larger(difference, report.worst.difference()) {
                 report.worst = Entry {
                     index,
                     analytic,
                     numeric,
                 };
             }
+        }
+        if report.checked == 0 && report.kinks > 0 {
+            report.relative = f64::NAN;
         }
         report.mean_difference /= report.checked.max(1) as f64;
         Ok(report)
@@ -275,16 +305,22 @@ impl GradientCheck {
     }
 }
 
+/// `|analytic − numeric|` relative to the larger of the two and to `floor`; NaN if either is not finite.
 fn relative(analytic: f64, numeric: f64, floor: f64) -> f64 {
     let difference = (analytic - numeric).abs();
+    if !analytic.is_finite() || !numeric.is_finite() {
+        return f64::NAN;
+    }
     if difference == 0.0 {
         return 0.0;
     }
-    // `max` passes over a NaN; the difference keeps it.
     difference / analytic.abs().max(numeric.abs()).max(floor)
 }
 
-/// A layer at a point, with one entry moved at a time.
+/// The name of the check in errors.
+const OP: &str = "GradientCheck";
+
+/// A layer at a point. One entry is moved at a time.
 struct Probe<'a, 'o> {
     layer: &'a mut dyn Layer<f64>,
     objective: &'a mut Objective<'o>,
@@ -295,7 +331,7 @@ struct Probe<'a, 'o> {
 }
 
 impl Probe<'_, '_> {
-    /// So that the next pass draws as the first one did.
+    /// Resets the counters, so that the next pass draws the same masks as the first one.
     fn reset_counters(&mut self) {
         let mut counters = self.counters.iter();
         self.layer.visit_counters_mut(&mut |_, value| {
@@ -315,7 +351,7 @@ impl Probe<'_, '_> {
     /// The name and gradient of every trained array, then of `x`.
     fn gradients(&mut self) -> Result<Vec<(String, Vec<f64>)>, Error> {
         self.loss()?;
-        let mut dx = Array2::zeros(self.x.dim());
+        let mut dx = try_zeros(OP, self.x.dim())?;
         let io = Io {
             x: self.x.view(),
             y: self.y.view(),
@@ -327,12 +363,18 @@ impl Probe<'_, '_> {
         };
         self.layer
             .backward_into(io, wanted, &Pass::new(Mode::BatchStats))?;
-        let mut all = Vec::new();
+        let (mut all, mut result) = (Vec::new(), Ok(()));
         self.layer.visit(&mut |p| {
-            if p.is_trained {
-                all.push((p.name.to_owned(), p.grad.to_vec()));
+            if !p.is_trained {
+                return;
             }
+            if p.grad.len() != p.value.len() && result.is_ok() {
+                let op = "GradientCheck: the gradient of a trained parameter";
+                result = Err(Error::shape(op, &[p.value.len()], &[p.grad.len()]));
+            }
+            all.push((p.name.to_owned(), p.grad.to_vec()));
         });
+        result?;
         all.push(("x".to_owned(), dx.into_raw_vec_and_offset().0));
         Ok(all)
     }
@@ -369,6 +411,6 @@ impl Probe<'_, '_> {
             old = *slot;
             *slot = value.unwrap_or(old);
         }
-        old.as_f64()
+        old
     }
 }

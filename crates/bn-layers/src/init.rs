@@ -1,10 +1,10 @@
 use crate::error::Error;
-use bn_tensor::{Scalar, check_setting};
+use bn_tensor::{Scalar, check_setting, try_zeros};
 use ndarray::Array2;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
-/// How the weights `(D, E)` of a layer of `D` inputs and `E` outputs start.
+/// The distribution of the initial weights `(D, E)` of a layer of `D` inputs and `E` outputs.
 ///
 /// | | standard deviation | source |
 /// |---|---|---|
@@ -25,6 +25,7 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 /// # Ok::<(), bn_layers::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Init {
     /// Normal with this standard deviation.
     Std(f64),
@@ -49,24 +50,25 @@ impl Init {
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite standard deviation or gain,
-    /// [`Error::NoLapack`] for `Orthogonal` in a build without it.
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for the weights, [`Error::NoLapack`] for
+    /// `Orthogonal` in a build without it.
     pub fn sample<T: Scalar>(
         self,
         shape: (usize, usize),
         rng: &mut impl Rng,
     ) -> Result<Array2<T>, Error> {
-        self.sample_for(shape, shape, rng)
+        self.sample_for(shape, [shape.0 as f64, shape.1 as f64], rng)
     }
 
-    /// Weights of a `shape` that is not that of the inputs and outputs of one value, as in a
+    /// Weights of a `shape` that differs from the numbers of inputs and outputs of one value, as in a
     /// convolution.
     pub(crate) fn sample_for<T: Scalar>(
         self,
         shape: (usize, usize),
-        (inputs, outputs): (usize, usize),
+        [inputs, outputs]: [f64; 2],
         rng: &mut impl Rng,
     ) -> Result<Array2<T>, Error> {
-        let (d, e) = (inputs.max(1) as f64, outputs as f64);
+        let (d, e) = (inputs.max(1.0), outputs);
         let (std, uniform) = match self {
             Self::Std(std) => (std, false),
             Self::He => ((2.0 / d).sqrt(), false),
@@ -79,15 +81,17 @@ impl Init {
         };
         let passes = std.is_finite() && std >= 0.0;
         check_setting("weight_init_std", "a finite number, 0 or more", std, passes)?;
-        Ok(Array2::from_shape_simple_fn(shape, || {
-            T::from_f64(if uniform {
+        let mut weights = try_zeros("the weights", shape)?;
+        weights.map_inplace(|weight| {
+            *weight = T::from_f64(if uniform {
                 let u: f64 = StandardUniform.sample(rng);
                 std * 3f64.sqrt() * (2.0 * u - 1.0)
             } else {
                 let z: f64 = StandardNormal.sample(rng);
                 std * z
-            })
-        }))
+            });
+        });
+        Ok(weights)
     }
 }
 
@@ -111,9 +115,16 @@ fn orthogonal<T: Scalar>(
         gain,
         gain.is_finite(),
     )?;
+    let mut out = try_zeros("the weights", (inputs, outputs))?; // in row-major order, whatever LAPACK's is
+    if out.is_empty() {
+        return Ok(out);
+    }
     let (long, short) = (inputs.max(outputs), inputs.min(outputs));
-    let normal: Array2<f64> =
-        Array2::from_shape_simple_fn((long, short), || StandardNormal.sample(rng));
+    let most = i32::MAX as usize; // LAPACK counts in i32
+    let what = "each size of an orthogonal matrix";
+    check_setting(what, "at most 2147483647", long as f64, long <= most)?;
+    let mut normal: Array2<f64> = try_zeros("the weights", (long, short))?;
+    normal.map_inplace(|value| *value = StandardNormal.sample(rng));
     let (mut q, r) = with_blas(|| normal.qr()).map_err(|e| Error::Lapack {
         what: "Init::Orthogonal",
         reason: e.to_string(),
@@ -126,7 +137,6 @@ fn orthogonal<T: Scalar>(
     } else {
         q.reversed_axes()
     };
-    let mut out = Array2::zeros((inputs, outputs)); // in row-major order, whatever LAPACK's is
     out.zip_mut_with(&w, |o, &w| *o = T::from_f64(w));
     Ok(out)
 }

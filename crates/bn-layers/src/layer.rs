@@ -5,7 +5,7 @@ use crate::{
     spec::LayerSpec,
     state::{Param, ParamMut, State, StateMut},
 };
-use bn_tensor::Scalar;
+use bn_tensor::{Scalar, to_row_major, try_zeros};
 use dyn_clone::DynClone;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::{any::Any, fmt::Debug};
@@ -21,39 +21,39 @@ pub struct Io<'a, T> {
     pub dout: ArrayView2<'a, T>,
 }
 
-/// What a backward pass is to compute.
+/// What a backward pass should compute.
 #[derive(Debug)]
 pub struct Wanted<'a, T> {
     /// Where the gradient with respect to `x` goes, `(N, D)`.
     pub dx: Option<ArrayViewMut2<'a, T>>,
-    /// Whether the gradients of the parameters are wanted. If not, those that the layer holds stay
-    /// as they are.
+    /// Whether to compute the gradients of the parameters. If not, the layer's stored gradients do
+    /// not change.
     pub params: bool,
 }
 
 /// How a training step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Its updates stand.
+    /// It succeeded: its updates are kept.
     Stands,
-    /// It was refused: whatever the last forward pass changed is undone.
+    /// It failed: whatever the last forward pass changed is undone.
     TakenBack,
 }
 
-/// A step of a network: a function of a batch `x: (N, D)` to `y: (N, E)`, with its gradient.
+/// One layer of a network: a function from a batch `x: (N, D)` to `y: (N, E)`, with its gradient.
 ///
-/// Three methods are required. The others have defaults that are safe: at worst slower.
+/// Three methods are required. The defaults of the others are always correct, at worst slower.
 ///
-/// The caller owns every activation, so a layer copies none: [`forward_into`](Self::forward_into)
-/// writes to an array of the caller's, and [`backward_into`](Self::backward_into) is handed the
-/// same `x` and `y` again. The caller (a [`Network`](https://docs.rs/bn-net), or [`LayerExt`]) has
-/// checked the arrays: their shapes are those of [`output_shape`](Self::output_shape), they are
-/// contiguous in row-major order, and there is at least one row. (A pass over a
-/// [shard](Pass::sharded) may have none.)
+/// The caller owns all activations, so a layer does not copy them:
+/// [`forward_into`](Self::forward_into) writes to the caller's array, and
+/// [`backward_into`](Self::backward_into) gets the same `x` and `y` again. The caller (a
+/// [`Network`](https://docs.rs/bn-net), or [`LayerExt`]) has checked the arrays: their shapes are
+/// those of [`output_shape`](Self::output_shape), they are contiguous in row-major order, and there
+/// is at least one row. (A pass over a [shard](Pass::sharded) may have none.)
 ///
-/// A row may be an image, channels last; [`Shape`] says so.
+/// A row may be an image with its channels last; see [`Shape`].
 ///
-/// Layer Normalization (arXiv:1607.06450) as an example, without its fast form:
+/// As an example, Layer Normalization (arXiv:1607.06450), in a simple form that is not optimised:
 ///
 /// ```
 #[doc = include_str!("../docs/layer_norm.rs")]
@@ -69,17 +69,16 @@ pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
     /// The shape of an output row for an input row of shape `input`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::ShapeMismatch`] when such a row does not fit.
+    /// [`bn_tensor::Error::ShapeMismatch`] if the layer does not accept such a row.
     fn output_shape(&self, input: Shape) -> Result<Shape, Error>;
 
     /// Writes the output for `x: (N, D)` to `y: (N, E)`.
     ///
-    /// In [`Mode::Train`] what the pass changes in the layer, such as running statistics, must be
-    /// such that [`settle`](Self::settle) can undo it. A NaN or an infinity in `x` passes through
-    /// to `y`.
+    /// [`settle`](Self::settle) must be able to undo what a pass changes in the layer, such as running
+    /// statistics in [`Mode::Train`]. A NaN or an infinity in `x` passes through to `y`.
     ///
     /// # Errors
-    /// What cannot be computed, such as the variance of one value.
+    /// If the output cannot be computed, such as the variance of one value.
     fn forward_into(
         &mut self,
         x: ArrayView2<'_, T>,
@@ -87,12 +86,12 @@ pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
         pass: &Pass<'_>,
     ) -> Result<(), Error>;
 
-    /// From `io.dout`, the gradient of a loss with respect to `y`, computes what is `wanted`: the
-    /// gradient with respect to `x`, and those of the parameters, which the layer keeps. `io.x`
-    /// and `io.y` are those of the last [`forward_into`](Self::forward_into).
+    /// Computes the gradients that are `wanted` from `io.dout`, the gradient of a loss with respect
+    /// to `y`. The gradient with respect to `x` is written to `wanted.dx`; the layer stores those of
+    /// the parameters. `io.x` and `io.y` are those of the last [`forward_into`](Self::forward_into).
     ///
     /// # Errors
-    /// [`Error::NoForward`] without that forward pass.
+    /// [`Error::NoForward`] if there was no such forward pass.
     fn backward_into(
         &mut self,
         io: Io<'_, T>,
@@ -100,9 +99,9 @@ pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
         pass: &Pass<'_>,
     ) -> Result<(), Error>;
 
-    /// [`forward_into`](Self::forward_into) in [`Mode::Eval`] without changing the layer, so that
-    /// one network serves many threads. `scratch` is the caller's, to be reused. By default a copy
-    /// of the layer runs.
+    /// Computes [`forward_into`](Self::forward_into) in [`Mode::Eval`] without changing the layer, so
+    /// that several threads can use one network. `scratch` is memory of the caller, reused between
+    /// calls. The default runs a copy of the layer.
     ///
     /// # Errors
     /// As [`forward_into`](Self::forward_into).
@@ -116,34 +115,33 @@ pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
         dyn_clone::clone_box(self).forward_into(x, y, &Pass::new(Mode::Eval))
     }
 
-    /// Shows each part of the layer's state, in a fixed order: parameters, buffers, counters. With
-    /// [`describe`](Self::describe) that is all that a checkpoint needs. A layer without state has
-    /// none to show.
+    /// Calls `visit` with each part of the layer's state, in a fixed order: parameters, buffers,
+    /// counters. Together with [`describe`](Self::describe), this is all that a checkpoint needs. The
+    /// default is for a layer without state.
     fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
         let _ = visit;
     }
 
-    /// Hands out each part of the layer's state, in the order of [`state`](Self::state).
+    /// As [`state`](Self::state), in the same order, with mutable access.
     fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
         let _ = visit;
     }
 
-    /// Tells the layer how the step ended whose forward pass was its last: once for each step,
-    /// whatever failed, even where the layer's own pass was not reached. Running statistics are
-    /// updated for [`Outcome::Stands`]; a random layer draws the same again after
-    /// [`Outcome::TakenBack`].
+    /// Ends the current step with this outcome. The network calls it once per step, whatever failed,
+    /// even if the layer's own pass was not reached. [`Outcome::Stands`] updates the running
+    /// statistics; after [`Outcome::TakenBack`], a random layer draws the same values again.
     fn settle(&mut self, outcome: Outcome) {
         let _ = outcome;
     }
 
-    /// Whether in evaluation a row's output depends on that row alone. A network then evaluates a
-    /// large batch in chunks of rows, several at a time.
+    /// Whether, in evaluation, the output for a row depends only on that row. If so, a network
+    /// evaluates a large batch in chunks of rows, several at a time.
     fn rows_are_independent(&self) -> bool {
         false
     }
 
-    /// The layer's description, from which it can be made again; `None` if it has none. Every
-    /// layer of this crate has one.
+    /// The layer's description, from which it can be rebuilt; `None` if it has none. Every layer of
+    /// this crate has one.
     fn describe(&self) -> Option<LayerSpec> {
         None
     }
@@ -151,8 +149,8 @@ pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
 
 dyn_clone::clone_trait_object!(<T> Layer<T> where T: Scalar);
 
-/// Calls a layer by itself: with checks and fresh arrays, for reading and trying out. Every
-/// [`Layer`] has these methods.
+/// Methods to call a single layer, for experiments and tests: they check their arguments and
+/// allocate their results. Every [`Layer`] has them.
 ///
 /// ```
 /// use bn_layers::{LayerExt, Mode, Relu};
@@ -164,15 +162,16 @@ dyn_clone::clone_trait_object!(<T> Layer<T> where T: Scalar);
 /// # Ok::<(), bn_layers::Error>(())
 /// ```
 pub trait LayerExt<T: Scalar>: Layer<T> {
-    /// The output `(N, E)` for `x: (N, D)` of any memory layout. The pass is a step of its own: in
-    /// [`Mode::Train`] it updates the running statistics.
+    /// Returns the output `(N, E)` for `x: (N, D)` of any memory layout. The pass is a complete step:
+    /// in [`Mode::Train`] it updates the running statistics.
     ///
     /// # Errors
-    /// [`Error::EmptyBatch`], [`Error::Tensor`] for a width that does not fit, and what
-    /// [`Layer::forward_into`] refuses; the layer is then as before.
+    /// [`Error::EmptyBatch`] if `x` has no rows, [`Error::Tensor`] if its width does not fit, and the
+    /// errors of [`Layer::forward_into`]. On an error, the layer has not changed.
     fn forward(&mut self, x: ArrayView2<'_, T>, mode: Mode) -> Result<Array2<T>, Error> {
         let mut y = output_for(self, &x)?;
-        let result = self.forward_into(contiguous(&x).view(), y.view_mut(), &Pass::new(mode));
+        let x = to_row_major(name_of(self), &x)?;
+        let result = self.forward_into(x.view(), y.view_mut(), &Pass::new(mode));
         self.settle(match &result {
             Ok(()) => Outcome::Stands,
             Err(_) => Outcome::TakenBack,
@@ -180,27 +179,27 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         result.map(|()| y)
     }
 
-    /// The gradient `dx: (N, D)` for `dout: (N, E)`, of the last [`forward`](Self::forward), whose
-    /// `x: (N, D)` and `y: (N, E)` are handed in again; keeps the gradients of the parameters.
+    /// Returns the gradient `dx: (N, D)` for `dout: (N, E)`; the layer stores the gradients of the
+    /// parameters. `x: (N, D)` and `y: (N, E)` are those of the last [`forward`](Self::forward).
     ///
     /// # Errors
-    /// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit, and what
-    /// [`Layer::backward_into`] refuses.
+    /// [`Error::EmptyBatch`] if `x` has no rows, [`Error::Tensor`] if a shape does not fit, and the
+    /// errors of [`Layer::backward_into`].
     fn backward(
         &mut self,
         x: ArrayView2<'_, T>,
         y: ArrayView2<'_, T>,
         dout: ArrayView2<'_, T>,
     ) -> Result<Array2<T>, Error> {
-        let (rows, width) = output_for(self, &x)?.dim();
+        let (op, (rows, width)) = (name_of(self), output_dim(self, &x)?);
         for array in [&y, &dout] {
             if array.dim() != (rows, width) {
-                let op = "backward";
                 return Err(Error::shape(op, &[rows, width], array.shape()));
             }
         }
-        let mut dx = Array2::zeros(x.dim());
-        let (x, y, dout) = (contiguous(&x), contiguous(&y), contiguous(&dout));
+        let mut dx = try_zeros(op, x.dim())?;
+        let x = to_row_major(op, &x)?;
+        let (y, dout) = (to_row_major(op, &y)?, to_row_major(op, &dout)?);
         let io = Io {
             x: x.view(),
             y: y.view(),
@@ -214,18 +213,19 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         Ok(dx)
     }
 
-    /// The output `(N, E)` for `x: (N, D)` of any memory layout in evaluation, without changing the
-    /// layer.
+    /// Returns the output `(N, E)` in evaluation for `x: (N, D)` of any memory layout, without
+    /// changing the layer.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
     fn eval(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
         let mut y = output_for(self, &x)?;
-        self.eval_into(contiguous(&x).view(), y.view_mut(), &mut Vec::new())?;
+        let x = to_row_major(name_of(self), &x)?;
+        self.eval_into(x.view(), y.view_mut(), &mut Vec::new())?;
         Ok(y)
     }
 
-    /// Shows the arrays of the layer's state, in order.
+    /// Calls `visitor` with each array of the layer's state, in order.
     fn visit(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
         self.state(&mut |part| {
             if let State::Array(param) = part {
@@ -234,7 +234,7 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         });
     }
 
-    /// Hands out the arrays of the layer's state, in order.
+    /// As [`visit`](Self::visit), with mutable access.
     fn visit_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
         self.state_mut(&mut |part| {
             if let StateMut::Array(param) = part {
@@ -243,7 +243,7 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         });
     }
 
-    /// Shows the counters of the layer's state, in order.
+    /// Calls `visitor` with each counter of the layer's state, in order.
     fn visit_counters(&self, visitor: &mut dyn FnMut(&str, u64)) {
         self.state(&mut |part| {
             if let State::Counter(name, value) = part {
@@ -252,7 +252,7 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         });
     }
 
-    /// Hands out the counters of the layer's state, in order.
+    /// As [`visit_counters`](Self::visit_counters), with mutable access.
     fn visit_counters_mut(&mut self, visitor: &mut dyn FnMut(&str, &mut u64)) {
         self.state_mut(&mut |part| {
             if let StateMut::Counter(name, value) = part {
@@ -261,8 +261,8 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
         });
     }
 
-    /// The penalty `Σ λ/2·Σ value²` of the weight decay that the gradients of the parameters
-    /// contain: a part of the loss.
+    /// The weight-decay penalty `Σ λ/2·Σ value²`. It is part of the loss, and its gradient is part of
+    /// the gradients of the parameters.
     fn penalty(&self) -> f64 {
         let mut penalty = 0.0;
         self.visit(&mut |p| {
@@ -277,19 +277,30 @@ pub trait LayerExt<T: Scalar>: Layer<T> {
 
 impl<T: Scalar, L: Layer<T> + ?Sized> LayerExt<T> for L {}
 
+/// The shape `(N, E)` of the output for `x: (N, D)`.
+fn output_dim<T: Scalar>(
+    layer: &(impl Layer<T> + ?Sized),
+    x: &ArrayView2<'_, T>,
+) -> Result<(usize, usize), Error> {
+    let width = layer.output_shape(Shape::Flat(x.ncols()))?.checked_size()?;
+    if x.nrows() == 0 {
+        let layer = name_of(layer);
+        return Err(Error::EmptyBatch { layer });
+    }
+    Ok((x.nrows(), width))
+}
+
 /// An array for the output for `x: (N, D)`.
 fn output_for<T: Scalar>(
     layer: &(impl Layer<T> + ?Sized),
     x: &ArrayView2<'_, T>,
 ) -> Result<Array2<T>, Error> {
-    let width = layer.output_shape(Shape::Flat(x.ncols()))?.size();
-    if x.nrows() == 0 {
-        return Err(Error::EmptyBatch { layer: "Layer" });
-    }
-    Ok(Array2::zeros((x.nrows(), width)))
+    Ok(try_zeros(name_of(layer), output_dim(layer, x)?)?)
 }
 
-/// `x` in row-major order, copied if need be.
-fn contiguous<'a, T: Scalar>(x: &'a ArrayView2<'_, T>) -> ndarray::CowArray<'a, T, ndarray::Ix2> {
-    x.as_standard_layout()
+/// The name of the layer's type, such as `Affine`; `Layer` for a trait object.
+fn name_of<L: ?Sized>(_: &L) -> &'static str {
+    let path = std::any::type_name::<L>();
+    let path = path.split_once('<').map_or(path, |(path, _)| path);
+    path.rsplit_once("::").map_or(path, |(_, name)| name)
 }

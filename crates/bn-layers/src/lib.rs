@@ -2,30 +2,30 @@
 //!
 //! # The design decision
 //!
-//! **A layer owns its parameters; the caller owns the activations.** [`Layer::forward_into`] writes
-//! to an array of the caller's, and [`Layer::backward_into`] is handed the same `x` and `y` again.
-//! So no layer copies its input, a network can reuse and share buffers, and a training step, once
-//! warm, allocates nothing. [`LayerExt::forward`] and [`LayerExt::backward`] are the same with
-//! checks and fresh arrays, and read like the book.
+//! **A layer owns its parameters; the caller owns the activations.** [`Layer::forward_into`] writes to the
+//! caller's array, and [`Layer::backward_into`] gets the same `x` and `y` again. So no layer copies its
+//! input, a network can reuse and share buffers, and a warm training step allocates nothing.
+//! [`LayerExt::forward`] and [`LayerExt::backward`] do the same with checks and new arrays, as in the book.
 //!
-//! **A layer is small.** [`Layer`] has nine methods, of which three are required; the defaults of
-//! the others are never wrong, at worst slower. Whoever calls a layer has checked the arrays.
-//! An element-wise function is an [`Activation`], in fifteen lines.
+//! **A layer is small.** [`Layer`] has nine methods, of which three are required. The defaults of the others
+//! are always right, at worst slower. The caller of a layer has checked the arrays. An element-wise function
+//! is an [`Activation`], in fifteen lines.
 //!
-//! **A step is taken or taken back.** A training pass changes what it must (a Dropout's draw) and
-//! remembers the rest (a batch's statistics); [`Layer::settle`] then says whether the step stands.
+//! **A step stands or is undone.** A training pass changes only what it must (the number of draws of a
+//! Dropout) and keeps the rest (the statistics of a batch). [`Layer::settle`] then says whether the step
+//! stands.
 //!
-//! **BatchNormalization sees its input as `(outer, channels, inner)`**, so that one pair of
-//! formulas serves dense input, images with their channels first or last, and the book's
-//! per-position treatment ([`Layout`]). Its functional form, [`batch_norm_train`],
-//! [`batch_norm_eval`] and [`batch_norm_backward`], leaves gamma, beta and the running statistics
-//! to the caller; the layer, [`BatchNormalization`], owns them and is built on it.
+//! **BatchNormalization works on the view `(outer, channels, inner)` of its input**, so that one pair of
+//! formulas handles dense input, images with their channels first or last, and the book's per-position
+//! statistics ([`Layout`]). Its functional form, [`batch_norm_train`], [`batch_norm_eval`] and
+//! [`batch_norm_backward`], leaves gamma, beta and the running statistics to the caller. The layer,
+//! [`BatchNormalization`], owns them and is built on it.
 //!
-//! **The mode is given with each call** ([`Mode`], in a [`Pass`]), and evaluation takes `&self`
-//! ([`Layer::eval_into`]), so that one network serves many threads.
+//! **The mode is passed with each call** ([`Mode`], in a [`Pass`]), and evaluation takes `&self`
+//! ([`Layer::eval_into`]), so that several threads can use one network.
 //!
-//! The names are those of *Deep Learning from Scratch*, `common/layers.py`; its way of writing
-//! BatchNormalization is in [`naive`].
+//! The names are those of *Deep Learning from Scratch*, `common/layers.py`; [`naive`] has the book's form of
+//! BatchNormalization.
 //!
 //! ```
 //! use bn_layers::{BatchNormConfig, BatchNormalization, LayerExt, Mode, Relu};
@@ -44,6 +44,12 @@
 //!
 //! `openblas` (default), `openblas-static`, `parallel` (default): as in `bn-tensor`. `lapack`:
 //! orthogonal initialisation; needs either OpenBLAS feature.
+
+#[cfg(all(
+    feature = "lapack",
+    not(any(feature = "openblas", feature = "openblas-static"))
+))]
+compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
 
 mod activation;
 mod affine;
@@ -84,8 +90,10 @@ pub use error::Error;
 pub use gradient_check::{Entry, GradientCheck, Objective, ParamReport, Report};
 pub use init::Init;
 pub use layer::{Io, Layer, LayerExt, Outcome, Wanted};
+pub use ndarray;
 pub use pass::{Mode, Pass, ShardReduction};
 pub use pooling::{AvgPool2d, MaxPool2d, Upsample2d};
+pub use rand;
 pub use reshape::Reshape;
 pub use shape::Shape;
 pub use spec::LayerSpec;

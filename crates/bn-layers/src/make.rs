@@ -1,4 +1,4 @@
-//! Layers made from their descriptions.
+//! Builds layers from their descriptions.
 
 use crate::{
     activation::{Identity, LeakyRelu, Relu, Sigmoid, Tanh},
@@ -15,12 +15,12 @@ use crate::{
 use bn_tensor::Scalar;
 
 impl LayerSpec {
-    /// The layer that describes itself like this, with weights of zero; its state can then be
-    /// restored through [`Layer::state_mut`].
+    /// Builds the layer with this description. Its weights are zero; its state can be restored
+    /// through [`Layer::state_mut`].
     ///
     /// # Errors
-    /// [`Error::Spec`] for a layer that this crate does not have, or settings of another kind; those
-    /// of the layer's constructor.
+    /// [`Error::Spec`] if this crate has no such layer or the settings do not match it; the errors of
+    /// the layer's constructor.
     pub fn build<T: Scalar>(&self) -> Result<Box<dyn Layer<T>>, Error> {
         Ok(match self.layer.as_str() {
             "Affine" => Box::new(Affine::from_settings(&self.settings()?)?),

@@ -1,9 +1,9 @@
-//! Batch Normalization as the book writes it, one line a step: the text to read first, and an
-//! oracle of the tests. For a matrix `(N, D)`; nothing is fused, reused or parallel.
+//! Batch Normalization as the book writes it, one step per line, for a matrix `(N, D)`. Read this
+//! first; the tests compare the fast form with it. Nothing is fused, reused or parallel.
 
 use ndarray::{Array1, Array2, Axis};
 
-/// What [`batch_norm_train`] leaves for [`batch_norm_backward`].
+/// What [`batch_norm_train`] saves for [`batch_norm_backward`].
 #[derive(Debug, Clone)]
 pub struct Saved {
     /// `x − mu`, `(N, D)`.
@@ -14,7 +14,7 @@ pub struct Saved {
     pub xn: Array2<f64>,
 }
 
-/// `y: (N, D)` for `x: (N, D)`, `gamma, beta: (D)`.
+/// Returns `y: (N, D)` for `x: (N, D)`, `gamma, beta: (D)`, and what the backward pass needs.
 ///
 /// ```
 /// use bn_layers::naive::batch_norm_train;
@@ -38,7 +38,7 @@ pub fn batch_norm_train(
     (y, Saved { xc, std, xn })
 }
 
-/// `(dx: (N, D), dgamma: (D), dbeta: (D))` for `dout: (N, D)`, by the chain rule.
+/// Returns `(dx: (N, D), dgamma: (D), dbeta: (D))` for `dout: (N, D)`, by the chain rule.
 pub fn batch_norm_backward(
     dout: &Array2<f64>,
     gamma: &Array1<f64>,

@@ -1,11 +1,11 @@
-//! How a padding is written in a layer's description.
+//! A padding in a layer's description.
 
 use bn_tensor::Padding;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Padding")]
-enum Written {
+enum SerializedPadding {
     Valid,
     Same,
     Explicit {
@@ -17,9 +17,9 @@ enum Written {
 }
 
 pub(crate) fn serialize<S: Serializer>(padding: &Padding, to: S) -> Result<S::Ok, S::Error> {
-    Written::serialize(padding, to)
+    SerializedPadding::serialize(padding, to)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Padding, D::Error> {
-    Written::deserialize(from)
+    SerializedPadding::deserialize(from)
 }

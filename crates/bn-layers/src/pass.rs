@@ -2,21 +2,22 @@ use crate::error::Error;
 use bn_tensor::Moments;
 use std::fmt::Debug;
 
-/// What a forward pass is for. It is given with each call and is never a global.
+/// What a forward pass is for. It is an argument of each call, never a global setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Normalise by the batch and drop out; once the step stands, update the running statistics.
+    /// Normalise by the batch's statistics and apply Dropout; update the running statistics once the
+    /// step has succeeded.
     Train,
-    /// Normalise by the batch and drop out, but leave the running statistics as they are: for a
-    /// gradient check, or for the fakes that a generator makes for its discriminator.
+    /// The same without updating the running statistics: for a gradient check, or for the images that
+    /// a generator makes for its discriminator.
     BatchStats,
-    /// Normalise by the running statistics, drop nothing, change nothing.
+    /// Normalise by the running statistics, drop nothing, and change nothing.
     Eval,
 }
 
-/// Combines per-channel sums over the shards of one batch: micro-batches, or the shares of several
-/// machines. Batch Normalization passes its sums through it, so that a sharded batch is normalised
-/// as a whole.
+/// Combines per-channel sums over the shards of one batch, such as micro-batches or the rows on
+/// several machines. Batch Normalization passes its sums through it, so that a sharded batch is
+/// normalised as a whole.
 ///
 /// Every shard must make the same calls in the same order.
 pub trait ShardReduction: Debug + Sync {
@@ -24,7 +25,7 @@ pub trait ShardReduction: Debug + Sync {
     /// order of the shards).
     ///
     /// # Errors
-    /// [`Error::Shards`] when the other shards cannot be reached or do not fit.
+    /// [`Error::Shards`] if the other shards cannot be reached or do not fit.
     fn moments(&self, moments: &mut Moments) -> Result<(), Error>;
 
     /// Replaces the sums of this shard by those of the whole batch, added in the order of the
@@ -35,8 +36,8 @@ pub trait ShardReduction: Debug + Sync {
     fn sums(&self, sums: &mut [f64]) -> Result<(), Error>;
 }
 
-/// The surroundings of a forward or backward pass: its mode and, for a batch in shards, how sums
-/// over the whole batch are formed. By default a batch has one shard, that of this call.
+/// The context of a forward or backward pass: its mode and, if the batch is cut into shards, how
+/// sums over the whole batch are formed.
 ///
 /// ```
 /// use bn_layers::{Mode, Pass};
@@ -72,7 +73,7 @@ impl<'a> Pass<'a> {
         self.mode
     }
 
-    /// How sums over all shards are formed; `None` for a whole batch.
+    /// How sums over all shards are formed; `None` if the pass is over a whole batch.
     pub fn reduction(&self) -> Option<&'a dyn ShardReduction> {
         self.reduction
     }

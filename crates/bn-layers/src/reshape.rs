@@ -8,8 +8,8 @@ use crate::{
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// Rows of the same values, taken for another [`Shape`] (Keras' `Reshape` and `Flatten`): from a
-/// vector to an image, or from an image to a vector.
+/// The same values as rows of another [`Shape`] (Keras' `Reshape` and `Flatten`): from a vector to an
+/// image, or from an image to a vector.
 ///
 /// ```
 /// use bn_layers::{Layer, Reshape, Shape};
@@ -20,14 +20,15 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// ```
 ///
 /// # Errors
-/// [`Error::Tensor`] for rows of another number of values, [`Error::EmptyBatch`].
+/// [`Error::Tensor`] for rows of another number of values, or more than can be addressed;
+/// [`Error::EmptyBatch`].
 #[derive(Debug, Clone, Copy)]
 pub struct Reshape {
     shape: Shape,
 }
 
 impl Reshape {
-    /// To rows of this shape.
+    /// Reshapes to rows of this shape.
     pub fn new(shape: Shape) -> Self {
         Self { shape }
     }
@@ -43,7 +44,7 @@ fn copy<T: Scalar>(from: ArrayView2<'_, T>, mut to: ArrayViewMut2<'_, T>) -> Res
 
 impl<T: Scalar> Layer<T> for Reshape {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        let (expected, got) = (self.shape.size(), input.size());
+        let (expected, got) = (self.shape.checked_size()?, input.size());
         match got == expected {
             true => Ok(self.shape),
             false => Err(Error::shape("Reshape", &[expected], &[got])),

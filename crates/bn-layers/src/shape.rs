@@ -1,12 +1,13 @@
 use crate::error::Error;
+use bn_tensor::checked_len;
 use serde::{Deserialize, Serialize};
 
-/// What one row of a batch holds.
+/// The shape of a row of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Shape {
-    /// A vector of so many values.
+    /// A vector of this many values.
     Flat(usize),
-    /// An image, channels last: value `(h, w, c)` stands at `(h·width + w)·channels + c`.
+    /// An image, channels last: value `(h, w, c)` is at position `(h·width + w)·channels + c`.
     Image {
         /// Rows of pixels.
         height: usize,
@@ -18,7 +19,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// `Ok` when rows of this shape are images `(height, width, channels)`, or vectors of as many
+    /// Returns `Ok` if rows of this shape are images `(height, width, channels)`, or vectors of as many
     /// values.
     pub(crate) fn expect_image(
         self,
@@ -40,16 +41,33 @@ impl Shape {
         }
     }
 
-    /// The number of values in a row, at most `usize::MAX`.
+    /// The number of values in a row; `usize::MAX` if there are more than can be addressed. The shapes of a
+    /// network are [checked](Self::checked_size).
     pub fn size(&self) -> usize {
-        match *self {
-            Self::Flat(size) => size,
+        self.checked_size().unwrap_or(usize::MAX)
+    }
+
+    /// The number of values in a row.
+    ///
+    /// ```
+    /// use bn_layers::Shape;
+    /// assert_eq!(Shape::from((7, 7, 128)).checked_size()?, 6272);
+    /// assert!(Shape::from((1 << 40, 1 << 40, 1)).checked_size().is_err());
+    /// # Ok::<(), bn_layers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::TooLarge`] if there are more values than can be addressed.
+    pub fn checked_size(&self) -> Result<usize, Error> {
+        let len = match *self {
+            Self::Flat(size) => checked_len::<f32>("a row", &[size]),
             Self::Image {
                 height,
                 width,
                 channels,
-            } => height.saturating_mul(width).saturating_mul(channels),
-        }
+            } => checked_len::<f32>("an image", &[height, width, channels]),
+        };
+        Ok(len?)
     }
 }
 

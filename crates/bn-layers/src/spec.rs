@@ -1,9 +1,8 @@
 use crate::error::Error;
-use bn_tensor::Scalar;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// A layer's description of itself: its name and its settings, without its state. From this and
-/// the state ([`Layer::state`](crate::Layer::state)) the layer can be made again.
+/// The description of a layer: its name and settings, without its state. The layer can be rebuilt
+/// from this and its state ([`Layer::state`](crate::Layer::state)).
 ///
 /// ```
 /// use bn_layers::{Dropout, Layer, LayerSpec};
@@ -22,8 +21,8 @@ pub struct LayerSpec {
 }
 
 impl LayerSpec {
-    /// A description from the layer's name and its settings. Settings that JSON cannot hold are
-    /// stored as null, and are refused when the layer is made again.
+    /// Creates a description from the layer's name and settings. Settings that JSON cannot represent
+    /// are stored as null; [`build`](Self::build) then fails.
     pub fn new(layer: &str, settings: impl Serialize) -> Self {
         Self {
             layer: layer.to_owned(),
@@ -31,27 +30,14 @@ impl LayerSpec {
         }
     }
 
-    /// The settings as the layer's own type.
+    /// The settings as a value of the layer's own type.
     ///
     /// # Errors
-    /// [`Error::Spec`] when they are not of this type.
+    /// [`Error::Spec`] if they do not have this type.
     pub fn settings<S: DeserializeOwned>(&self) -> Result<S, Error> {
         S::deserialize(&self.settings).map_err(|error| Error::Spec {
             layer: self.layer.clone(),
             reason: error.to_string(),
         })
-    }
-}
-
-/// `Ok` when there is memory for an array of these sizes: a description may claim any.
-pub(crate) fn check_memory<T: Scalar>(layer: &str, sizes: &[usize]) -> Result<(), Error> {
-    // An array's sizes must fit together even where one of them is 0.
-    let len = (sizes.iter()).try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
-    match len.map(|len| Vec::<T>::new().try_reserve_exact(len)) {
-        Some(Ok(())) => Ok(()),
-        _ => Err(Error::Spec {
-            layer: layer.to_owned(),
-            reason: format!("there is no memory for an array of shape {sizes:?}"),
-        }),
     }
 }

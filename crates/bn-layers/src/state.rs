@@ -1,6 +1,6 @@
-//! What a layer holds between passes, as checkpoints and optimizers see it.
+//! What a layer keeps between passes, as checkpoints and optimizers see it.
 
-/// An array of a layer's state, to read: a parameter with its gradient, or a buffer such as a
+/// An array of a layer's state, read-only: a parameter with its gradient, or a buffer such as a
 /// running mean.
 ///
 /// ```
@@ -11,44 +11,47 @@
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Param<'a, T> {
-    /// Its name in the layer, such as `weight` or `running_mean`; in a network the layer's place
-    /// comes first: `layers.0.weight`.
+    /// Its name in the layer, such as `weight` or `running_mean`. In a network, the name begins with
+    /// the position of the layer: `layers.0.weight`.
     pub name: &'a str,
     /// Its shape.
     pub shape: &'a [usize],
     /// Its values in row-major order.
     pub value: &'a [T],
-    /// The gradient of the last backward pass; empty for a buffer.
+    /// Its gradient from the last backward pass; empty for a buffer.
     pub grad: &'a [T],
     /// Whether an optimizer updates it.
     pub is_trained: bool,
-    /// Whether weight decay applies to it: to weights, but not to biases, gamma and beta.
+    /// Whether weight decay applies to it: true for weights, false for biases, gamma and beta.
     pub is_decayed: bool,
     /// The λ of the penalty `λ/2·Σ value²` whose gradient `grad` contains.
     pub penalty: f64,
     /// The [largest magnitude](bn_tensor::largest_magnitude) in `grad`, if the layer knows it.
     pub largest_grad: Option<T>,
+    /// The identity of the network that has this array, a number that no other network of this
+    /// process has; `None` outside a network.
+    pub network: Option<u64>,
 }
 
-/// An array of a layer's state, to change. See [`Param`].
+/// An array of a layer's state, mutable. See [`Param`].
 #[derive(Debug)]
 pub struct ParamMut<'a, T> {
-    /// As [`Param::name`].
+    /// See [`Param::name`].
     pub name: &'a str,
-    /// As [`Param::shape`].
+    /// See [`Param::shape`].
     pub shape: &'a [usize],
-    /// As [`Param::value`].
+    /// See [`Param::value`].
     pub value: &'a mut [T],
-    /// As [`Param::grad`].
+    /// See [`Param::grad`].
     pub grad: &'a mut [T],
-    /// As [`Param::is_trained`].
+    /// See [`Param::is_trained`].
     pub is_trained: bool,
-    /// As [`Param::is_decayed`].
+    /// See [`Param::is_decayed`].
     pub is_decayed: bool,
 }
 
 impl<'a, T> Param<'a, T> {
-    /// A trained parameter without weight decay, such as a bias.
+    /// Creates a trained parameter without weight decay, such as a bias.
     pub fn new(name: &'a str, shape: &'a [usize], value: &'a [T], grad: &'a [T]) -> Self {
         Self {
             name,
@@ -59,10 +62,11 @@ impl<'a, T> Param<'a, T> {
             is_decayed: false,
             penalty: 0.0,
             largest_grad: None,
+            network: None,
         }
     }
 
-    /// An array that is kept but not trained.
+    /// Creates an array that is stored but not trained.
     pub fn buffer(name: &'a str, shape: &'a [usize], value: &'a [T]) -> Self {
         Self {
             is_trained: false,
@@ -70,7 +74,7 @@ impl<'a, T> Param<'a, T> {
         }
     }
 
-    /// The same with weight decay.
+    /// Enables weight decay.
     #[must_use]
     pub fn decayed(self) -> Self {
         Self {
@@ -81,7 +85,7 @@ impl<'a, T> Param<'a, T> {
 }
 
 impl<'a, T> ParamMut<'a, T> {
-    /// As [`Param::new`].
+    /// See [`Param::new`].
     pub fn new(name: &'a str, shape: &'a [usize], value: &'a mut [T], grad: &'a mut [T]) -> Self {
         Self {
             name,
@@ -93,7 +97,7 @@ impl<'a, T> ParamMut<'a, T> {
         }
     }
 
-    /// As [`Param::buffer`].
+    /// See [`Param::buffer`].
     pub fn buffer(name: &'a str, shape: &'a [usize], value: &'a mut [T]) -> Self {
         Self {
             is_trained: false,
@@ -101,7 +105,7 @@ impl<'a, T> ParamMut<'a, T> {
         }
     }
 
-    /// As [`Param::decayed`].
+    /// See [`Param::decayed`].
     #[must_use]
     pub fn decayed(self) -> Self {
         Self {
@@ -111,26 +115,26 @@ impl<'a, T> ParamMut<'a, T> {
     }
 }
 
-/// One part of a layer's state, to read.
+/// One part of a layer's state, read-only.
 #[derive(Debug, Clone, Copy)]
 pub enum State<'a, T> {
     /// A parameter or a buffer.
     Array(Param<'a, T>),
-    /// A number by its name: batches seen, masks drawn, a seed.
+    /// A named number: batches seen, masks drawn, a seed.
     Counter(&'a str, u64),
 }
 
-/// One part of a layer's state, to change.
+/// One part of a layer's state, mutable.
 #[derive(Debug)]
 pub enum StateMut<'a, T> {
     /// A parameter or a buffer.
     Array(ParamMut<'a, T>),
-    /// A number by its name.
+    /// A named number.
     Counter(&'a str, &'a mut u64),
 }
 
 impl<T> State<'_, T> {
-    /// Shows this part under the name `prefix.name`: for a layer that holds others.
+    /// Calls `visit` with this part under the name `prefix.name`, for a layer that contains others.
     pub fn prefixed(self, prefix: &str, visit: &mut dyn FnMut(State<'_, T>)) {
         match self {
             Self::Array(param) => {
@@ -144,7 +148,7 @@ impl<T> State<'_, T> {
 }
 
 impl<T> StateMut<'_, T> {
-    /// Hands this part out under the name `prefix.name`: for a layer that holds others.
+    /// Calls `visit` with this part under the name `prefix.name`, for a layer that contains others.
     pub fn prefixed(self, prefix: &str, visit: &mut dyn FnMut(StateMut<'_, T>)) {
         match self {
             Self::Array(param) => {

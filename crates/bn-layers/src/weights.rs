@@ -2,7 +2,7 @@ use crate::{
     error::Error,
     state::{Param, ParamMut, State, StateMut},
 };
-use bn_tensor::{Scalar, Scratch, channel_sum, in_order};
+use bn_tensor::{Scalar, Scratch, channel_sum, in_order, try_resize, try_zeros};
 use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView2, ArrayView3, IxDyn};
 
 /// The weights and the bias of an Affine or a convolution, and their gradients.
@@ -19,7 +19,7 @@ pub(crate) struct Weights<T> {
 }
 
 impl<T: Scalar> Weights<T> {
-    /// From a matrix `w` that is seen in `shape`, and a bias of `out` values, if any.
+    /// From a matrix `w`, which users see in `shape`, and a bias of `out` values, if any.
     pub(crate) fn new(
         op: &'static str,
         w: Array2<T>,
@@ -34,12 +34,14 @@ impl<T: Scalar> Weights<T> {
             }
         }
         in_order(op, &w.view())?;
+        let mut sums = Vec::new();
+        try_resize(op, &mut sums, &[out])?;
         Ok(Self {
-            dw: Array2::zeros(w.dim()),
-            db: Array1::zeros(b.as_ref().map_or(0, Array1::len)),
+            dw: try_zeros(op, w.dim())?,
+            db: try_zeros(op, b.as_ref().map_or(0, Array1::len))?,
             largest_dw: None,
             shape: shape.to_vec(),
-            sums: vec![0.0; out],
+            sums,
             scratch: Scratch::default(),
             w,
             b,
@@ -76,9 +78,9 @@ impl<T: Scalar> Weights<T> {
         Ok(())
     }
 
-    /// Takes over `scale·y + shift` of the outputs, `(out)` each: `W·scale` and `b·scale + shift`
-    /// do the work of both. `channel` is the output of a weight, by its place in `w`. False, and
-    /// nothing changed, where the number of channels differs.
+    /// Folds `scale·y + shift` of the outputs, `(out)` each, into the weights `W·scale` and the bias
+    /// `b·scale + shift`. `channel` is the output of a weight, by its position in `w`. Returns false, and
+    /// changes nothing, if the number of channels differs.
     pub(crate) fn fold(
         &mut self,
         [scale, shift]: [&[f64]; 2],

@@ -1,8 +1,8 @@
-//! On random shapes: BatchNormalization against its naive form, and its layouts against each other.
+//! Compares BatchNormalization with its naive form, and its layouts with each other, on random shapes.
 //!
-//! To 1e-11 relative to `max(1, |want|)`: with a mean of 1e3 beside a spread of at least 1/2,
-//! `x − mu` has lost three digits of f64's sixteen in either form, and a sum of a few hundred
-//! terms may lose one more.
+//! The tolerance is 1e-11, relative to `max(1, |want|)`: with a mean of 1e3 and a spread of at least
+//! 1/2, `x − mu` loses three of f64's sixteen digits in either form, and a sum of a few hundred terms
+//! may lose one more.
 
 use crate::common::{Compare, bits, random, random_row};
 use bn_layers::{BatchNormConfig, BatchNormalization, Layout, Mode, naive};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-11;
 
-/// `(N, H, W, C)` of given mean, and such that no channel's values are all alike.
+/// Images `(N, H, W, C)` with this mean; no channel is constant.
 fn images(dims: (usize, usize, usize, usize), mean: f64, seed: u64) -> Array4<f64> {
     let (n, h, w, c) = dims;
     let mut x = random::<f64>((n * h * w, c), seed) * 0.5 + mean;

@@ -1,5 +1,5 @@
-//! What BatchNormalization refuses, by which error, with which words; and that after a refusal it
-//! is as it was.
+//! Invalid input to BatchNormalization: which error it returns, with which message, and that a failed
+//! call changes nothing.
 
 use crate::common::{AnyShape, bits, random, random_row, state};
 use bn_layers::{BatchNormConfig, BatchNormalization, Error, Layer, LayerExt, Layout, Mode, Shape};
@@ -25,7 +25,7 @@ fn x() -> Array2<f64> {
     random((6, 3), 3)
 }
 
-/// After a forward and a backward pass of 6 rows, so that nothing of its state is trivial.
+/// A layer after a forward and a backward pass of 6 rows, so that no part of its state is trivial.
 fn warm() -> BatchNormalization<f64> {
     let mut bn = batch_norm(Layout::ChannelsLast, BatchNormConfig::pytorch());
     bn.forward(x().view(), Mode::Train).unwrap();
@@ -33,8 +33,8 @@ fn warm() -> BatchNormalization<f64> {
     bn
 }
 
-/// The error of `call`. Every array of the layer must keep its bits, and what only shows later,
-/// the gradient of the last good batch and the running statistics' next move, must be the same.
+/// Returns the error of `call`. Every array of the layer must keep its bits, and so must what only
+/// later calls show: the gradient of the last valid batch and the next running statistics.
 fn refused<R: Debug>(
     bn: &mut BatchNormalization<f64>,
     call: impl FnOnce(&mut BatchNormalization<f64>) -> Result<R, Error>,
@@ -92,7 +92,7 @@ fn a_wrong_width() {
 
 /// A flat row has one value per channel; an image has its channels last.
 #[test]
-fn rows_whose_channels_are_not_those_of_the_layer() {
+fn rows_with_a_wrong_number_of_channels() {
     let new = |channels| BatchNormalization::<f64>::new(channels, BatchNormConfig::book());
     let is_shape = |error: Error, expected, got| {
         assert!(is_shape(&error, &[expected], &[got]), "{error}");
@@ -109,7 +109,7 @@ fn rows_whose_channels_are_not_those_of_the_layer() {
         }
         assert_eq!(bn.output_shape(Shape::Flat(25)).unwrap(), Shape::Flat(25));
     }
-    // Channels first there are none: a network's images have them last.
+    // No image of a network fits `ChannelsFirst`, because its channels are last.
     let image = Shape::from((4, 4, 3));
     for (layout, channels) in [(Layout::ChannelsLast, 3), (Layout::PerPosition, 48)] {
         let bn = new(channels).unwrap().with_layout(layout);
@@ -182,7 +182,7 @@ fn one_value_per_channel_in_training() {
             matches!(error, Error::TooFewValues { got: 1, .. }),
             "{error}"
         );
-        // The running statistics serve one row as well as many.
+        // Evaluation with running statistics works for a single row.
         let mut bn = batch_norm(layout, BatchNormConfig::book());
         bn.forward(row.view(), Mode::Eval).unwrap();
         bn.forward(image.view(), Mode::Eval).unwrap();
@@ -190,7 +190,7 @@ fn one_value_per_channel_in_training() {
 }
 
 #[test]
-fn one_image_of_several_pixels_will_do_per_channel_but_not_per_position() {
+fn one_image_has_enough_values_per_channel_but_not_per_position() {
     let image = random::<f64>((1, 12), 7);
     for (layout, dims) in [
         (Layout::ChannelsLast, (1, 2, 2, 3)),
@@ -211,7 +211,7 @@ fn one_image_of_several_pixels_will_do_per_channel_but_not_per_position() {
     );
 }
 
-/// Input of any memory layout is taken, and gives the same bits.
+/// Input of any memory layout is accepted and gives the same bits.
 #[test]
 fn memory_that_is_not_in_row_major_order() {
     let images: Array4<f64> = random((4, 30), 8)
@@ -261,7 +261,7 @@ fn a_backward_that_does_not_fit_its_forward() {
         let fits = matches!(error, Error::NoForward { expected, got: 4, .. } if expected == rows);
         assert!(fits && error.to_string().contains("forward"), "{error}");
     }
-    // As many images, of another size.
+    // The same number of images, with a different size.
     let mut bn = batch_norm(Layout::ChannelsFirst, BatchNormConfig::book());
     let images = |width| Array4::<f64>::ones((4, 3, 1, width));
     bn.forward(images(2).view(), Mode::Train).unwrap();
@@ -275,7 +275,7 @@ fn a_backward_that_does_not_fit_its_forward() {
     assert!(is_shape(&error.unwrap_err(), &[4, 3, 2], &[4, 3, 3]));
 }
 
-/// Through [`LayerExt`], whose refusals name no layer.
+/// As [`refused`], through [`LayerExt`], whose errors do not name the layer.
 fn refused_by_shape(
     bn: &mut BatchNormalization<f64>,
     x: &Array2<f64>,

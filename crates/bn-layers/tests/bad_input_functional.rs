@@ -1,5 +1,5 @@
-//! What BatchNormalization's functional form refuses, and that the caller's arrays are then as
-//! they were; and the configs that neither it nor the layer takes.
+//! Invalid input to BatchNormalization's functional form, which must not change the caller's arrays;
+//! and settings that neither it nor the layer accepts.
 
 use crate::common::{bits, random, random_row};
 use bn_layers::{
@@ -9,7 +9,7 @@ use bn_layers::{
 use bn_tensor::Error as TensorError;
 use ndarray::{Array1, Array3, Axis};
 
-/// All that a caller of the functional form owns, after a forward pass of `(6, 3, 1)`.
+/// Everything that a caller of the functional form owns, after a forward pass of `(6, 3, 1)`.
 #[derive(Clone)]
 struct Caller {
     gamma: Array1<f64>,
@@ -42,7 +42,7 @@ impl Caller {
         let mut caller = Self {
             gamma: random_row(3, 1.5, 1),
             beta: random_row(3, 0.0, 2),
-            running: RunningStats::new(3, &config),
+            running: RunningStats::new(3, &config).unwrap(),
             config,
             cache: BatchNormCache::default(),
             x: cube((6, 3, 1), 3),
@@ -92,8 +92,8 @@ impl Caller {
         )
     }
 
-    /// The bits of every array that a call may write, and of the gradient that the cache holds
-    /// for the batch of [`Self::warm`].
+    /// The bits of every array that a call may write, and of the gradient that the cache gives for
+    /// the batch of [`Self::warm`].
     fn written(&self) -> Vec<Vec<u64>> {
         let (x, dout) = (cube((6, 3, 1), 3), cube((6, 3, 1), 5));
         let gamma = random_row(3, 1.5, 1);
@@ -121,7 +121,7 @@ impl Caller {
         ]
     }
 
-    /// The error of `call` after `spoil`: the call must write nothing.
+    /// Returns the error of `call` after `spoil`. The call must write nothing.
     fn refused(
         spoil: impl FnOnce(&mut Self),
         call: impl FnOnce(&mut Self) -> Result<(), Error>,
@@ -149,7 +149,7 @@ fn is_not_contiguous(error: &Error) -> bool {
     matches!(error, Error::Tensor(TensorError::NotContiguous { .. }))
 }
 
-/// Something wrong with one array of the caller's.
+/// Makes one of the caller's arrays invalid.
 type Spoil = fn(&mut Caller);
 
 #[test]
@@ -229,7 +229,7 @@ fn a_backward_with_arrays_that_do_not_fit() {
     assert!(fits, "{error}");
 }
 
-/// Every config that is out of range, with the word that its message must hold.
+/// Settings that are out of range, each with a word that the message must contain.
 fn bad_configs() -> Vec<(BatchNormConfig, &'static str)> {
     let book = BatchNormConfig::book();
     let mut bad = Vec::new();

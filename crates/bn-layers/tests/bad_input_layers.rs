@@ -1,5 +1,5 @@
-//! What Affine, Dropout and the activations refuse, by which error, with which words; and that
-//! after a refusal a layer is as it was.
+//! Invalid input to Affine, Dropout and the activations: which error they return, with which message,
+//! and that a failed call changes nothing.
 
 use crate::common::{counters, random, random_row, settle, state};
 use bn_layers::{
@@ -16,8 +16,8 @@ fn affine() -> Affine<f64> {
     Affine::new(random((3, 4), 1), random_row(4, 0.0, 2)).unwrap()
 }
 
-/// Each layer with the width of its output for an input of 3; each after a good forward and
-/// backward pass of 6 rows.
+/// Each layer after a valid forward and backward pass of 6 rows, with the width of its output for an
+/// input of width 3.
 fn layers() -> Vec<(Box<dyn Layer<f64>>, usize)> {
     let mut all: Vec<(Box<dyn Layer<f64>>, _)> = vec![
         (Box::new(affine()), 4),
@@ -41,7 +41,8 @@ fn x() -> Array2<f64> {
     random((6, 3), 3)
 }
 
-/// The error of `call`; the layer's state, and its gradient of the last good batch, must stay.
+/// Returns the error of `call`. The layer's state and its gradient of the last valid batch must not
+/// change.
 fn refused<R: Debug>(
     (layer, width): &mut (Box<dyn Layer<f64>>, usize),
     call: impl FnOnce(&mut dyn Layer<f64>, usize) -> Result<R, Error>,
@@ -83,7 +84,7 @@ fn shapes_that_do_not_fit() {
         });
         assert!(is_shape(&error), "{error}");
     }
-    // Only Affine has a width of its own.
+    // Only Affine has a fixed width.
     let case = &mut layers()[0];
     let wide: Array2<f64> = random((6, 5), 7);
     let y = random((6, 4), 7);
@@ -128,7 +129,7 @@ fn weights_that_are_not_in_row_major_order() {
         |e: &Error| matches!(e, Error::Tensor(TensorError::NotContiguous { .. }));
     let turned = random::<f64>((4, 3), 1).reversed_axes();
     let mut backwards = Array1::from(vec![1.0f64, 2.0, 3.0, 4.0]);
-    backwards.invert_axis(Axis(0)); // could not be handed to an optimizer as one slice
+    backwards.invert_axis(Axis(0)); // not a slice that an optimizer could update
     for error in [
         Affine::new(turned.clone(), Array1::zeros(4)).unwrap_err(),
         Affine::without_bias(turned).unwrap_err(),
@@ -148,7 +149,7 @@ fn a_dropout_backward_without_its_forward() {
     let mut warm = fresh.clone();
     warm.forward(x().view(), Mode::Train).unwrap();
     let drawn = warm.seed_and_draws();
-    // Other rows, other rows with as many values in all, and wider rows.
+    // A different number of rows, also with the same number of values in total, and wider rows.
     for (dropout, expected, dim) in [
         (&mut fresh, 0, (6, 3)),
         (&mut warm.clone(), 6, (4, 3)),
@@ -170,7 +171,7 @@ fn a_dropout_backward_without_its_forward() {
 }
 
 #[test]
-fn a_refused_forward_draws_no_mask() {
+fn a_failed_forward_pass_draws_no_mask() {
     let mut dropout = Dropout::new(0.5, 3).unwrap();
     for _ in 0..3 {
         let mut y = random((5, 3), 7);

@@ -1,5 +1,5 @@
-//! Convolutions, pools and upsampling: gradients against central differences in f64, and what they
-//! refuse.
+//! Convolutions, pools and upsampling: gradients against central differences in f64, and invalid
+//! input.
 
 use crate::common::random;
 use bn_layers::{
@@ -102,7 +102,7 @@ fn a_nan_passes_through_a_pool() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn invalid_settings_and_shapes_are_refused() {
     let image = (5, 5, 2);
     let init = |config| Conv2d::<f32>::init(image, config, Init::He, &mut rng());
     for (config, why) in [
@@ -133,7 +133,7 @@ fn what_does_not_fit_is_refused() {
         let error = init(config).unwrap_err().to_string();
         assert!(error.contains(why), "{config:?}: {error}");
     }
-    // Channels that do not fit, in the weights and in what comes before.
+    // A wrong number of channels, in the weights and in the input.
     let w = Array4::<f32>::zeros((3, 3, 4, 1));
     assert!(Conv2d::new(image, w.clone(), None, (1, 1), Padding::Same).is_err());
     assert!(ConvTranspose2d::new(image, w, None, (1, 1), Padding::Same, (0, 0)).is_err());
@@ -142,7 +142,7 @@ fn what_does_not_fit_is_refused() {
     assert!(conv.output_shape((5, 2, 5).into()).is_err());
     assert!(conv.output_shape(49.into()).is_err());
 
-    // Batches: none, and rows that are no images; nothing changes.
+    // An empty batch and rows of a wrong size; nothing changes.
     let state = |conv: &Conv2d<f32>| (conv.w(), conv.dw(), conv.db().to_owned());
     let before = state(&conv);
     let empty = conv.forward(Array2::zeros((0, 50)).view(), Mode::Train);

@@ -1,4 +1,4 @@
-//! Every layer can be made again from its description and its state, and copied.
+//! Every layer can be rebuilt from its description and its state, and copied.
 
 use crate::common::{
     bits, counters,
@@ -87,18 +87,18 @@ fn check_round_trip<T: Scalar>() {
 }
 
 #[test]
-fn every_layer_is_made_again_from_its_description_and_its_state() {
+fn every_layer_is_rebuilt_from_its_description_and_its_state() {
     check_round_trip::<f32>();
     check_round_trip::<f64>();
 }
 
-/// What a checkpoint says of a layer must not depend on what a network lets it compute.
+/// A description, which a checkpoint stores, must not depend on the fusion of layers.
 #[test]
-fn a_fused_layer_describes_itself_alone() {
+fn a_fused_layer_describes_only_itself() {
     for (layer, _) in fused_layers::<f32>() {
         let spec = layer.describe().unwrap();
-        let alone = spec.build::<f32>().unwrap();
-        assert_eq!(alone.describe(), Some(spec));
+        let rebuilt = spec.build::<f32>().unwrap();
+        assert_eq!(rebuilt.describe(), Some(spec));
     }
 }
 
@@ -108,7 +108,7 @@ fn check_copies<T: Scalar>() {
     for (layer, width) in &mut all {
         let (mut copy, mut second) = (layer.clone(), layer.clone());
         let want: Vec<_> = MODES.map(|mode| run(&mut *second, *width, 5, mode)).into();
-        // The original moves on, and its parameters change: the copy does not.
+        // The original is trained and its parameters change; the copy stays the same.
         let before = (state(&*copy), counters(&*copy));
         run(&mut **layer, *width, 7, Mode::Train);
         layer.visit_mut(&mut |p| p.value.fill(T::from_f64(0.25)));
@@ -131,7 +131,7 @@ fn build(layer: &str, settings: Value) -> Result<Box<dyn Layer<f32>>, Error> {
 }
 
 #[test]
-fn an_unknown_layer_and_settings_of_another_kind() {
+fn an_unknown_layer_and_settings_of_a_wrong_type() {
     for name in ["", "LayerNorm", "affine", "Affine "] {
         let error = build(name, json!({})).unwrap_err();
         assert!(matches!(error, Error::Spec { .. }), "{error}");
@@ -149,7 +149,7 @@ fn an_unknown_layer_and_settings_of_another_kind() {
         let name = layer.describe().unwrap().layer;
         for settings in &wrong {
             if ["Identity", "Relu", "Sigmoid", "Tanh"].contains(&&*name) {
-                continue; // they have no settings to be wrong
+                continue; // they have no settings
             }
             let error = build(&name, settings.clone()).unwrap_err();
             assert!(matches!(error, Error::Spec { .. }), "{name}: {error}");
@@ -158,7 +158,7 @@ fn an_unknown_layer_and_settings_of_another_kind() {
     }
 }
 
-/// Replaces the `k`-th number of `settings`, in order; false if there are fewer.
+/// Replaces the `k`-th number in `settings`. Returns false if there are fewer.
 fn replace(settings: &mut Value, k: &mut usize, by: &Value) -> bool {
     match settings {
         Value::Number(_) if *k == 0 => {
@@ -173,7 +173,8 @@ fn replace(settings: &mut Value, k: &mut usize, by: &Value) -> bool {
     false
 }
 
-/// Each number of each description set to extremes: an error, or a layer that works; never a panic.
+/// Sets each number of each description to extreme values. The result must be an error or a layer that
+/// works, never a panic.
 #[test]
 fn hostile_settings() {
     let extremes = [
@@ -215,7 +216,7 @@ fn hostile_settings() {
     assert!(refused > kept && kept > 0, "{refused} refused, {kept} kept");
 }
 
-/// A whole step, where such rows fit and the output is no larger than a test can hold.
+/// Runs a step if such rows fit and the output is small enough for a test.
 fn run_if_small(mut layer: Box<dyn Layer<f32>>, width: usize) {
     let shape = layer.output_shape(width.into());
     if shape.is_ok_and(|shape| shape.size() <= 10_000) {
@@ -243,7 +244,7 @@ fn sizes_of_zero() {
     assert!(build("BatchNormalization", settings).is_err());
 }
 
-/// Sets each number under `key`, if there is one, to 0: that layer is refused.
+/// Sets each number under `key`, if there is one, to 0. Building the layer must fail.
 fn zero(spec: &LayerSpec, key: &str, within: Option<&str>) {
     for k in 0.. {
         let mut settings = spec.settings.clone();

@@ -1,5 +1,5 @@
 //! BatchNormalization of values whose squares or sums the element type cannot hold, above 1.8e19 in
-//! f32: right, or refused, and never a wrong number.
+//! f32: the result is correct or an error, never a wrong number.
 
 use crate::common::{AnyShape, bits, random, random_row, state};
 use bn_layers::{
@@ -9,7 +9,7 @@ use bn_layers::{
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, Array3, Axis, array};
 
-/// Channels of extreme values, by what they are.
+/// Channels of extreme values, with a name for each.
 fn channels() -> Vec<(&'static str, Vec<f32>)> {
     let alternating = |value: f32| -> Vec<f32> {
         let sign = |i: u32| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
@@ -35,7 +35,7 @@ fn channels() -> Vec<(&'static str, Vec<f32>)> {
                 .collect(),
         ),
         (
-            "one far away",
+            "one outlier",
             (0..100).map(|i| if i == 3 { 1e25 } else { 1.0 }).collect(),
         ),
     ]
@@ -44,7 +44,7 @@ fn channels() -> Vec<(&'static str, Vec<f32>)> {
 /// `(y, dx, dgamma, dbeta)` of a channel.
 type Step = (Vec<f64>, Vec<f64>, f64, f64);
 
-/// In f64, one line of the formula after the other; then a rectifier of this slope.
+/// The naive form in f64, followed by a rectifier with this slope.
 fn reference(x: &[f32], dout: &[f32], [gamma, beta]: [f32; 2], slope: f64) -> Step {
     let column =
         |values: &[f32]| Array2::from_shape_fn((values.len(), 1), |(i, _)| f64::from(values[i]));
@@ -84,7 +84,7 @@ fn channel(values: &Array3<f32>, c: usize) -> Vec<f32> {
     values.index_axis(Axis(1), c).iter().copied().collect()
 }
 
-/// To a relative 1e-5 of the terms that make up each result, whose sum may be nearly 0.
+/// Compares to 1e-5, relative to the terms of each result, because their sum may be nearly 0.
 fn assert_close(name: &str, got: &Step, want: &Step, [x, dout]: [&[f32]; 2], gamma: f32) {
     let n = x.len() as f64;
     let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
@@ -184,7 +184,7 @@ fn through_layer(x: &Array3<f32>, dout: &Array3<f32>, rectifier: Option<f64>) ->
     )
 }
 
-/// The extreme channel against f64, the others bit for bit against a batch without it.
+/// Compares the extreme channel with f64, and the others bit for bit with a batch without it.
 fn check(inner: usize, run: impl Fn(&Array3<f32>, &Array3<f32>) -> [Step; 3], slope: f64) {
     for (name, values) in channels() {
         if !values.len().is_multiple_of(inner) {
@@ -234,7 +234,7 @@ fn with_a_rectifier_in_the_same_pass() {
     }
 }
 
-/// Two values that differ are −1 and 1, whatever they are.
+/// Any two different values become −1 and 1.
 #[test]
 fn two_rows_are_minus_one_and_one() {
     for size in [1.9e19f32, 1e30, 1e38] {
@@ -245,7 +245,7 @@ fn two_rows_are_minus_one_and_one() {
     }
 }
 
-/// A NaN beside it is seen, and a batch of ordinary values after it is normalised as ever.
+/// A NaN in another channel stays NaN, and the next ordinary batch is normalised as usual.
 #[test]
 fn beside_a_nan_and_before_an_ordinary_batch() {
     let x = array![[1e30f32, 1.0, 2.0], [-1e30, f32::NAN, 4.0]];
@@ -297,7 +297,7 @@ fn refused<T: Scalar>(size: f64) {
             "{error}"
         );
         assert_eq!(state::<T>(&bn), before);
-        // There is nothing to go back through, and that is said.
+        // A backward pass after the failed forward pass returns an error.
         let error = bn.backward(extreme.view(), ordinary(9).view()).unwrap_err();
         assert!(matches!(error, Error::NoForward { .. }), "{error}");
         assert_eq!(state::<T>(&bn), before);
@@ -318,9 +318,9 @@ fn training_refuses_statistics_that_its_type_cannot_hold() {
     refused::<f64>(1e160);
 }
 
-/// Up to there training takes them, and so do the running statistics.
+/// Up to that limit, training works and the running statistics are updated.
 #[test]
-fn training_takes_what_its_type_holds() {
+fn training_accepts_statistics_that_its_type_can_hold() {
     let x = array![[1.8e19f32], [-1.8e19]];
     let mut bn = BatchNormalization::new(1, BatchNormConfig::default()).unwrap();
     let y = bn.forward(x.view(), Mode::Train).unwrap();
@@ -335,8 +335,8 @@ fn training_takes_what_its_type_holds() {
     );
 }
 
-/// The statistics are in f64, which cannot hold the squares of such values: NaN, and not the 0 of a
-/// division by infinity.
+/// The statistics are in f64, which cannot hold the squares of such values. The result is NaN, not the 0
+/// of a division by infinity.
 #[test]
 fn beyond_f64_a_channel_is_nan() {
     for size in [1e160, 1e300, f64::MAX] {

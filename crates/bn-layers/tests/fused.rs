@@ -1,4 +1,4 @@
-//! A layer that computes those after it in its own pass is what they are apart.
+//! A fused layer computes the same as the separate layers.
 
 use crate::common::{AnyShape, evaluated, input_gradient, random, random_row, state};
 use bn_layers::{
@@ -31,13 +31,17 @@ fn check<T: Scalar>(n: usize, channels: usize, inner: usize, layout: Layout, see
     let rectifiers: [Box<dyn Layer<T>>; 2] =
         [Box::new(Relu), Box::new(LeakyRelu::new(0.2).unwrap())];
     for mut rectifier in rectifiers {
-        let (mut apart, mut fused) = (batch_norm(channels, layout), batch_norm(channels, layout));
+        let (mut separate, mut fused) =
+            (batch_norm(channels, layout), batch_norm(channels, layout));
         assert!(fuse(&mut fused.0, &*rectifier));
-        assert!(!fuse(&mut fused.0, &*rectifier), "one is enough");
+        assert!(
+            !fuse(&mut fused.0, &*rectifier),
+            "only one rectifier can be fused"
+        );
         let x = random::<T>((n, channels * inner), seed);
         let dout = random(x.dim(), seed + 1);
         for mode in [Mode::Train, Mode::BatchStats, Mode::Eval] {
-            let middle = LayerExt::forward(&mut apart, x.view(), mode).unwrap();
+            let middle = LayerExt::forward(&mut separate, x.view(), mode).unwrap();
             let want = rectifier.forward(middle.view(), mode).unwrap();
             let got = LayerExt::forward(&mut fused, x.view(), mode).unwrap();
             assert_close(&got, &want, "y");
@@ -45,15 +49,18 @@ fn check<T: Scalar>(n: usize, channels: usize, inner: usize, layout: Layout, see
                 .backward(middle.view(), want.view(), dout.view())
                 .unwrap();
             let want_dx =
-                LayerExt::backward(&mut apart, x.view(), middle.view(), dmiddle.view()).unwrap();
+                LayerExt::backward(&mut separate, x.view(), middle.view(), dmiddle.view()).unwrap();
             let got_dx = LayerExt::backward(&mut fused, x.view(), got.view(), dout.view()).unwrap();
             assert_close(&got_dx, &want_dx, "dx");
-            assert_eq!(state::<T>(&fused), state::<T>(&apart));
+            assert_eq!(state::<T>(&fused), state::<T>(&separate));
             let arrays = [x.view(), got.view(), dout.view()];
-            let alone = input_gradient(&mut fused, arrays);
-            assert_eq!(alone, got_dx, "dx alone");
+            let dx_only = input_gradient(&mut fused, arrays);
+            assert_eq!(
+                dx_only, got_dx,
+                "dx without the gradients of the parameters"
+            );
         }
-        let want = evaluated(&apart, x.view(), x.ncols()).mapv(|v| v);
+        let want = evaluated(&separate, x.view(), x.ncols()).mapv(|v| v);
         let want = rectifier.forward(want.view(), Mode::Eval).unwrap();
         assert_close(&evaluated(&fused, x.view(), x.ncols()), &want, "evaluated");
     }
@@ -67,19 +74,19 @@ proptest! {
     })]
 
     #[test]
-    fn the_same_as_apart(n in 2usize..120, channels in 1usize..40, inner in 1usize..12, seed in 0u64..1000) {
+    fn fused_and_separate_layers_agree(n in 2usize..120, channels in 1usize..40, inner in 1usize..12, seed in 0u64..1000) {
         check::<f32>(n, channels, inner, Layout::ChannelsFirst, seed);
         check::<f64>(n, channels, inner, Layout::ChannelsLast, seed);
     }
 }
 
 #[test]
-fn the_same_as_apart_where_work_is_shared() {
+fn fused_and_separate_layers_agree_on_large_batches() {
     check::<f32>(3000, 70, 1, Layout::ChannelsLast, 5);
     check::<f64>(64, 16, 196, Layout::ChannelsFirst, 6);
 }
 
-/// The same bits: an epilogue does to each value what the layers do, in their order.
+/// The bits are the same, because an epilogue applies the operations of the layers in their order.
 fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usize) {
     let followers: [Vec<Box<dyn Layer<T>>>; 4] = [
         vec![Box::new(Relu)],
@@ -95,14 +102,14 @@ fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usi
         let w = w.into_shape_with_order((3, 3, channels, out)).unwrap();
         let b = Some(random_row(out, 0.0, 2));
         let image = (side, side, channels);
-        let mut apart = Conv2d::new(image, w, b, (2, 2), Padding::Same).unwrap();
-        let mut fused = apart.clone();
+        let mut separate = Conv2d::new(image, w, b, (2, 2), Padding::Same).unwrap();
+        let mut fused = separate.clone();
         for layer in &next {
             assert!(fuse(&mut fused, &**layer));
         }
         let x = random::<T>((n, side * side * channels), 3);
         for mode in [Mode::Train, Mode::BatchStats, Mode::Eval] {
-            let mut outputs = vec![LayerExt::forward(&mut apart, x.view(), mode).unwrap()];
+            let mut outputs = vec![LayerExt::forward(&mut separate, x.view(), mode).unwrap()];
             for layer in &mut next {
                 let y = layer.forward(outputs.last().unwrap().view(), mode).unwrap();
                 outputs.push(y);
@@ -119,11 +126,11 @@ fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usi
                     .unwrap();
             }
             let y = outputs[0].view();
-            let want_dx = LayerExt::backward(&mut apart, x.view(), y, dy.view()).unwrap();
+            let want_dx = LayerExt::backward(&mut separate, x.view(), y, dy.view()).unwrap();
             let got_dx = LayerExt::backward(&mut fused, x.view(), got.view(), dout.view()).unwrap();
             assert_eq!(got_dx, want_dx, "dx");
-            assert_eq!(fused.dw(), apart.dw());
-            assert_eq!(fused.db(), apart.db());
+            assert_eq!(fused.dw(), separate.dw());
+            assert_eq!(fused.db(), separate.db());
 
             let none = Array2::zeros(dout.dim());
             let of = |dout: &Array2<T>, fused: &mut Conv2d<T>| {
@@ -135,7 +142,7 @@ fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usi
         let places = side.div_ceil(2).pow(2) * out;
         let want = next
             .iter_mut()
-            .fold(evaluated(&apart, x.view(), places), |y, l| {
+            .fold(evaluated(&separate, x.view(), places), |y, l| {
                 l.forward(y.view(), Mode::Eval).unwrap()
             });
         assert_eq!(evaluated(&fused, x.view(), want.ncols()), want);
@@ -143,7 +150,7 @@ fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usi
 }
 
 #[test]
-fn a_convolution_and_what_follows_it() {
+fn a_convolution_fused_with_the_layers_after_it_gives_the_same_bits() {
     check_convolution::<f64>(3, 5, 2, 3);
     check_convolution::<f32>(2, 8, 1, 5);
     check_convolution::<f32>(40, 28, 16, 32); // several blocks of images
@@ -171,12 +178,12 @@ fn other_layers_are_not_fused() {
     let dropout: &dyn Layer<f32> = &Dropout::new(0.5, 1).unwrap();
     assert!(!fuse(&mut bn(), dropout) && !fuse(&mut bn(), &Tanh));
     assert!(!fuse::<f32>(&mut Relu, &Relu));
-    // A layer from outside is left alone, even around one that could.
+    // A layer from outside is not fused, even if it contains one that could be.
     assert!(!fuse(&mut AnyShape(bn()), &Relu));
     assert!(fuse::<f32>(&mut Tanh, &Reshape::new(3.into())));
 }
 
-/// `layer` and then a trained BatchNormalization, evaluated apart and folded.
+/// Compares `layer` followed by a trained BatchNormalization with the folded layer, in evaluation.
 fn check_fold(layer: impl Layer<f64> + Clone, width: usize, channels: usize) {
     let x = random((6, width), 21);
     for rectified in [false, true] {

@@ -11,7 +11,7 @@ use ndarray::{Array1, Array2};
 
 const TOLERANCE: f64 = 1e-12;
 
-/// The preset that a case was made with; the file's numbers must be the preset's.
+/// The preset of a case. The settings in the file must be those of the preset.
 fn preset(case: &BatchNormCase) -> BatchNormConfig {
     let config = match &*case.name {
         "paper" => BatchNormConfig::paper(),
@@ -45,7 +45,7 @@ fn batch_normalization_in_each_layout() {
 }
 
 #[test]
-fn batch_normalization_with_the_callers_own_arrays() {
+fn batch_normalization_in_the_functional_form() {
     let golden = Golden::read("book.json");
     let mut compare = Compare::to(TOLERANCE);
     for case in &golden.batch_norm {
@@ -53,7 +53,7 @@ fn batch_normalization_with_the_callers_own_arrays() {
     }
 }
 
-/// The columns that each have statistics of their own, `(N, C)` or `(N·H·W, C)`.
+/// The columns that each have their own statistics, `(N, C)` or `(N·H·W, C)`.
 fn columns(case: &BatchNormCase, values: &Arr) -> Array2<f64> {
     let (outer, channels, inner) = case.view(case.config.layout());
     let seen = values
@@ -86,7 +86,7 @@ fn the_naive_form() {
     }
 }
 
-/// Affine through the book's form, which keeps the shape of an image, and through the trait.
+/// Checks Affine's own methods, which keep the shape of an image as in the book, and the trait.
 fn check_affine<T: Scalar>(case: &AffineCase, compare: &mut Compare) {
     assert_eq!(case.weight_layout, "(in, out)");
     let name = &case.name;
@@ -105,7 +105,7 @@ fn check_affine<T: Scalar>(case: &AffineCase, compare: &mut Compare) {
     let y = evaluated(&affine, x.view(), dout.ncols());
     compare.same(&format!("{name} eval_into y"), &y, &case.y.data);
 
-    // Without a bias: y is less by the bias, and every other gradient is the same.
+    // Without a bias, y is smaller by the bias, and the other gradients are the same.
     let mut affine = Affine::without_bias(case.weight.rows::<T>()).unwrap();
     let y = LayerExt::forward(&mut affine, x.view(), Mode::Train).unwrap();
     let dx = LayerExt::backward(&mut affine, x.view(), y.view(), dout.view()).unwrap();
@@ -140,7 +140,7 @@ fn activations() {
     }
 }
 
-/// The inputs are exact in f32 too. To 1e-6: eight units in the last place of a value of 1.
+/// The inputs are exact in f32 too. The tolerance 1e-6 is eight units in the last place of 1.
 #[test]
 fn in_single_precision() {
     let golden = Golden::read("book.json");

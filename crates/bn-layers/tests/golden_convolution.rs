@@ -42,7 +42,7 @@ impl Case {
         self.framework == "torch"
     }
 
-    /// One number for both, or two.
+    /// An option that is one number for rows and columns, or two numbers.
     fn pair(&self, name: &str) -> Option<(usize, usize)> {
         let number = |v: &Value| v.as_u64().map(|v| v as usize);
         let value = self.options.get(name)?;
@@ -94,8 +94,7 @@ impl Case {
         }
     }
 
-    /// Calls `check` with the layer, and with the gradients `(dw, db)` that it kept, in the
-    /// framework's order of axes.
+    /// Checks the layer of this case, and its gradients `(dw, db)` in the framework's order of axes.
     fn check<T: Scalar>(&self, compare: &mut Compare) {
         let b: Option<Array1<T>> = self.b.as_ref().map(Arr::vector);
         let stride = || self.pair("stride").or(self.pair("strides")).unwrap();

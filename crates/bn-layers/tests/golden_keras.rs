@@ -9,7 +9,7 @@ use bn_layers::{BatchNormConfig, Layout, RunningAverage};
 
 const TOLERANCE: f64 = 1e-6;
 
-/// The preset; `affine` where Keras has both `scale` and `center`.
+/// The preset, with `affine` if Keras has both `scale` and `center`.
 fn config(case: &BatchNormCase) -> BatchNormConfig {
     let kept = case.config.momentum_kept.unwrap();
     let config = BatchNormConfig {
@@ -42,7 +42,7 @@ fn dense_and_images() {
     }
 }
 
-/// The functional form takes gamma and beta each or not, as Keras' `scale` and `center`.
+/// In the functional form, gamma and beta are separate options, like Keras' `scale` and `center`.
 #[test]
 fn with_and_without_scale_and_center() {
     let golden = Golden::read("keras.json");

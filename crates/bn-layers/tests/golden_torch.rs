@@ -11,7 +11,7 @@ use bn_layers::{
 
 const TOLERANCE: f64 = 1e-6;
 
-/// The preset, changed only where the case says so.
+/// The preset, changed only where the case differs from it.
 fn config(case: &BatchNormCase) -> BatchNormConfig {
     let mut config = BatchNormConfig::pytorch();
     assert_eq!(config.eps, case.config.eps);

@@ -1,4 +1,4 @@
-//! What the gradient check finds: gradients that are wrong, and kinks, which are not.
+//! The gradient check finds wrong gradients, and does not mistake kinks for them.
 
 use crate::common::{random, random_row};
 use bn_layers::{
@@ -7,7 +7,7 @@ use bn_layers::{
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
 
-/// A layer whose backward is off: `dx` by a factor, or the gradient of one parameter.
+/// A layer with a wrong backward pass: `dx`, or the gradient of one parameter, is off by a factor.
 #[derive(Debug, Clone)]
 struct Off<L> {
     layer: L,
@@ -109,7 +109,7 @@ fn report(layer: &mut dyn Layer<f64>) -> Report {
 
 #[test]
 fn a_wrong_gradient_is_found_and_named() {
-    // A thousandth off; and the same layers with nothing off pass.
+    // Gradients that are off by a thousandth. The same layers with a factor of 1 pass.
     let off = 1.001;
     for factor in [1.0, off] {
         for (report, name) in [
@@ -152,7 +152,7 @@ fn a_gradient_that_is_zero_or_nan_is_found() {
         assert!(relative.is_nan() == factor.is_nan(), "{report}");
         assert!(relative.is_nan() || relative > 1e-4, "{report}");
     }
-    // Nothing but NaN anywhere must not pass for nothing but zeros.
+    // If every value is NaN, the check must not pass as if every gradient were 0.
     let x = Array2::from_elem((3, 2), f64::NAN);
     let report = GradientCheck::default().check(&mut batch_norm_of_two(), x.view());
     assert!(report.unwrap().worst().relative.is_nan());
@@ -167,9 +167,9 @@ fn batch_norm_of_two() -> BatchNormalization<f64> {
 }
 
 #[test]
-fn a_kink_is_counted_and_left_out() {
-    // Exactly at 0, and nearer than the smallest step, on either side; then one that a smaller
-    // step resolves (3e-6), and two that no step reaches.
+fn a_kink_is_counted_and_skipped() {
+    // Values at 0, and values closer to 0 than the smallest step; then values that a smaller step
+    // resolves (3e-6), and values that are more than a step away.
     let x = array![[0.0, -0.0, 3e-8, -3e-8], [3e-6, -3e-6, 1.0, -1.0]];
     for layer in [
         &mut Relu as &mut dyn Layer<f64>,
@@ -187,13 +187,13 @@ fn a_kink_is_counted_and_left_out() {
 
 #[test]
 fn a_wrong_gradient_is_not_taken_for_a_kink() {
-    // Away from a kink both one-sided slopes agree, so nothing encloses the wrong gradient.
+    // Away from a kink, both one-sided slopes agree, so the wrong gradient is not between them.
     let x = array![[0.5, -0.5, 1e-3, -1e-3]];
     let report = GradientCheck::default().check(&mut Off::dx(Relu, 1.001), x.view());
     let report = report.unwrap();
     assert_eq!(report.params[0].kinks, 0, "{report}");
     assert!(report.worst().relative > 1e-4, "{report}");
-    // At a kink, a gradient beyond both slopes is wrong all the same.
+    // At a kink, a gradient that is not between the two slopes is wrong.
     let x = array![[1e-9, 1.0]];
     let report = GradientCheck::default().check(&mut Off::dx(Relu, 1.5), x.view());
     let report = report.unwrap();
@@ -210,4 +210,93 @@ fn fewer_entries_are_spread_evenly() {
     let report = check.check(&mut affine(), random((5, 3), 5).view());
     let checked: Vec<_> = report.unwrap().params.iter().map(|p| p.checked).collect();
     assert_eq!(checked, [4, 4, 4]); // of 12 weights, 4 biases and 15 inputs
+}
+
+#[test]
+fn a_gradient_that_is_infinite_is_found() {
+    for factor in [f64::INFINITY, f64::NEG_INFINITY] {
+        for (report, name) in [
+            (report(&mut Off::dx(affine(), factor)), "x"),
+            (
+                report(&mut Off::param(affine(), "weight", factor)),
+                "weight",
+            ),
+            (
+                report(&mut Off::param(batch_norm(), "gamma", factor)),
+                "gamma",
+            ),
+        ] {
+            assert_eq!(report.worst().name, name, "{report}");
+            assert!(report.worst().relative.is_nan(), "{report}");
+            let right = report.params.iter().filter(|p| p.name != name);
+            assert!(right.into_iter().all(|p| p.relative < 1e-6), "{report}");
+        }
+    }
+}
+
+/// A layer that shows its parameters without their gradients.
+#[derive(Debug, Clone)]
+struct WithoutGradients(Affine<f64>);
+
+impl Layer<f64> for WithoutGradients {
+    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
+        self.0.output_shape(input)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, f64>,
+        y: ArrayViewMut2<'_, f64>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.0.forward_into(x, y, pass)
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, f64>,
+        wanted: Wanted<'_, f64>,
+        pass: &Pass<'_>,
+    ) -> Result<(), Error> {
+        self.0.backward_into(io, wanted, pass)
+    }
+
+    fn state(&self, visit: &mut dyn FnMut(State<'_, f64>)) {
+        self.0.state(&mut |part| {
+            let State::Array(p) = part else {
+                return visit(part);
+            };
+            visit(State::Array(Param { grad: &[], ..p }));
+        });
+    }
+
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, f64>)) {
+        self.0.state_mut(visit);
+    }
+}
+
+#[test]
+fn a_parameter_without_a_gradient_is_refused() {
+    let x = random((5, 3), 5);
+    let report = GradientCheck::default().check(&mut WithoutGradients(affine()), x.view());
+    let message =
+        "GradientCheck: the gradient of a trained parameter: expected shape [12], got [0]";
+    assert_eq!(report.unwrap_err().to_string(), message);
+}
+
+#[test]
+fn a_check_that_compares_nothing_does_not_pass() {
+    let x = Array2::zeros((2, 3)); // kinks only
+    let mut report = GradientCheck::default().check(&mut Relu, x.view()).unwrap();
+    assert_eq!((report.worst().checked, report.worst().kinks), (0, 6));
+    assert!(report.worst().relative.is_nan(), "{report}");
+    report.params.clear();
+    assert!(report.worst().relative.is_nan(), "{report}");
+    for step in [0.0, -1e-5, f64::NAN, f64::INFINITY] {
+        let check = GradientCheck {
+            step,
+            ..GradientCheck::default()
+        };
+        assert!(check.check(&mut Relu, x.view()).is_err(), "{step}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Every layer's backward against central differences in f64, to a relative difference below 1e-6
 //! ([`ParamReport::relative`](bn_layers::ParamReport::relative)): batches of 2, 5 and 64, odd
-//! widths, every view and every switch of BatchNormalization.
+//! widths, every layout and every setting of BatchNormalization.
 
 use crate::common::{AnyShape, bits, counters, random, random_row, values};
 use bn_layers::{
@@ -13,7 +13,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
 const BATCHES: [usize; 3] = [2, 5, 64];
 const WIDTHS: [usize; 4] = [1, 3, 7, 33];
 
-/// Checks every entry; the layer's state and `x` must come out with their bits.
+/// Checks every entry. The layer's state and `x` must keep their bits.
 fn passes(check: GradientCheck, layer: &mut dyn Layer<f64>, x: &Array2<f64>, at: &str) -> Report {
     let (before, x_before) = ((values(layer), counters(layer)), bits(x));
     let report = check.check(layer, x.view()).unwrap();
@@ -132,7 +132,7 @@ fn activations() {
 }
 
 #[test]
-fn dropout_with_its_mask_held() {
+fn dropout_with_a_fixed_mask() {
     for n in BATCHES {
         for d in WIDTHS {
             let x = random((n, d), 5);
@@ -142,7 +142,7 @@ fn dropout_with_its_mask_held() {
             ] {
                 let at = format!("Dropout {n}×{d}");
                 passes(GradientCheck::default(), &mut dropout, &x, &at);
-                // The mask was one that drops and keeps, and is let go afterwards.
+                // Masks drop some values and keep others, and after the check they change again.
                 let mut y = || dropout.forward(x.view(), Mode::Train).unwrap();
                 let (first, second) = (y(), y());
                 if n * d > 100 {
@@ -154,25 +154,25 @@ fn dropout_with_its_mask_held() {
     }
 }
 
-/// An evaluation before it must not make the check evaluate without a mask.
+/// An earlier evaluation must not make the check run without a mask.
 #[test]
-fn dropout_is_checked_with_a_mask_that_drops_after_an_evaluation_too() {
+fn dropout_is_checked_with_a_mask_even_after_an_evaluation() {
     let x = random((20, 7), 5);
     let mut dropout = Dropout::new(0.4, 6).unwrap();
     dropout.forward(x.view(), Mode::Train).unwrap();
     dropout.forward(x.view(), Mode::Eval).unwrap();
     let mut unchecked = dropout.clone();
     passes(GradientCheck::default(), &mut dropout, &x, "Dropout");
-    // What the check differentiated: the gradients of the last pass are those of a mask.
+    // The gradients of the last pass show that the check used a mask.
     let ones = Array2::<f64>::ones(x.dim());
     let dx = dropout.backward(x.view(), x.view(), ones.view()).unwrap();
     assert!(dx.iter().any(|&v| v == 0.0) && dx.iter().any(|&v| v != 0.0));
-    // The next mask is the one that would have come without the check.
+    // The next mask is the same as without the check.
     let next = unchecked.forward(x.view(), Mode::Train).unwrap();
     assert_eq!(dropout.forward(x.view(), Mode::Train).unwrap(), next);
 }
 
-/// Each preset, and each switch the other way.
+/// Each preset, and the other value of each setting.
 fn configs() -> Vec<(&'static str, BatchNormConfig)> {
     let book = BatchNormConfig::book();
     let without_affine = BatchNormConfig {
@@ -220,9 +220,9 @@ fn batch_norm(channels: usize, layout: Layout, config: BatchNormConfig) -> Batch
     bn.with_gamma_beta(gamma, beta).unwrap()
 }
 
-/// With two values in a channel, `xn` is ±1 to within `eps/(2·var)` whatever `x` is, and `dx`
-/// vanishes with eps: the check would compare rounding with rounding. Values √eps apart keep `xn`
-/// away from ±1; the step goes with them, to stay small beside their spread.
+/// With two values in a channel, `xn` is ±1 to within `eps/(2·var)` for any `x`, and `dx` is nearly 0,
+/// so the check would compare rounding errors. If the values are √eps apart, `xn` is not near ±1. The
+/// step is scaled too, so that it stays small compared to the spread.
 fn scaled_to_count(count: usize, eps: f64) -> (f64, GradientCheck) {
     let check = GradientCheck::default();
     if count > 2 {
@@ -240,10 +240,10 @@ fn check_batch_norm(layout: Layout, channels: usize, inner: usize) {
             let mut bn = AnyShape(batch_norm(channels, layout, config));
             let (spread, check) = scaled_to_count(n * inner, config.eps);
             let x = spread * (random::<f64>((n, channels * inner), 9) + 0.5);
-            bn.forward(x.view(), Mode::Train).unwrap(); // running statistics of its own
+            bn.forward(x.view(), Mode::Train).unwrap(); // so that there are running statistics
             let report = passes(check, &mut bn, &x, &at);
             assert_eq!(kinks(&report), 0, "{at}\n{report}");
-            // Not zero against zero.
+            // The check did not compare 0 with 0.
             for p in &report.params {
                 assert!(p.worst.analytic.abs() > 1e-6, "{at}\n{report}");
             }
@@ -280,7 +280,7 @@ fn batch_normalization_per_position() {
 }
 
 #[test]
-fn two_rows_a_spread_apart_have_hardly_a_gradient() {
+fn two_distant_rows_have_almost_no_gradient() {
     let x = random((2, 7), 9);
     let config = BatchNormConfig::book();
     let mut bn = batch_norm(7, Layout::ChannelsLast, config);
@@ -293,7 +293,7 @@ fn two_rows_a_spread_apart_have_hardly_a_gradient() {
         assert!((xn.abs() - (1.0 - config.eps / (2.0 * h * h))).abs() < 1e-3 * config.eps / h / h);
         assert!(dx[[0, c]].abs() < 2.5 * config.eps / (h * h * h));
     }
-    // The parameters' gradients are as large as ever, and the check compares dx beside them.
+    // The gradients of the parameters have their usual size, and dx is compared relative to them.
     let report = passes(GradientCheck::default(), &mut bn, &x, "two rows");
     assert!(
         bn.dbeta().unwrap().iter().any(|d| d.abs() > 0.1),

@@ -1,4 +1,4 @@
-//! A NaN is seen: no layer swallows it, and BatchNormalization keeps it to its channel.
+//! No layer turns a NaN into a number, and BatchNormalization keeps it in its channel.
 
 use crate::common::{bits, evaluated, random, random_row};
 use bn_layers::{
@@ -8,7 +8,7 @@ use bn_layers::{
 use bn_tensor::Scalar;
 use ndarray::{Array2, Array4, Axis};
 
-/// Odd, and longer than a vector register, so that both the vector loop and its tail see it.
+/// The width is odd and longer than a vector register, so that the vector loop and its rest are tested.
 const DIM: (usize, usize) = (3, 37);
 
 fn element_wise<T: Scalar>() -> Vec<Box<dyn Layer<T>>> {
@@ -78,7 +78,7 @@ fn batch_norm<T: Scalar>(layout: Layout) -> BatchNormalization<T> {
     bn.with_layout(layout)
 }
 
-/// Of one pass in [`Mode::BatchStats`] and back, per channel: dgamma, y and dx.
+/// Runs one pass in [`Mode::BatchStats`] and back. Returns dgamma, y and dx of each channel.
 fn step<T: Scalar>(layout: Layout, x: &Array4<T>, dout: &Array4<T>) -> [Vec<T>; 3] {
     let mut bn = batch_norm(layout);
     let y = bn.forward(x.view(), Mode::BatchStats).unwrap();
@@ -95,7 +95,7 @@ fn step<T: Scalar>(layout: Layout, x: &Array4<T>, dout: &Array4<T>) -> [Vec<T>; 
     })
 }
 
-/// `bad` in one channel of x, then of dout: the other channels must keep their bits.
+/// Puts `bad` into one channel of x, then of dout. The other channels must keep their bits.
 fn check_batch_norm<T: Scalar>(layout: Layout, channel: usize, bad: T) {
     let (dims, place) = match layout {
         Layout::ChannelsFirst => ((5, 3, 2, 7), [3, channel, 0, 6]),
@@ -112,7 +112,7 @@ fn check_batch_norm<T: Scalar>(layout: Layout, channel: usize, bad: T) {
     let of_x = step(layout, &spoilt(&x), &dout);
     let of_dout = step(layout, &x, &spoilt(&dout));
 
-    // Training refuses it and names the channel; the running statistics stay.
+    // Training returns an error with the channel, and the running statistics do not change.
     let mut bn = batch_norm(layout);
     let error = bn.forward(spoilt(&x).view(), Mode::Train).unwrap_err();
     let named = matches!(error, Error::Statistics { channel: c, .. } if c == channel);
@@ -143,7 +143,7 @@ fn stays_in_its_channel_in_batch_normalization() {
 }
 
 #[test]
-fn stays_in_its_place_where_running_statistics_normalise() {
+fn stays_in_its_position_with_running_statistics() {
     let mut bn = BatchNormalization::<f32>::new(DIM.1, BatchNormConfig::book()).unwrap();
     let mut x = random::<f32>(DIM, 8);
     bn.forward(x.view(), Mode::Train).unwrap();

@@ -1,4 +1,4 @@
-//! A layer from outside with only the three required methods: the defaults of the others are right
+//! A layer from outside with only the three required methods. The defaults of the others are correct
 //! for it, although its rows depend on each other and a forward pass changes it.
 
 use crate::common::{bits, counters, evaluated, random, state};
@@ -54,7 +54,7 @@ fn check<T: Scalar>() {
     for mode in [Mode::Train, Mode::BatchStats, Mode::Eval] {
         assert_eq!(bits(&layer.forward(x.view(), mode).unwrap()), bits(&want));
     }
-    // In one piece, by `&self`, in rows that are no longer than the batch.
+    // Evaluation takes all rows at once.
     assert_eq!(bits(&layer.eval(x.view()).unwrap()), bits(&want));
     assert_eq!(bits(&evaluated(&*layer, x.view(), 5)), bits(&want));
     assert!(
@@ -64,7 +64,7 @@ fn check<T: Scalar>() {
 }
 
 #[test]
-fn evaluates_right() {
+fn evaluation_is_correct() {
     check::<f32>();
     check::<f64>();
 }
@@ -76,7 +76,7 @@ fn evaluation_changes_nothing() {
     for _ in 0..3 {
         layer.eval(x.view()).unwrap();
     }
-    assert_eq!(layer.passes, 1, "a copy evaluates");
+    assert_eq!(layer.passes, 1, "evaluation must run on a copy");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn its_gradient_is_checked_like_any_other() {
 }
 
 #[test]
-fn the_checks_of_its_callers_hold_for_it_too() {
+fn the_checks_of_layer_ext_apply_to_it() {
     let mut layer: Box<dyn Layer<f64>> = Box::new(Centring::default());
     let (x, none, narrow) = (random((7, 5), 1), Array2::zeros((0, 5)), random((7, 4), 2));
     let empty = layer.forward(none.view(), Mode::Train).unwrap_err();

@@ -1,5 +1,5 @@
-//! For every layer: arrays of any memory layout through the checked calls, and arrays that do not
-//! fit through the raw ones, which must fail and not panic.
+//! For every layer: the checked methods accept any memory layout, and the unchecked ones return an error
+//! for arrays that do not fit and never panic.
 
 use crate::common::{
     bits, counters,
@@ -52,7 +52,8 @@ fn memory_in_any_order_gives_the_same_bits() {
     check_any_order::<f64>();
 }
 
-/// The gradient of the input alone is the same, and leaves those of the parameters.
+/// Computing only the gradient of the input gives the same bits and does not change those of the
+/// parameters.
 fn check_input_gradient<T: Scalar>() {
     for (mut layer, width) in all::<T>() {
         let x = random::<T>((ROWS, width), 1);
@@ -61,14 +62,14 @@ fn check_input_gradient<T: Scalar>() {
             let dout = random::<T>(y.dim(), 2);
             let dx = layer.backward(x.view(), y.view(), dout.view()).unwrap();
             let before = (state(&*layer), counters(&*layer));
-            let alone = input_gradient(&mut *layer, [x.view(), y.view(), dout.view()]);
-            assert_eq!(bits(&alone), bits(&dx), "{layer:?} {mode:?}");
-            // Of another loss, whose parameters' gradients would be others.
+            let only_dx = input_gradient(&mut *layer, [x.view(), y.view(), dout.view()]);
+            assert_eq!(bits(&only_dx), bits(&dx), "{layer:?} {mode:?}");
+            // With another dout, for which the gradients of the parameters would be different.
             let other = random::<T>(y.dim(), 3);
             input_gradient(&mut *layer, [x.view(), y.view(), other.view()]);
             assert_eq!((state(&*layer), counters(&*layer)), before, "{layer:?}");
 
-            // And those of the parameters alone.
+            // Only the gradients of the parameters.
             let (x, y, dout) = (x.view(), y.view(), other.view());
             let wanted = Wanted {
                 dx: None,
@@ -78,17 +79,17 @@ fn check_input_gradient<T: Scalar>() {
             layer
                 .backward_into(Io { x, y, dout }, wanted, &pass)
                 .unwrap();
-            let alone = state(&*layer);
+            let only_params = state(&*layer);
             layer.backward(x, y, dout).unwrap();
-            assert_eq!(state(&*layer), alone, "{layer:?} {mode:?}");
-            let has_gradients = alone.iter().any(|(_, _, grad)| !grad.is_empty());
-            assert_eq!(alone != before.0, has_gradients, "{layer:?}");
+            assert_eq!(state(&*layer), only_params, "{layer:?} {mode:?}");
+            let has_gradients = only_params.iter().any(|(_, _, grad)| !grad.is_empty());
+            assert_eq!(only_params != before.0, has_gradients, "{layer:?}");
         }
     }
 }
 
 #[test]
-fn each_gradient_alone_is_that_of_both() {
+fn gradients_computed_separately_are_the_same() {
     check_input_gradient::<f32>();
     check_input_gradient::<f64>();
 }
@@ -162,7 +163,7 @@ fn raw_backward_passes_of_wrong_shapes() {
             assert_shape(result, &what("dx", dim));
             let other = random(dim, 3);
             let arrays = [other.view(), y.view(), dout.view()];
-            // Only some layers read x on the way back; none may panic.
+            // Only some layers read x in the backward pass; none may panic.
             for params in [false, true] {
                 let _ = raw_backward(&*layer, arrays, Some(x.dim()), params);
                 let _ = raw_backward(&*layer, arrays, Some(dim), params);
@@ -175,7 +176,7 @@ fn raw_backward_passes_of_wrong_shapes() {
             let result = raw_backward(&*layer, arrays, Some(x.dim()), true);
             assert_shape(result, &what("dout", dim));
             let _ = raw_backward(&*layer, arrays, None, true);
-            // And y, which the fewest read.
+            // The same for y, which few layers read.
             for arrays in [
                 [x.view(), other.view(), dout.view()],
                 [x.view(), other.view(), other.view()],
@@ -188,7 +189,7 @@ fn raw_backward_passes_of_wrong_shapes() {
     }
 }
 
-/// Memory that is not in row-major order is refused, or read as what it is.
+/// An array that is not in row-major order gives an error or the correct result.
 #[test]
 fn raw_calls_with_memory_in_another_order() {
     for (layer, width) in all::<f64>() {

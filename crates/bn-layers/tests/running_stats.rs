@@ -1,4 +1,4 @@
-//! When the running statistics move, by how much, and what normalises where.
+//! When the running statistics change, by how much, and which statistics each mode uses.
 
 use crate::common::{
     AnyShape, Compare, bits, evaluated, random, random_row, settle, unsettled, values,
@@ -50,19 +50,19 @@ fn check_modes<T: Scalar>(layout: Layout, config: BatchNormConfig) {
         let y = bn.forward(x.view(), Mode::Train).unwrap();
         assert_eq!(bn.0.running().unwrap().updates, step + 1);
         for (old, new) in before.iter().zip(&values(&bn)) {
-            // Every entry of the running statistics moves, and nothing else.
-            let moved = old.1.iter().zip(&new.1).filter(|(o, n)| o != n).count();
+            // Every entry of the running statistics changes, and nothing else.
+            let changed = old.1.iter().zip(&new.1).filter(|(o, n)| o != n).count();
             let all = if old.0.starts_with("running") {
                 old.1.len()
             } else {
                 0
             };
-            assert_eq!(moved, all, "{layout:?} {config:?}: {}", old.0);
+            assert_eq!(changed, all, "{layout:?} {config:?}: {}", old.0);
         }
 
         assert_eq!(values(&others), before);
         others.forward(x.view(), Mode::Eval).unwrap();
-        settle::<T>(&mut others, Outcome::Stands); // no batch's own statistics to move by
+        settle::<T>(&mut others, Outcome::Stands); // there are no batch statistics to update by
         evaluated(&others, x.view(), 12);
         let batch_stats = others.forward(x.view(), Mode::BatchStats).unwrap();
         settle::<T>(&mut others, Outcome::Stands);
@@ -80,7 +80,7 @@ fn check_modes<T: Scalar>(layout: Layout, config: BatchNormConfig) {
 }
 
 #[test]
-fn only_a_training_step_that_stands_moves_them() {
+fn only_a_successful_training_step_changes_them() {
     for layout in LAYOUTS {
         for config in presets() {
             check_modes::<f32>(layout, config);
@@ -89,7 +89,7 @@ fn only_a_training_step_that_stands_moves_them() {
     }
 }
 
-/// Two updates and an evaluation of each preset, worked out by hand.
+/// Two updates and an evaluation of each preset, calculated by hand.
 #[test]
 fn the_formula_of_each_preset() {
     // Per column: mean 3 and 30, biased variance 8/3 and 800/3, unbiased 4 and 400.
@@ -206,9 +206,9 @@ fn without_tracking_evaluation_normalises_by_its_own_batch() {
     }
 }
 
-/// An average of the batches alone, as if by weights `(1 − m)·mᵏ` that were scaled to sum to 1.
+/// The average is of the batches only, with weights `(1 − m)·mᵏ` that are scaled to a sum of 1.
 #[test]
-fn bias_corrected_averages_are_those_of_the_batches_alone() {
+fn bias_corrected_averages_depend_only_on_the_batches() {
     assert_eq!(
         BatchNormConfig::default(),
         BatchNormConfig::bias_corrected()
@@ -221,7 +221,7 @@ fn bias_corrected_averages_are_those_of_the_batches_alone() {
                 unbiased_running_var,
                 ..BatchNormConfig::bias_corrected()
             };
-            // Where it starts leaves no trace: not even 1e3.
+            // The initial value has no influence, even if it is 1e3.
             for start in [1.0, 1e3] {
                 let corrected = with(RunningAverage::KeepCorrected(m), start);
                 check_corrected(m, corrected, with(RunningAverage::Keep(m), 0.0));

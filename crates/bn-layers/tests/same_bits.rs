@@ -1,4 +1,4 @@
-//! The same bits on 1, 2, 3 and 8 threads, for batches that are large enough to be shared.
+//! The same bits on 1, 2, 3 and 8 threads, for batches that are large enough to use several threads.
 
 use crate::common::{AnyShape, bits, evaluated, random, random_row, state};
 use bn_layers::{

@@ -1,5 +1,5 @@
-//! A training step is taken or taken back: what each layer does for either, and that nothing else
-//! moves its state.
+//! A training step stands or is taken back: what each layer does in either case, and that nothing else
+//! changes its state.
 
 use crate::common::{
     bits, counters,
@@ -21,7 +21,7 @@ fn snapshot<T: Scalar>(layer: &dyn Layer<T>) -> Snapshot {
     (state(layer), counters(layer))
 }
 
-/// Every layer after a step of its own, so that nothing of its state is trivial.
+/// Every layer after a step, so that no part of its state is trivial.
 fn warm_layers<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     let mut all = every_layer();
     all.extend(fused_layers());
@@ -39,7 +39,7 @@ fn step<T: Scalar>(layer: &mut dyn Layer<T>, x: &Array2<T>, mode: Mode) -> [Vec<
     [bits(&y), bits(&dx)]
 }
 
-/// What the next steps compute, and the state that they leave.
+/// What the next steps compute, and the state after them.
 fn next_steps<T: Scalar>(layer: &dyn Layer<T>, width: usize) -> (Vec<[Vec<u64>; 2]>, Snapshot) {
     let mut layer = dyn_clone(layer);
     let steps = MODES.into_iter().chain([Mode::Train]).enumerate();
@@ -63,7 +63,7 @@ fn taken_back<T: Scalar>() {
             layer.settle(Outcome::TakenBack);
             assert_eq!(snapshot(&*layer), before, "{layer:?} {mode:?}");
 
-            // It draws and normalises again as if that had not been.
+            // The same pass again draws the same masks and gives the same bits.
             let again = unsettled(&mut *layer, x.view(), mode);
             assert_eq!(bits(&again), bits(&y), "{layer:?} {mode:?}");
             layer.settle(Outcome::TakenBack);
@@ -79,9 +79,9 @@ fn a_step_that_is_taken_back_leaves_no_trace() {
     taken_back::<f64>();
 }
 
-/// The step may fail after the backward pass: then the gradients stay, and nothing else.
+/// A step may fail after the backward pass. Then only the gradients have changed.
 #[test]
-fn a_step_that_is_taken_back_after_its_backward_pass_leaves_its_gradients() {
+fn a_step_that_is_taken_back_after_its_backward_pass_changes_only_gradients() {
     for (mut layer, width) in warm_layers::<f64>() {
         let (before, next) = (snapshot(&*layer), next_steps(&*layer, width));
         let x = random((ROWS, width), 9);
@@ -117,7 +117,7 @@ fn stands<T: Scalar>() {
             layer.settle(Outcome::Stands);
             let (after, next) = (snapshot(&*whole), next_steps(&*whole, width));
             assert_eq!(snapshot(&*layer), after, "{layer:?} {mode:?}");
-            // Once: the step has ended.
+            // Settling again changes nothing, because the step has ended.
             for outcome in [Outcome::Stands, Outcome::TakenBack, Outcome::Stands] {
                 layer.settle(outcome);
                 assert_eq!(snapshot(&*layer), after, "{layer:?} {mode:?} {outcome:?}");
@@ -133,9 +133,9 @@ fn a_step_that_stands_updates_once() {
     stands::<f64>();
 }
 
-/// What the two tests above would not notice if no layer did anything.
+/// The tests above would pass if no layer ever changed its state; this one would not.
 #[test]
-fn the_state_moves_when_it_should() {
+fn the_state_changes_when_it_should() {
     for (name, updates, open, after) in [
         ("updates", counter_of_batch_norm as fn(u32) -> u64, 1, 2),
         ("draws", counter_of_dropout, 2, 2),
@@ -148,7 +148,7 @@ fn the_state_moves_when_it_should() {
     }
 }
 
-/// After one step, and then after so many of: a forward pass, its settling.
+/// The counter after one step, and then after `calls` of these: a forward pass, its `settle`.
 fn counter_of<T: Scalar>(layer: &mut dyn Layer<T>, calls: u32, name: &str) -> u64 {
     let x = random((ROWS, 5), 9);
     step(layer, &x, Mode::Train);
@@ -185,7 +185,7 @@ fn settling_without_a_forward_pass_does_nothing() {
     }
 }
 
-/// A layer that holds others and forgets to settle them is noticed, not trained by half.
+/// A container that forgets to settle its layers gets an error.
 #[test]
 fn another_pass_before_settling_is_refused_by_batch_normalization() {
     let mut bn = batch_norm::<f64>(Layout::ChannelsLast, BatchNormConfig::pytorch());
@@ -213,7 +213,7 @@ fn another_pass_before_settling_is_refused_by_batch_normalization() {
     unsettled(&mut bn, x.view(), Mode::Train);
 }
 
-/// A pass that was refused has nothing to update by.
+/// A failed pass leaves no statistics to update by.
 #[test]
 fn a_refused_pass_updates_nothing_even_if_the_step_stands() {
     let mut bn = batch_norm::<f64>(Layout::ChannelsLast, BatchNormConfig::pytorch());

@@ -1,9 +1,9 @@
-//! A batch in shards, each on a thread of its own, is normalised as a whole.
+//! A batch in shards, each on its own thread, is normalised as a whole.
 
 use crate::common::{
-    Compare, bits,
-    meeting::{Meeting, Place},
-    random, random_row, state,
+    Compare,
+    all_reduce::{AllReduce, Rank},
+    bits, random, random_row, state,
 };
 use bn_layers::{
     BatchNormConfig, BatchNormalization, Error, Io, Layer, LayerExt, Layout, Mode, Moments,
@@ -11,7 +11,7 @@ use bn_layers::{
 };
 use ndarray::{Array1, Array2, Axis, Slice, concatenate};
 
-/// What one process computes of its rows.
+/// What one shard computes for its rows.
 #[derive(Debug)]
 struct Share<T> {
     y: Array2<T>,
@@ -51,26 +51,26 @@ fn run<T: Scalar>(
     })
 }
 
-/// Each shard's share, of batches cut after so many rows.
+/// Computes the share of each shard; `rows` has the number of rows of each.
 fn in_shards<T: Scalar>(
     bn: &BatchNormalization<T>,
     [x, dout]: [&Array2<T>; 2],
     rows: &[usize],
     mode: Mode,
 ) -> Vec<Result<Share<T>, Error>> {
-    let meeting = Meeting::new(rows.len());
+    let all_reduce = AllReduce::new(rows.len());
     let mut begin = 0;
     std::thread::scope(|scope| {
         let threads: Vec<_> = rows
             .iter()
             .enumerate()
-            .map(|(place, &rows)| {
+            .map(|(rank, &rows)| {
                 let cut = Slice::from(begin..begin + rows);
                 let [x, dout] = [x, dout].map(|all| all.slice_axis(Axis(0), cut).to_owned());
                 begin += rows;
-                let shard = Place {
-                    meeting: &meeting,
-                    place,
+                let shard = Rank {
+                    all_reduce: &all_reduce,
+                    rank,
                 };
                 let bn = bn.clone();
                 scope.spawn(move || run(bn, &x, &dout, &Pass::sharded(mode, &shard)))
@@ -93,7 +93,7 @@ fn wide<T: Scalar>(values: &Array2<T>) -> Array2<f64> {
     values.mapv(|v| v.as_f64())
 }
 
-/// Against the whole batch in one piece. dx is compared in units of its largest value.
+/// Compares with one pass over the whole batch. dx is compared in units of its largest value.
 fn check<T: Scalar>(
     bn: &BatchNormalization<T>,
     [x, dout]: [&Array2<T>; 2],
@@ -126,7 +126,7 @@ fn check<T: Scalar>(
     compare.same("mean", &shares[0].running.mean, &want(&whole.running.mean));
     compare.same("var", &shares[0].running.var, &want(&whole.running.var));
     for share in &shares {
-        assert_eq!(share.running, shares[0].running, "the same on each machine");
+        assert_eq!(share.running, shares[0].running, "the same on each shard");
     }
     let updates = u64::from(mode == Mode::Train);
     assert_eq!(shares[0].running.updates, updates);
@@ -137,7 +137,7 @@ fn batch<T: Scalar>(width: usize) -> [Array2<T>; 2] {
     [x, random((12, width), 4)]
 }
 
-/// 5, 1 and 6 rows; and a shard without any.
+/// The numbers of rows of the shards. Some shards have no rows.
 const CUTS: [&[usize]; 4] = [&[5, 1, 6], &[12], &[4, 0, 8], &[0, 1, 1, 10]];
 
 #[test]
@@ -160,7 +160,7 @@ fn a_batch_in_shards_is_normalised_as_a_whole() {
     }
 }
 
-/// Values whose squares f32 cannot hold, in a channel of some shards, or only between them.
+/// Values whose squares f32 cannot hold. In one case, they vary only between shards, not within one.
 #[test]
 fn extreme_values_in_shards() {
     let [x, dout] = &batch::<f32>(4);
@@ -187,7 +187,7 @@ fn extreme_values_in_shards() {
             let largest = dx.fold(0.0f64, |m, v| m.max(v.abs()));
             compare.same("dx", &(wide(&of(|s| &s.dx)) / largest), &(dx / largest));
         }
-        // Training refuses them on every machine, although a shard may hold only ordinary values.
+        // Training fails on every shard, although a shard may hold only ordinary values.
         for share in in_shards(&bn, [x, dout], &[5, 1, 6], Mode::Train) {
             let error = share.unwrap_err();
             assert!(
@@ -199,7 +199,7 @@ fn extreme_values_in_shards() {
 }
 
 #[test]
-fn a_batch_of_one_row_in_all_is_refused_on_every_machine() {
+fn a_batch_of_one_row_in_total_is_refused_on_every_shard() {
     let [x, dout] = &batch::<f64>(4);
     let bn = batch_norm(Layout::ChannelsLast, false);
     for share in in_shards(&bn, [x, dout], &[0, 1, 0], Mode::Train) {
@@ -215,7 +215,7 @@ fn a_batch_of_one_row_in_all_is_refused_on_every_machine() {
     }
 }
 
-/// Another machine is gone: in the forward pass, or only in the backward pass.
+/// A reduction that has lost its connection, in the forward pass or only in the backward pass.
 #[derive(Debug)]
 struct Gone {
     in_forward: bool,

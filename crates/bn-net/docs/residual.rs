@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 pub struct Residual {
     body: Network<f64>,
     shortcut: Network<f64>,
-    outputs: [Array2<f64>; 2], // of body and shortcut, in the last forward pass
+    outputs: [Array2<f64>; 2], // of body and shortcut, from the last forward pass: (N, E) each
 }
 
 impl Residual {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-/// What networks, losses, optimizers and the trainer refuse. After any of these a network's
-/// parameters, running statistics and random draws are as they were before the call.
+/// The errors of networks, losses, optimizers, files and the trainer. A call that returns one leaves
+/// parameters, running statistics and random draws as they were.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -27,7 +27,7 @@ pub enum Error {
         /// What it lacks.
         what: &'static str,
     },
-    /// A layer that does not describe itself, in a network that is to.
+    /// The network cannot describe itself, because this layer does not.
     #[error("layer {index} ({name}) does not describe itself; it needs a `Layer::describe`")]
     NoSpec {
         /// Its place in the network, counted from 0.
@@ -35,8 +35,10 @@ pub enum Error {
         /// What it is, as the builder calls it.
         name: String,
     },
-    /// A label that names no class.
-    #[error("row {row}: label {label} is out of range; the network has {classes} outputs (0 to {})", classes - 1)]
+    /// A label is not smaller than the number of classes.
+    #[error(
+        "row {row}: label {label} is out of range; it must be below {classes}, the number of classes"
+    )]
     LabelOutOfRange {
         /// The row of the batch.
         row: usize,
@@ -45,7 +47,7 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
-    /// Targets of the wrong number or kind.
+    /// The number or the kind of the targets is wrong.
     #[error("{loss}: expected {expected}, got {got}")]
     Targets {
         /// The loss that refused.
@@ -55,15 +57,15 @@ pub enum Error {
         /// What it was given.
         got: String,
     },
-    /// A NaN or an infinity.
+    /// A value is NaN or infinite.
     #[error("{place} is not finite (NaN or infinity){hint}")]
     NonFinite {
-        /// Where it was seen first.
+        /// Where it was found first.
         place: String,
         /// What may have caused it.
         hint: &'static str,
     },
-    /// An optimizer met a parameter under a name that it knows with another length.
+    /// The optimizer's state of a parameter does not have the parameter's length.
     #[error(
         "optimizer state of {name}: expected {expected} values, got {got}; use one optimizer for one network"
     )]
@@ -75,23 +77,29 @@ pub enum Error {
         /// The length of the parameter.
         got: usize,
     },
-    /// Mini-batches could not be made.
+    /// The optimizer's state belongs to another network.
+    #[error(
+        "the optimizer's state belongs to another network; use one optimizer for each network, or \
+         clone the optimizer together with the network"
+    )]
+    OtherNetwork,
+    /// Mini-batches could not be created.
     #[error(transparent)]
     Data(#[from] bn_data::Error),
-    /// What went wrong in a step of two networks that train each other, and in which of them.
+    /// A step of a GAN failed, in one of its two networks.
     #[error("step {step}, {network}: {source}")]
     Step {
         /// The number of the iteration, from 1 on.
         step: u64,
         /// `generator` or `discriminator`.
         network: &'static str,
-        /// What went wrong.
+        /// The error of that network.
         source: Box<Error>,
     },
-    /// A checkpoint that lacks something, or that was made of something else.
-    #[error("the checkpoint does not fit: {reason}")]
+    /// Something cannot be added to a checkpoint, read from one or restored from one.
+    #[error("checkpoint: {reason}")]
     Checkpoint {
-        /// What does not fit.
+        /// What is wrong.
         reason: String,
     },
     /// A file could not be read.

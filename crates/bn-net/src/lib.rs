@@ -2,11 +2,10 @@
 //!
 //! # The design decision
 //!
-//! **A network owns its activations, and a step is a transaction.** The buffers live from step to
-//! step, so that once warm a step allocates nothing. A step first computes everything that can go
-//! wrong and changes parameters and running statistics last: whatever it refuses, a label out of
-//! range, a gradient that is not finite or an update that overflows, the network and the optimizer
-//! are as before, bit by bit.
+//! **A network owns its activations, and a step is a transaction.** The buffers are kept from step to step,
+//! so a warm step allocates nothing. A step first computes everything that can fail, and changes parameters
+//! and running statistics last. If it fails, because of a label out of range, a gradient that is not finite
+//! or an update that overflows, the network and the optimizer are unchanged, bit by bit.
 //!
 //! ```
 //! use bn_net::{Network, Sgd, SoftmaxWithLoss};
@@ -44,9 +43,11 @@ pub use model::{
     BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, SimpleConvNet,
     WeightInitStd,
 };
+pub use ndarray;
 pub use network::{NamedSpec, Network, NetworkSpec, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerState, RmsProp, Sgd,
+    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
+    RmsProp, Sgd,
 };
 pub use schedule::Schedule;
 pub use trainer::{Callback, EarlyStop, History, Length, Record, Trainer};

@@ -1,11 +1,14 @@
-//! All integration tests of this crate but the count of allocations, as one program: each generic layer and kernel is
-//! compiled once instead of once a file. `.ci/run` checks that no file is missing here.
+//! All integration tests of this crate except `allocations`, as one program, so that each generic layer
+//! and kernel is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
 mod bad_input;
 mod binary_cross_entropy;
 mod builder;
 mod checkpoint;
+mod checkpoint_killed;
+mod checkpoint_refused;
 mod common;
+mod every_size;
 mod finite;
 mod gan;
 mod golden_book;
@@ -13,8 +16,13 @@ mod golden_torch;
 mod gradients;
 mod images;
 mod inference;
+#[path = "../../bn-tensor/tests/common/memory_limit.rs"]
+mod memory_limit;
+mod one_network;
 mod outside;
+mod prelude;
 mod same_bits;
+mod small_errors;
 mod threads;
 mod trainer;
 mod trainer_losses;

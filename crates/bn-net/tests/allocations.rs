@@ -1,7 +1,6 @@
-//! Once warm, a training step and an evaluation allocate nothing, on any number of threads.
+//! After the first, a training step and an evaluation allocate nothing, on any number of threads.
 //!
-//! Counted over the whole process, so this file holds one test alone. The pure-Rust matrix product
-//! allocates its packing buffers: the promise is that of the OpenBLAS builds.
+//! Allocations are counted over the whole process, so this program has only one test.
 
 use bn_layers::Conv2dConfig;
 use bn_net::{Adam, Gan, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
@@ -37,7 +36,7 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
         let pool = Pool::new(threads).unwrap();
         assert_eq!(pool.install(count_gan), 0, "{threads} threads, Gan");
     }
-    // The counter counts.
+    // Check that the counter works.
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
 }
 
@@ -106,7 +105,7 @@ fn count(images: bool, adam: bool) -> [usize; 2] {
     [steps, allocations_of(|| (0..30).for_each(|_| evaluate()))]
 }
 
-/// Allocations of ten iterations of a GAN, its discriminator's Dropout included.
+/// Allocations of ten iterations of a GAN whose discriminator has Dropout.
 fn count_gan() -> usize {
     let up = |filters| Conv2dConfig::new(filters, 3).stride(2).same();
     let generator = Network::builder(20)
@@ -124,7 +123,7 @@ fn count_gan() -> usize {
         .conv2d(up(16))
         .leaky_relu(0.2)
         .dropout(0.25)
-        .conv2d(up(64)) // wide enough for patches that are not written down
+        .conv2d(up(64)) // enough channels for patches that are packed without being stored
         .leaky_relu(0.2)
         .affine(1)
         .build(2);

@@ -1,4 +1,4 @@
-//! What a network refuses, it refuses with a clear error, and is as it was before.
+//! Invalid input to a network gives a clear error and changes nothing.
 
 use bn_layers::{BatchNormConfig, LayerExt, LeakyRelu, Mode};
 use bn_net::{
@@ -33,8 +33,8 @@ fn state(network: &Network<f32>) -> Vec<(String, Vec<u32>)> {
     state
 }
 
-/// The error of a step on a trained network, which must come out unchanged and go on as if the
-/// step had not been.
+/// Returns the error of a step on a trained network. The network must not change, and must train on as
+/// if the step had not been taken.
 fn refused(x: ArrayView2<'_, f32>, t: Targets<'_, f32>) -> Error {
     let (mut network, mut twin) = (network(), network());
     let (mut adam, mut twin_adam) = (Adam::book(0.01).unwrap(), Adam::book(0.01).unwrap());
@@ -57,7 +57,7 @@ fn refused(x: ArrayView2<'_, f32>, t: Targets<'_, f32>) -> Error {
     assert_eq!(
         state(&network),
         state(&twin),
-        "dropout and Adam go on as before"
+        "dropout and Adam must continue as before"
     );
     error
 }
@@ -98,7 +98,7 @@ fn one_row_in_training_is_refused_but_evaluates() {
 fn labels_and_targets() {
     let x = batch();
     let error = refused(x.view(), (&[0, 1, 3, 0, 1][..]).into());
-    let message = "row 2: label 3 is out of range; the network has 3 outputs (0 to 2)";
+    let message = "row 2: label 3 is out of range; it must be below 3, the number of classes";
     assert_eq!(error.to_string(), message);
 
     let error = refused(x.view(), (&[0, 1][..]).into());
@@ -124,7 +124,7 @@ fn labels_and_targets() {
 }
 
 #[test]
-fn nan_and_infinity_stop_the_step_and_say_where() {
+fn nan_and_infinity_stop_the_step_with_an_error_that_says_where() {
     for bad in [f32::NAN, f32::INFINITY] {
         let mut x = batch();
         x[[3, 1]] = bad;
@@ -157,7 +157,7 @@ fn nan_and_infinity_stop_the_step_and_say_where() {
 }
 
 #[test]
-fn a_nan_in_evaluation_passes_to_its_row_alone_and_counts_as_wrong() {
+fn a_nan_in_evaluation_affects_only_its_row_and_counts_as_wrong() {
     let net = network();
     let mut x = batch();
     let clean = net.predict(x.view()).unwrap();
@@ -183,7 +183,7 @@ fn a_nan_in_evaluation_passes_to_its_row_alone_and_counts_as_wrong() {
 }
 
 #[test]
-fn the_builder_names_the_layer_that_cannot_be() {
+fn the_builder_names_the_invalid_layer() {
     let cases: [(Result<Network<f32>, Error>, &str); 8] = [
         (
             Network::builder(0).affine(3).build(0),
@@ -294,14 +294,14 @@ fn settings_out_of_range() {
 }
 
 #[test]
-fn an_optimizer_of_another_network_moves_nothing() {
+fn an_optimizer_of_another_network_changes_nothing() {
     let mut momentum = Momentum::new(0.1, 0.9).unwrap();
     let (x, mut loss) = (batch(), SoftmaxWithLoss::new());
     let mut first = network();
     first
         .train_step(x.view(), (&LABELS[..]).into(), &mut loss, &mut momentum)
         .unwrap();
-    // The same name, another size, in the last layer.
+    // The last layer has the same name but another size.
     let mut other = Network::builder(4)
         .affine(6)
         .batch_norm()

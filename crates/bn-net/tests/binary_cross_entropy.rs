@@ -1,4 +1,4 @@
-//! BinaryCrossEntropy against PyTorch, against central differences, and what it refuses.
+//! BinaryCrossEntropy against PyTorch, against central differences, and with invalid input.
 
 use crate::common::{assert_close, matrix, number, numbers, parse};
 use bn_net::{BinaryCrossEntropy, Error, Loss, Network, NetworkBuilder, Sgd};
@@ -29,14 +29,14 @@ fn golden<T: Scalar>(section: &Value, tolerance: f64) {
 }
 
 #[test]
-fn it_is_pytorchs() {
+fn it_agrees_with_pytorch() {
     let file = parse(include_str!("golden/binary_cross_entropy.json"));
     golden::<f64>(&file["f64"], 1e-12);
     golden::<f32>(&file["f32"], 1e-6);
 }
 
 #[test]
-fn the_gradient_agrees_with_central_differences_and_smoothing_is_kerass() {
+fn the_gradient_agrees_with_central_differences_and_smoothing_with_keras() {
     for (mut loss, x) in [
         (
             BinaryCrossEntropy::on_logits(),
@@ -77,7 +77,7 @@ fn labels_are_targets_of_one_output() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn invalid_input_is_refused() {
     let mut loss = BinaryCrossEntropy::on_probabilities();
     let x = array![[0.5f64], [0.25]];
     let error = loss.forward(x.view(), (&[1, 2][..]).into()).unwrap_err();
@@ -119,7 +119,7 @@ fn what_does_not_fit_is_refused() {
             .with_label_smoothing(1.5)
             .is_err()
     );
-    // A gradient without its loss.
+    // A gradient without a loss before it.
     let x = array![[0.5], [0.1]];
     let mut dx = Array2::zeros((2, 1));
     let fresh = BinaryCrossEntropy::on_logits();
@@ -129,7 +129,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn a_nan_stays_one_and_a_step_refuses_it() {
+fn a_nan_stays_nan_and_a_step_refuses_it() {
     for mut loss in [
         BinaryCrossEntropy::on_logits(),
         BinaryCrossEntropy::on_probabilities(),
@@ -152,7 +152,7 @@ fn a_nan_stays_one_and_a_step_refuses_it() {
 }
 
 #[test]
-fn a_network_learns_to_tell_two_sides() {
+fn a_network_learns_to_separate_two_classes() {
     let x = Array2::from_shape_fn((64, 2), |(n, d)| ((n * 2 + d) as f32 * 0.7).sin());
     let labels: Vec<usize> = x
         .rows()

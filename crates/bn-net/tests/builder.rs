@@ -1,4 +1,4 @@
-//! What the builder makes, and what it refuses.
+//! Networks from the builder and from descriptions, valid and invalid.
 
 use bn_layers::{
     BatchNormConfig, BatchNormalization, Conv2dConfig, Layer, LayerExt, Layout, Mode,
@@ -21,7 +21,7 @@ fn a_batch_normalization_that_does_not_fit_is_refused() {
     let first = bn(3).unwrap().with_layout(Layout::ChannelsFirst);
     let last = Network::builder((4, 4, 3)).layer("bn", first).build(1);
     let message = last.unwrap_err().to_string();
-    assert!(message.contains("have them last"), "{message}");
+    assert!(message.contains("have channels last"), "{message}");
     assert!(bn(0).is_err());
     let per_position = bn(48).unwrap().with_layout(Layout::PerPosition);
     let network = Network::builder((4, 4, 3)).layer("bn", per_position);
@@ -48,9 +48,9 @@ fn largest(y: &Array2<f64>) -> f64 {
 }
 
 #[test]
-fn an_untrained_network_predicts_what_it_trains_on() {
+fn an_untrained_network_predicts_values_of_a_normal_size() {
     let x = batch(30, 6);
-    // By the book, a thousand times too large for each layer.
+    // With the book's preset, they are a thousand times too large for each layer.
     let book = three_layers(Some(BatchNormConfig::book()));
     assert!(largest(&book.predict(x.view()).unwrap()) > 1e8);
     let network = three_layers(None);
@@ -67,7 +67,7 @@ fn after_one_batch_evaluation_normalises_by_that_batch() {
 }
 
 #[test]
-fn the_default_is_the_books_average_divided_by_its_weights() {
+fn the_default_is_the_books_average_divided_by_the_sum_of_its_weights() {
     let x = batch(30, 6);
     let of = |config: BatchNormConfig, steps: usize| {
         let mut network = NetworkBuilder::<f64>::new(6)
@@ -99,7 +99,7 @@ fn the_default_is_the_books_average_divided_by_its_weights() {
 
 /// The gradient of the penalty, and the penalty itself, for every layer with weights.
 #[test]
-fn weight_decay_reaches_convolutions_and_layers_of_ones_own() {
+fn weight_decay_applies_to_convolutions_and_custom_layers() {
     let lambda = 0.3;
     let network = |lambda: f64| {
         let own = bn_layers::Affine::new(batch(4, 4), ndarray::Array1::ones(4)).unwrap();
@@ -154,9 +154,9 @@ fn weight_decay_reaches_convolutions_and_layers_of_ones_own() {
     assert!(error.is_err());
 }
 
-/// Without a type anywhere, networks and optimizers are of `f32`.
+/// Without an explicit type, networks and optimizers use `f32`.
 #[test]
-fn the_element_type_need_not_be_said() {
+fn the_element_type_is_f32_by_default() {
     let network = Network::builder(784).affine(10).build(1).unwrap();
     assert_eq!(network.param_count(), 7850);
     let mut network = Network::builder(2).affine(3).batch_norm().build(1).unwrap();
@@ -169,7 +169,7 @@ fn the_element_type_need_not_be_said() {
 }
 
 #[test]
-fn a_network_is_made_again_from_its_description() {
+fn a_network_is_rebuilt_from_its_description() {
     let inner = NetworkBuilder::<f64>::new(12)
         .affine_without_bias(6)
         .batch_norm_with(BatchNormConfig::keras())
@@ -204,7 +204,7 @@ fn a_network_is_made_again_from_its_description() {
         let got = again.forward(x.view(), mode).unwrap().to_owned();
         assert_eq!(got, network.forward(x.view(), mode).unwrap(), "{mode:?}");
     }
-    // A folded one too, in which BatchNormalization has become part of the convolution.
+    // So is a folded network, in which BatchNormalization has become part of the convolution.
     network.fold(x.view()).unwrap();
     let mut again: Network<f64> = network.spec().unwrap().build().unwrap();
     let mut checkpoint = bn_net::Checkpoint::new();
@@ -218,7 +218,7 @@ fn a_network_is_made_again_from_its_description() {
 }
 
 #[test]
-fn a_description_that_cannot_be_is_refused() {
+fn an_invalid_description_is_refused() {
     let spec = |layers: &str| {
         let json = format!(r#"{{"input": {{"Flat": 4}}, "layers": [{layers}]}}"#);
         serde_json::from_str::<NetworkSpec>(&json).unwrap()
@@ -249,7 +249,7 @@ fn a_description_that_cannot_be_is_refused() {
         let error = spec(&layers).build::<f32>().unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }
-    // One of somebody's own does not describe itself.
+    // A custom layer without a description.
     #[derive(Debug, Clone)]
     struct Own;
     impl bn_layers::Activation for Own {

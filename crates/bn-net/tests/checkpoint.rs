@@ -1,4 +1,4 @@
-//! Checkpoints: every bit comes back, and what does not fit is refused and changes nothing.
+//! Checkpoints keep every bit. What does not fit is refused and changes nothing.
 
 use bn_data::BatchState;
 use bn_layers::{Conv2dConfig, LayerExt};
@@ -49,8 +49,8 @@ fn values<T: Scalar>(network: &Network<T>) -> Vec<T> {
     values
 }
 
-/// Three steps, a file, four more: the bits of seven in one go.
-fn goes_on<T: Scalar>(optimizer: fn() -> Box<dyn Optimizer<T>>) {
+/// Three steps, a save and a load, and four more steps give the bits of seven steps.
+fn resumes<T: Scalar>(optimizer: fn() -> Box<dyn Optimizer<T>>) {
     let (mut whole, mut optimizer_of_whole) = (network(8), optimizer());
     train(&mut whole, &mut *optimizer_of_whole, 7);
 
@@ -82,11 +82,11 @@ fn goes_on<T: Scalar>(optimizer: fn() -> Box<dyn Optimizer<T>>) {
 }
 
 #[test]
-fn training_goes_on_to_the_same_bits() {
-    goes_on::<f32>(|| Box::new(Adam::book(0.01).unwrap()));
-    goes_on::<f64>(|| Box::new(AdamW::new(0.01, 0.1).unwrap()));
-    goes_on::<f32>(|| Box::new(Momentum::new(0.01, 0.9).unwrap()));
-    goes_on::<f32>(|| Box::new(Sgd::new(0.01).unwrap()));
+fn training_resumes_to_the_same_bits() {
+    resumes::<f32>(|| Box::new(Adam::book(0.01).unwrap()));
+    resumes::<f64>(|| Box::new(AdamW::new(0.01, 0.1).unwrap()));
+    resumes::<f32>(|| Box::new(Momentum::new(0.01, 0.9).unwrap()));
+    resumes::<f32>(|| Box::new(Sgd::new(0.01).unwrap()));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn the_learning_rate_comes_back_too() {
     assert_eq!(Optimizer::<f32>::learning_rate(&other), 0.25);
 }
 
-fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result {
         Err(error @ Error::Checkpoint { .. }) => error.to_string(),
         other => panic!("{other:?}"),
@@ -109,7 +109,7 @@ fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 }
 
 #[test]
-fn what_does_not_fit_is_told_and_changes_nothing() {
+fn what_does_not_fit_is_refused_and_changes_nothing() {
     let (mut trained, mut adam) = (network::<f32>(8), Adam::book(0.01).unwrap());
     train(&mut trained, &mut adam, 2);
     let mut checkpoint = Checkpoint::new();
@@ -118,7 +118,7 @@ fn what_does_not_fit_is_told_and_changes_nothing() {
 
     let mut wider = network::<f32>(9);
     let before = values(&wider);
-    let reason = told(checkpoint.restore_network("net", &mut wider));
+    let reason = refused(checkpoint.restore_network("net", &mut wider));
     assert!(
         reason.contains("net.layers.3.weight") && reason.contains("[48, 9]"),
         "{reason}"
@@ -127,7 +127,7 @@ fn what_does_not_fit_is_told_and_changes_nothing() {
 
     let mut double = network::<f64>(8);
     let before = values(&double);
-    let reason = told(checkpoint.restore_network("net", &mut double));
+    let reason = refused(checkpoint.restore_network("net", &mut double));
     assert!(reason.contains("F64") && reason.contains("F32"), "{reason}");
     assert_eq!(values(&double), before);
 
@@ -136,32 +136,35 @@ fn what_does_not_fit_is_told_and_changes_nothing() {
         .dropout(0.3)
         .build(1)
         .unwrap();
-    let reason = told(checkpoint.restore_network("net", &mut shorter));
-    assert!(reason.contains("more layers"), "{reason}");
+    let reason = refused(checkpoint.restore_network("net", &mut shorter));
+    assert!(
+        reason.contains("layers.3.bias, which this network lacks"),
+        "{reason}"
+    );
 
     assert!(
-        told(checkpoint.restore_network("other", &mut network::<f32>(8)))
-            .contains("no array other.")
+        refused(checkpoint.restore_network("other", &mut network::<f32>(8)))
+            .contains("no network or optimizer other")
     );
     let mut other = Adam::book(0.5).unwrap();
-    let reason = told(checkpoint.restore_optimizer("adam", &mut other, &wider));
+    let reason = refused(checkpoint.restore_optimizer("adam", &mut other, &wider));
     assert!(reason.contains("adam.layers"), "{reason}");
     assert_eq!(Optimizer::<f32>::learning_rate(&other), 0.5);
     let mut momentum = Momentum::new(0.5, 0.9).unwrap();
-    told(checkpoint.restore_optimizer("adam", &mut momentum, &trained));
+    refused(checkpoint.restore_optimizer("adam", &mut momentum, &trained));
 }
 
 #[test]
 fn names_are_taken_once_and_values_have_a_kind() {
     let mut checkpoint = Checkpoint::new();
     checkpoint.add_value("step", &3u64).unwrap();
-    assert!(told(checkpoint.add_value("step", &4u64)).contains("already"));
-    assert!(told(checkpoint.value::<Vec<String>>("step")).contains("step"));
-    assert!(told(checkpoint.value::<u64>("epoch")).contains("no value epoch"));
+    assert!(refused(checkpoint.add_value("step", &4u64)).contains("already"));
+    assert!(refused(checkpoint.value::<Vec<String>>("step")).contains("step"));
+    assert!(refused(checkpoint.value::<u64>("epoch")).contains("no value epoch"));
     checkpoint.add_array("a", &[2, 2], &[1.0f32; 4]).unwrap();
-    assert!(told(checkpoint.add_array("a", &[1], &[1.0f32])).contains("already"));
-    assert!(told(checkpoint.add_array("b", &[2, 2], &[1.0f32; 3])).contains("[2, 2]"));
-    assert!(told(checkpoint.array::<f64>("a")).contains("F32"));
+    assert!(refused(checkpoint.add_array("a", &[1], &[1.0f32])).contains("already"));
+    assert!(refused(checkpoint.add_array("b", &[2, 2], &[1.0f32; 3])).contains("[2, 2]"));
+    assert!(refused(checkpoint.array::<f64>("a")).contains("F32"));
     let state = BatchState {
         seed: u64::MAX,
         epoch: 3,
@@ -169,11 +172,11 @@ fn names_are_taken_once_and_values_have_a_kind() {
     };
     checkpoint.add_batches("batches", state).unwrap();
     assert_eq!(checkpoint.batches("batches").unwrap(), state);
-    assert!(told(checkpoint.batches("step")).contains("step"));
+    assert!(refused(checkpoint.batches("step")).contains("step"));
 }
 
 #[test]
-fn a_file_that_is_none_is_told() {
+fn a_file_that_is_no_checkpoint_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     assert!(matches!(Checkpoint::load(&path), Err(Error::Read { .. })));
@@ -193,17 +196,17 @@ fn a_file_that_is_none_is_told() {
         b"PK\x03\x04 a zip",
     ] {
         fs::write(&path, damaged).unwrap();
-        let reason = told(Checkpoint::load(&path));
+        let reason = refused(Checkpoint::load(&path));
         assert!(reason.contains("a.safetensors"), "{reason}");
     }
-    // Of the same format, but of another program.
+    // A file of the same format, written by another program.
     let empty = std::collections::BTreeMap::<String, safetensors::tensor::TensorView<'_>>::new();
     fs::write(&path, safetensors::serialize(&empty, None).unwrap()).unwrap();
-    assert!(told(Checkpoint::load(&path)).contains("bn"));
+    assert!(refused(Checkpoint::load(&path)).contains("bn"));
 
     let nowhere = folder.path().join("no/such/a.safetensors");
     assert!(matches!(checkpoint.save(nowhere), Err(Error::Write { .. })));
-    // What could not be written has left nothing, and an old file stays.
+    // A failed save leaves no new file and keeps the old one.
     fs::write(&path, b"old").unwrap();
     assert!(matches!(
         checkpoint.save(path.join("b")),
@@ -235,7 +238,7 @@ proptest! {
         let back = loaded.array::<f32>("narrow").unwrap();
         prop_assert_eq!(back.shape(), &[1, narrow.len()][..]);
         prop_assert!(back.iter().zip(&narrow).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()));
-        // Whatever byte is changed, reading it gives an answer or an error, and no panic.
+        // Whatever byte is changed, loading returns a checkpoint or an error and does not panic.
         let mut bytes = fs::read(&path).unwrap();
         let at = damage.index(bytes.len());
         bytes[at] = to;

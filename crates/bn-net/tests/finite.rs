@@ -1,4 +1,4 @@
-//! Nothing that a network or an optimizer holds becomes infinite or NaN by a step that was accepted.
+//! A successful step never makes a value of the network or the optimizer infinite or NaN.
 
 use bn_layers::{Layer, LayerExt, Mode, Outcome, State};
 use bn_net::{
@@ -35,7 +35,7 @@ fn a_gradient_that_overflows_is_refused() {
 }
 
 #[test]
-fn learning_rates_that_are_none_are_refused_by_every_optimizer() {
+fn invalid_learning_rates_are_refused_by_every_optimizer() {
     let optimizers: [Box<dyn Optimizer<f32>>; 8] = [
         Box::new(Sgd::new(0.1).unwrap()),
         Box::new(Sgd::new(0.1).unwrap().with_momentum(0.5).unwrap()),
@@ -84,7 +84,7 @@ fn a_schedule_that_overflows_ends_the_training_before_the_step() {
     assert!(weights(&network).iter().all(|w| w.is_finite()));
 }
 
-/// Whatever the learning rate, and however training diverges, up to the step that is refused.
+/// At any learning rate, all values are finite until a step fails, however training diverges.
 #[test]
 fn a_diverging_run_ends_with_finite_values() {
     let (train, _) = bn_data::Digits::load().unwrap().into_parts();
@@ -116,7 +116,7 @@ fn a_diverging_run_ends_with_finite_values() {
     }
 }
 
-/// The squares of a finite gradient that an `f32` cannot hold.
+/// A finite gradient whose squares an `f32` cannot hold.
 #[test]
 fn an_optimizers_state_stays_finite() {
     let adam: Box<dyn Optimizer<f32>> = Box::new(Adam::book(0.1).unwrap());
@@ -139,9 +139,9 @@ fn an_optimizers_state_stays_finite() {
     }
 }
 
-/// Gradients and parameters that are large, but not too large, are no reason to refuse.
+/// Gradients and parameters that are large, but not too large, are accepted.
 #[test]
-fn large_steps_that_stay_finite_are_taken() {
+fn large_steps_that_stay_finite_succeed() {
     let (mut network, mut sgd) = (one_to_one(), Sgd::new(1e3).unwrap());
     let (x, t) = (array![[1e9]], array![[0.0]]);
     let mut loss = IdentityWithLoss::default();
@@ -154,10 +154,10 @@ fn large_steps_that_stay_finite_are_taken() {
     assert!((after[0] / want - 1.0).abs() < 1e-6, "{before:?} {after:?}");
 }
 
-/// A velocity so large that the next ordinary step would overflow is remembered as such, through a
-/// checkpoint too.
+/// If the velocity is so large that the next ordinary step overflows, that step fails, also after a
+/// checkpoint.
 #[test]
-fn an_optimizer_with_a_large_past_stays_careful() {
+fn a_step_that_overflows_because_of_the_velocity_is_refused() {
     let step = |network: &mut Network, sgd: &mut Sgd<f32>, scale: f32| {
         let (x, t) = (array![[1.0]], array![[scale]]);
         let mut loss = IdentityWithLoss::default();
@@ -172,8 +172,8 @@ fn an_optimizer_with_a_large_past_stays_careful() {
     checkpoint
         .restore_optimizer::<f32>("sgd", &mut resumed, &network)
         .unwrap();
-    for mut sgd in [sgd, resumed] {
-        let mut network = network.clone();
+    for sgd in [sgd, resumed] {
+        let (mut network, mut sgd) = (network.clone(), sgd.clone());
         network.visit_mut(&mut |p| p.value.fill(0.0));
         Optimizer::<f32>::set_learning_rate(&mut sgd, 100.0).unwrap();
         let error = step(&mut network, &mut sgd, 0.0).unwrap_err();
@@ -186,7 +186,7 @@ fn an_optimizer_with_a_large_past_stays_careful() {
 }
 
 #[test]
-fn a_variance_that_is_no_f32_is_refused_and_left_no_trace() {
+fn a_variance_that_f32_cannot_hold_is_refused_and_changes_nothing() {
     let mut network = Network::builder(2).batch_norm().affine(1).build(1).unwrap();
     let state = |network: &Network| {
         let mut all = Vec::new();
@@ -215,7 +215,7 @@ fn a_variance_that_is_no_f32_is_refused_and_left_no_trace() {
     }
 }
 
-/// A loop of one's own has the same guard.
+/// A custom training loop has the same check.
 #[test]
 fn an_optimizers_step_checks_the_gradients_it_is_given() {
     let mut network = one_to_one();

@@ -1,4 +1,4 @@
-//! Two networks trained in turn: who moves by what, what goes wrong and where, the same bits.
+//! Two networks trained in turn: what each step changes, which errors it returns, reproducible bits.
 
 use bn_data::{BatchState, Batches, Dataset};
 use bn_layers::{Conv2dConfig, LayerExt, Mode};
@@ -68,7 +68,7 @@ fn running(network: &Network) -> Vec<f32> {
 }
 
 #[test]
-fn each_step_moves_one_network_and_leaves_the_other() {
+fn each_step_changes_one_network_and_not_the_other() {
     let mut gan = gan();
     gan.discriminator_step(real(16, 0).view()).unwrap();
     let (discriminator, generator) = (state(gan.discriminator()), state(gan.generator()));
@@ -87,7 +87,7 @@ fn each_step_moves_one_network_and_leaves_the_other() {
     assert_ne!(state(gan.discriminator()).0, discriminator.0);
     assert_ne!(running(gan.discriminator()), still);
 
-    // Fakes that are made as in training move the generator's running statistics, and nothing else.
+    // Fakes made in `Mode::Train` change the generator's running statistics and nothing else.
     let mut gan = gan.with_fakes(Mode::Train);
     gan.discriminator_step(real(16, 2).view()).unwrap();
     assert_ne!(running(gan.generator()), moved);
@@ -105,12 +105,11 @@ fn each_step_moves_one_network_and_leaves_the_other() {
     assert_eq!(trained(gan.generator()), before);
 }
 
-/// The fakes of the first step are of the noise that comes first, and both losses are those of the
-/// discriminator by itself.
+/// The loss on real images is that of the discriminator by itself.
 #[test]
-fn the_losses_are_those_of_the_networks_apart() {
+fn the_loss_on_real_images_is_that_of_the_discriminator() {
     let x = real(16, 0);
-    let still = || Sgd::new(1e-30).unwrap(); // nothing moves
+    let still = || Sgd::new(1e-30).unwrap(); // no parameter changes
     for (real_target, fake_target) in [(1.0, 0.0), (0.9, 0.05)] {
         let mut gan = gan()
             .with_real_target(real_target)
@@ -118,11 +117,11 @@ fn the_losses_are_those_of_the_networks_apart() {
             .unwrap()
             .with_optimizers(still(), still());
         let step = gan.discriminator_step(x.view()).unwrap();
-        let mut alone = discriminator();
+        let mut separate = discriminator();
         let mut loss = |target: f64| {
             let t = Array2::from_elem((16, 1), target as f32);
             let loss = &mut BinaryCrossEntropy::on_logits();
-            alone.gradient(x.view(), t.view().into(), loss).unwrap()
+            separate.gradient(x.view(), t.view().into(), loss).unwrap()
         };
         assert_eq!(step.real_loss, loss(real_target));
         for share in [step.real_accuracy, step.fake_accuracy] {
@@ -131,8 +130,8 @@ fn the_losses_are_those_of_the_networks_apart() {
     }
 }
 
-/// A step of the generator lowers the loss of the same fakes, told by the same discriminator, by the
-/// rate times the square of the gradient: so the gradient is that of the two networks as one.
+/// A step of the generator lowers the loss of the same fakes, with the same discriminator, by the
+/// learning rate times the square of the gradient. So the gradient is that of both networks together.
 #[test]
 fn the_generator_learns_through_the_discriminator() {
     let rate = 1e-3;
@@ -149,7 +148,7 @@ fn the_generator_learns_through_the_discriminator() {
     });
     assert!(square > 1e-3, "{square}");
 
-    // The generator as it is now, everything else as it was.
+    // The generator after the step, and everything else from before it.
     let mut still = gan();
     still.restore(&checkpoint).unwrap();
     let mut mixed = Checkpoint::new();
@@ -184,7 +183,7 @@ fn forward(network: &mut Network, x: ArrayView2<'_, f32>) -> Array2<f32> {
 }
 
 #[test]
-fn the_gradient_of_the_input_is_that_of_backward_and_touches_nothing() {
+fn the_gradient_of_the_input_is_that_of_backward_and_changes_nothing() {
     let mut network = discriminator();
     let (x, dout) = (real(16, 0), Array2::from_elem((16, 1), 0.5));
     forward(&mut network, x.view());
@@ -246,22 +245,22 @@ fn settings_and_networks_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn what_is_not_finite_names_step_network_and_layer_and_moves_nothing() {
+fn values_that_are_not_finite_name_step_network_and_layer_and_change_nothing() {
     let mut images = real(16, 0);
     images[(3, 5)] = f32::NAN;
     let mut gan = gan();
     gan.discriminator_step(real(16, 0).view()).unwrap();
     let before = (state(gan.generator()).0, state(gan.discriminator()).0);
     let error = gan.discriminator_step(images.view()).unwrap_err();
-    let told = error.to_string() + &std::error::Error::source(&error).unwrap().to_string();
+    let message = error.to_string() + &std::error::Error::source(&error).unwrap().to_string();
     assert!(
-        told.contains("step 1") && told.contains("discriminator"),
-        "{told}"
+        message.contains("step 1") && message.contains("discriminator"),
+        "{message}"
     );
-    assert!(told.contains("the input"), "{told}");
+    assert!(message.contains("the input"), "{message}");
     assert!((state(gan.generator()).0, state(gan.discriminator()).0) == before);
 
-    // A rate at which a step throws the weights beyond what f32 holds.
+    // A learning rate at which a step makes the weights overflow.
     let wild = || Sgd::new(1e38).unwrap();
     for (generator, named) in [(true, "generator"), (false, "discriminator")] {
         let mut gan = self::gan();
@@ -281,8 +280,8 @@ fn what_is_not_finite_names_step_network_and_layer_and_moves_nothing() {
             matches!(&error, Error::Step { network, .. } if *network == named),
             "{error}"
         );
-        let told = error.to_string() + &std::error::Error::source(&error).unwrap().to_string();
-        assert!(told.contains("layer"), "{told}");
+        let message = error.to_string() + &std::error::Error::source(&error).unwrap().to_string();
+        assert!(message.contains("layer"), "{message}");
     }
 }
 
@@ -294,8 +293,8 @@ fn trained(threads: usize, iterations: u64) -> (Vec<f32>, Vec<f32>) {
     Pool::new(threads).unwrap().install(|| {
         let (data, mut gan) = (digits(), gan());
         let mut batches = Batches::new(&data, 64, 5).unwrap();
-        let go_on = &mut |_: &GanRecord, _: &Gan| ControlFlow::Continue(());
-        gan.train(&mut batches, iterations, go_on).unwrap();
+        let proceed = &mut |_: &GanRecord, _: &Gan| ControlFlow::Continue(());
+        gan.train(&mut batches, iterations, proceed).unwrap();
         (state(gan.generator()).0, state(gan.discriminator()).0)
     })
 }
@@ -308,7 +307,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     }
 }
 
-/// Counts what it is told; ends the run after so many iterations.
+/// Counts the calls, and ends the run at iteration `end`.
 #[derive(Default)]
 struct Counter {
     steps: usize,
@@ -351,7 +350,7 @@ fn a_callback_sees_every_step_and_ends_the_run() {
 }
 
 #[test]
-fn a_restored_run_goes_on_to_the_same_bits() {
+fn a_resumed_run_gives_the_same_bits() {
     let data = digits();
     let mut checkpoint = Checkpoint::new();
     {
@@ -367,7 +366,7 @@ fn a_restored_run_goes_on_to_the_same_bits() {
     let path = folder.path().join("gan.safetensors");
     checkpoint.save(&path).unwrap();
     let checkpoint = Checkpoint::load(&path).unwrap();
-    // Of another seed: everything comes from the file.
+    // With another seed, because everything comes from the file.
     let mut gan = Gan::new(generator(), discriminator(), 77).unwrap();
     gan.restore(&checkpoint).unwrap();
     let mut batches = Batches::new(&data, 64, 99).unwrap();

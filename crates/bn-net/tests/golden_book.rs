@@ -27,7 +27,7 @@ fn assert_params(net: &MultiLayerNet<f64>, want: &Value, running: &Value, what: 
 }
 
 #[test]
-fn multi_layer_net_trains_as_the_books() {
+fn multi_layer_net_trains_like_the_books() {
     let file = parse(include_str!("golden/book_net.json"));
     let cases = file["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 2);
@@ -91,7 +91,7 @@ fn check_optimizer(mut optimizer: Box<dyn Optimizer<f64>>, file: &Value, case: &
 }
 
 #[test]
-fn optimizers_move_as_the_books() {
+fn optimizers_agree_with_the_book() {
     let file = parse(include_str!("golden/book_optimizers.json"));
     let mut seen = 0;
     for case in file["cases"].as_array().unwrap() {
@@ -106,7 +106,7 @@ fn optimizers_move_as_the_books() {
                 let adam = Adam::book(config("lr")).unwrap();
                 Box::new(adam.with_betas(config("beta1"), config("beta2")).unwrap())
             }
-            "Nesterov_before_2021" => continue, // the order that the book has since corrected
+            "Nesterov_before_2021" => continue, // a form that the book has since corrected
             other => panic!("unknown case {other}"),
         };
         check_optimizer(optimizer, &file, case);
@@ -116,7 +116,7 @@ fn optimizers_move_as_the_books() {
 }
 
 #[test]
-fn the_books_names_come_in_the_books_order() {
+fn the_books_names_are_visited_in_the_books_order() {
     let config = MultiLayerNetConfig {
         use_batchnorm: true,
         use_dropout: true,

@@ -51,13 +51,13 @@ fn cross_entropy<T: Scalar>(section: &Value, tolerance: f64) {
 }
 
 #[test]
-fn softmax_with_loss_is_cross_entropy_loss() {
+fn softmax_with_loss_agrees_with_cross_entropy_loss() {
     cross_entropy::<f64>(&file()["f64"], 1e-12);
     cross_entropy::<f32>(&file()["f32"], 1e-6);
 }
 
 #[test]
-fn identity_with_loss_is_mse_loss() {
+fn identity_with_loss_agrees_with_mse_loss() {
     let mse = &file()["f64"]["mse"];
     let (y, t) = (matrix(&mse["y"]), matrix(&mse["t"]));
     let mut loss = IdentityWithLoss::default();
@@ -138,13 +138,13 @@ fn optimizers<T: Scalar>(section: &Value, tolerance: f64) {
 }
 
 #[test]
-fn optimizers_move_as_pytorchs() {
+fn optimizers_agree_with_pytorch() {
     optimizers::<f64>(&file()["f64"], 1e-12);
     optimizers::<f32>(&file()["f32"], 1e-6);
 }
 
 #[test]
-fn schedules_are_pytorchs() {
+fn schedules_agree_with_pytorch() {
     let file = file();
     let cases = file["schedules"].as_array().unwrap();
     assert_eq!(cases.len(), 3);
@@ -174,7 +174,7 @@ fn schedules_are_pytorchs() {
         };
         schedule.check().unwrap();
         let want = numbers(&case["lr"]);
-        // PyTorch's cosine is a recurrence that goes up again after T_max; ours stays at min_lr.
+        // PyTorch's cosine is a recurrence that rises again after T_max; this one stays at min_lr.
         let until = match schedule {
             Schedule::Cosine { steps, .. } => want.len().min(steps as usize + 1),
             _ => want.len(),
@@ -187,7 +187,8 @@ fn schedules_are_pytorchs() {
     }
 }
 
-/// PyTorch's name and values for a parameter of ours: same places, other names, weights transposed.
+/// PyTorch's values for a parameter of this library: the positions are the same, the names differ, and
+/// the weights are transposed.
 fn torch_values(params: &Value, name: &str) -> Vec<f64> {
     let torch = name.replace("gamma", "weight").replace("beta", "bias");
     let value = &params[&torch];
@@ -271,7 +272,7 @@ fn network<T: Scalar>(section: &Value, tolerance: f64) {
 }
 
 #[test]
-fn a_network_trains_as_pytorchs() {
+fn a_network_trains_like_pytorchs() {
     network::<f64>(&file()["f64"], 1e-12);
     network::<f32>(&file()["f32"], 2e-6);
 }

@@ -1,4 +1,4 @@
-//! Whole networks against central differences, by the same tool as the layers.
+//! Gradients of whole networks against central differences.
 
 use bn_layers::{BatchNormConfig, Error, GradientCheck, LayerExt, Report};
 use bn_net::{IdentityWithLoss, Loss, Network, NetworkBuilder, SoftmaxWithLoss, Targets};
@@ -8,7 +8,7 @@ fn batch(n: usize, d: usize) -> Array2<f64> {
     Array2::from_shape_fn((n, d), |(i, j)| ((i * d + j) as f64 * 1.7).sin() * 2.0)
 }
 
-/// With the loss itself as the objective, not a sum of outputs.
+/// Checks the gradient of the loss itself, not of a sum of outputs.
 fn check(
     network: &mut Network<f64>,
     loss: &mut dyn Loss<f64>,

@@ -1,4 +1,4 @@
-//! Networks of images: shapes that the builder infers and refuses, training, the same bits.
+//! Networks for images: inferred and invalid shapes, training, reproducible bits.
 
 use bn_layers::{Conv2dConfig, GradientCheck, Init, LayerExt};
 use bn_net::{BatchNormConvNet, Network, NetworkBuilder, Sgd, SimpleConvNet, SoftmaxWithLoss};
@@ -39,7 +39,7 @@ fn discriminator() -> NetworkBuilder<f32> {
 
 #[test]
 fn the_builder_infers_shapes_and_counts() {
-    // Keras counts 708,097 in the generator, of them 128 of BatchNormalization's statistics.
+    // Keras counts 708,097 parameters in the generator, 128 of which are running statistics.
     let (generator, discriminator) = (
         generator().build(1).unwrap(),
         discriminator().build(1).unwrap(),
@@ -58,8 +58,8 @@ fn the_builder_infers_shapes_and_counts() {
 }
 
 #[test]
-fn what_does_not_fit_names_the_layer_and_the_sizes() {
-    for (builder, told) in [
+fn an_invalid_shape_gives_an_error_with_the_layer_and_the_sizes() {
+    for (builder, words) in [
         (
             Network::builder((4, 4, 1)).conv2d(Conv2dConfig::new(2, 5)),
             &[
@@ -97,7 +97,7 @@ fn what_does_not_fit_names_the_layer_and_the_sizes() {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(": ");
-        assert!(told.iter().all(|told| error.contains(told)), "{error}");
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
 }
 
@@ -166,7 +166,7 @@ fn it_trains_to_the_same_bits_on_any_number_of_threads_and_folds() {
 }
 
 #[test]
-fn the_gradients_of_the_ready_networks_agree_with_central_differences() {
+fn the_gradients_of_the_predefined_networks_agree_with_central_differences() {
     let simple = SimpleConvNet {
         input_dim: (7, 6, 2),
         filter_num: 3,
@@ -215,7 +215,7 @@ fn a_batch_norm_after_an_activation_is_not_folded_into_the_convolution_before() 
 }
 
 #[test]
-fn a_convolution_that_computes_what_follows_it_has_no_output_of_its_own() {
+fn a_convolution_fused_with_the_layers_after_it_has_no_activation() {
     let mut network = discriminator().build(1).unwrap();
     let x = batch::<f32>(2, 784);
     network

@@ -57,18 +57,21 @@ fn check_folding<T: Scalar>(tolerance: f64) {
     let x = batch(500, 30, 0.3);
     let want = network.predict(x.view()).unwrap();
     let names: Vec<String> = network.layer_names().map(str::to_owned).collect();
-    let told = network.fold(x.view()).unwrap().as_f64();
+    let reported = network.fold(x.view()).unwrap().as_f64();
     let got = network.predict(x.view()).unwrap();
     let measured = (&got - &want)
         .iter()
         .fold(0.0, |m: f64, d| d.as_f64().abs().max(m));
-    assert_eq!(told, measured);
+    assert_eq!(reported, measured);
     assert!(
         deviation(&got, &want) < tolerance,
         "{}",
         deviation(&got, &want)
     );
-    assert!(network.layer_names().eq(&names), "places and names stay");
+    assert!(
+        network.layer_names().eq(&names),
+        "positions and names must not change"
+    );
 
     let mut params = Vec::new();
     network.visit(&mut |p| params.push(p.name.to_owned()));
@@ -76,14 +79,14 @@ fn check_folding<T: Scalar>(tolerance: f64) {
     assert_eq!(normalisations, 1, "{params:?}");
     assert!(
         params.contains(&"layers.3.bias".to_owned()),
-        "a bias was gained: {params:?}"
+        "no bias was added: {params:?}"
     );
 
     // A second time there is nothing to fold.
     assert_eq!(network.fold(x.view()).unwrap(), 0.0);
     assert_eq!(network.predict(x.view()).unwrap(), got);
 
-    // It trains on, and its activations are those of the places.
+    // It can be trained further, and its activations are found at the same positions.
     let labels: Vec<usize> = (0..500).map(|i| i % 4).collect();
     let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
     let mut step = || {
@@ -99,7 +102,7 @@ fn check_folding<T: Scalar>(tolerance: f64) {
     assert!(step() < first);
     assert!(
         network.activation(0).is_none(),
-        "what the folded layer after it puts out"
+        "it is now the output of the folded layer after it"
     );
     assert_eq!(network.activation(1).unwrap().ncols(), 40);
     assert!(
@@ -118,7 +121,7 @@ fn folding_changes_no_more_than_rounding() {
 }
 
 #[test]
-fn what_folding_refuses_changes_nothing() {
+fn a_failed_fold_changes_nothing() {
     let mut network = trained(every_kind::<f32>());
     let x = batch(50, 30, 0.3);
     let before = network.predict(x.view()).unwrap();
@@ -138,7 +141,7 @@ fn what_folding_refuses_changes_nothing() {
 }
 
 #[test]
-fn weights_that_overflow_are_told() {
+fn folded_weights_that_overflow_give_an_infinite_deviation() {
     let mut network = Network::builder(1)
         .affine(1)
         .batch_norm()

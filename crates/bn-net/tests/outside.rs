@@ -1,6 +1,6 @@
-//! Layers that were written outside the library, in networks.
+//! Networks with layers from outside the library.
 
-// As it stands in the documentation, where nothing is longer than it must be.
+// Formatted as in the documentation, where it is as short as possible.
 #[allow(elided_lifetimes_in_paths, missing_debug_implementations, unreachable_pub)]
 #[rustfmt::skip]
 #[path = "../docs/residual.rs"]
@@ -15,8 +15,8 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use residual::Residual;
 use std::sync::{Arc, Mutex};
 
-/// `y = b·(x − mean over the batch)`, with nothing beyond what is required and its state. It notes
-/// the modes that it sees.
+/// `y = b·(x − mean over the batch)`, with only the required methods, its state and a record of the modes
+/// and outcomes that it sees.
 #[derive(Debug, Clone)]
 struct Center {
     b: [f64; 1],
@@ -103,7 +103,7 @@ fn rows_that_depend_on_each_other_are_evaluated_together() {
 }
 
 #[test]
-fn the_gradient_of_the_input_leaves_the_layers_own() {
+fn the_gradient_of_the_input_does_not_change_the_layers_own() {
     let mut network = NetworkBuilder::<f64>::new(3)
         .affine(4)
         .layer("center", Center::new())
@@ -130,7 +130,7 @@ fn the_gradient_of_the_input_leaves_the_layers_own() {
 }
 
 #[test]
-fn a_step_reaches_it_in_training_mode_and_ends_once() {
+fn a_step_reaches_the_layer_in_training_mode_and_ends_once() {
     let center = Center::new();
     let seen = center.seen.clone();
     let mut network = NetworkBuilder::<f64>::new(2)
@@ -199,7 +199,7 @@ fn train(network: &mut Network<f64>, adam: &mut Adam<f64>, steps: usize) -> f64 
 }
 
 #[test]
-fn a_residual_block_around_two_networks_has_its_gradients_and_learns() {
+fn a_residual_block_of_two_networks_has_correct_gradients_and_learns() {
     let mut network = with_residual_block();
     let (x, t) = batch();
     let report = GradientCheck::default()
@@ -213,7 +213,7 @@ fn a_residual_block_around_two_networks_has_its_gradients_and_learns() {
     let first = train(&mut network, &mut adam, 1);
     let last = train(&mut network, &mut adam, 400);
     assert!(last < first / 10.0, "{first} {last}");
-    // And in evaluation, where the running statistics inside serve.
+    // And in evaluation, with the running statistics of its layers.
     let mut loss = IdentityWithLoss::default();
     let evaluated = network
         .evaluate_loss(
@@ -253,7 +253,7 @@ fn a_residual_block_is_saved_and_resumed_to_the_same_bits() {
     std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
 }
 
-/// A container that passes everything on but the end of a step.
+/// A container that passes everything on except `settle`.
 #[derive(Debug, Clone)]
 struct Forgets(Network<f64>);
 
@@ -290,7 +290,7 @@ impl Layer<f64> for Forgets {
 }
 
 #[test]
-fn a_container_that_forgets_to_settle_is_found_out_at_its_second_step() {
+fn a_container_that_forgets_to_settle_gets_an_error_at_its_second_step() {
     let mut network = NetworkBuilder::<f64>::new(3)
         .affine(4)
         .layer("forgets", Forgets(body(1)))
@@ -315,14 +315,14 @@ fn a_gradient_that_is_not_followed_by_an_update_is_taken_back() {
     let ((x, t), mut loss) = (batch(), IdentityWithLoss::default());
     let (mut network, mut twin) = (with_residual_block(), with_residual_block());
     let (mut sgd, mut twin_sgd) = (Sgd::new(0.1).unwrap(), Sgd::new(0.1).unwrap());
-    let looked: Vec<_> = (0..3)
+    let losses: Vec<_> = (0..3)
         .map(|_| {
             network
                 .gradient(x.view(), t.view().into(), &mut loss)
                 .unwrap()
         })
         .collect();
-    assert!(looked.iter().all(|value| *value == looked[0]), "{looked:?}");
+    assert!(losses.iter().all(|value| *value == losses[0]), "{losses:?}");
     let step = |network: &mut Network<f64>, sgd: &mut dyn Optimizer<f64>| {
         let mut loss = IdentityWithLoss::default();
         network

@@ -1,4 +1,4 @@
-//! The parameters after training are the same bits on any number of threads.
+//! The parameters after training have the same bits on any number of threads.
 
 use bn_layers::LayerExt;
 use bn_net::{NetworkBuilder, Sgd, SoftmaxWithLoss};
@@ -43,7 +43,7 @@ fn train<T: Scalar>(
     (bits, last)
 }
 
-/// 50 steps on each number of threads. Leaves a digest in `target/tmp` that the script
+/// Runs 50 steps on each number of threads. Writes a digest to `target/tmp` that the script
 /// `scripts/same-bits.sh` compares between builds.
 fn check<T: Scalar>(name: &str, sizes: &[usize], batch: usize) {
     let one = train::<T>(1, sizes, batch, 50);

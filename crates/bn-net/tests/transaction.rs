@@ -1,5 +1,5 @@
-//! A step is a transaction: whatever refuses it, and wherever, parameters, running statistics, draws
-//! and the optimizer are bit for bit as before, and training goes on as if it had not been.
+//! A step is a transaction: wherever it fails, the parameters, running statistics, draws and optimizer
+//! state keep their bits, and training continues as if the step had not been taken.
 
 use bn_layers::{
     Conv2dConfig, Error as LayerError, Io, Layer, LayerExt, Param, ParamMut, Pass, Shape, State,
@@ -15,7 +15,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// What goes wrong, where it can.
+/// The ways in which a layer can fail.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
     None,
@@ -35,7 +35,7 @@ const FAULTS: [Fault; 6] = [
     Fault::NanInputGradient,
 ];
 
-/// `y = x + b` with one parameter, of somebody's own: it fails as a switch says.
+/// A custom layer `y = x + b` with one parameter. A switch says how it fails.
 #[derive(Debug, Clone)]
 struct Fails {
     b: [f32; 1],
@@ -108,7 +108,8 @@ impl Layer<f32> for Fails {
     }
 }
 
-/// Every layer that there is, and one that fails in front, in the middle and at the end.
+/// A network of every kind of layer, with layers that can fail at the front, in the middle and at the
+/// end.
 fn network() -> (Network, [Arc<AtomicUsize>; 3]) {
     let switches: [Arc<AtomicUsize>; 3] = Default::default();
     let fails = |i: usize| Fails {
@@ -156,7 +157,7 @@ const LABELS: [usize; 6] = [0, 1, 2, 0, 1, 2];
 
 type Bits = Vec<(String, Vec<u64>)>;
 
-/// All arrays and counters of the network, and all that the optimizer remembers.
+/// All arrays and counters of the network, and the whole state of the optimizer.
 fn state(network: &Network, optimizer: &dyn Optimizer<f32>) -> Bits {
     let mut all = Vec::new();
     network.state(&mut |part| {
@@ -187,8 +188,8 @@ fn good_step(network: &mut Network, optimizer: &mut dyn Optimizer<f32>) {
         .unwrap();
 }
 
-/// A step that must be refused, after one good step and before two others; beside a network and an
-/// optimizer that only ever see the good ones.
+/// Runs a step that must fail, after one valid step and before two others. Compares the result with a
+/// network and an optimizer that take only the valid steps. Returns the error.
 fn refused(
     optimizer: &Make,
     step: impl Fn(&mut Network, &[Arc<AtomicUsize>; 3], &mut dyn Optimizer<f32>) -> Result<f64, Error>,
@@ -205,7 +206,10 @@ fn refused(
         good_step(&mut twin, &mut *twin_moved);
     }
     let (got, want) = (state(&network, &*moved), state(&twin, &*twin_moved));
-    assert_eq!(got, want, "{error}: goes on as if it had not been");
+    assert_eq!(
+        got, want,
+        "{error}: training must continue as if the step had not been taken"
+    );
     error
 }
 
@@ -236,7 +240,7 @@ fn a_layer_that_fails_anywhere_in_either_pass() {
     for place in 0..3 {
         for (fault, _) in FAULTS.iter().enumerate().skip(1) {
             if place == 0 && FAULTS[fault] == Fault::NanInputGradient {
-                continue; // nobody asks for it there
+                continue; // it is not computed for the first layer
             }
             let error = refused(adam, |network, switches, adam| {
                 switches[place].store(fault, Ordering::Relaxed);
@@ -272,7 +276,7 @@ fn an_input_that_no_layer_can_normalise_or_that_does_not_fit() {
         nan[[3, 7]] = f32::NAN;
         let error = with(nan, labels.clone()).to_string();
         assert_eq!(error, "the input is not finite (NaN or infinity)");
-        // Finite, but their variance behind the convolutions is not an f32.
+        // Finite, but f32 cannot hold their variance after the convolutions.
         let error = with(batch() * 1e25, labels.clone());
         let is_statistics = |source: &LayerError| matches!(source, LayerError::Statistics { .. });
         assert!(
@@ -353,7 +357,8 @@ fn an_update_that_overflows_in_every_optimizer() {
     for optimizer in optimizers() {
         let error = refused(&*optimizer, |network, _, optimizer| {
             let lr = optimizer.learning_rate();
-            // Powers of two, which go in and out exactly: gradients large enough that even Adam's steps, of the size of the rate, overflow.
+            // The gradients become so large that even Adam's steps, which have the size of the rate,
+            // overflow. A power of two multiplies and divides exactly.
             network.visit_mut(&mut |p| {
                 if p.name == "layers.22.weight" {
                     p.value.iter_mut().for_each(|v| *v *= 2f32.powi(90));
@@ -373,7 +378,7 @@ fn an_update_that_overflows_in_every_optimizer() {
     }
 }
 
-/// Somebody's own optimizer, which says nothing of what is safe, and fails at one parameter.
+/// A custom optimizer that gives no bounds of what is safe, and fails at one parameter.
 struct OptimizerFails {
     sgd: Sgd<f32>,
     at: Option<&'static str>,
@@ -431,7 +436,7 @@ fn an_optimizer_that_fails_halfway_or_that_overflows() {
     }
 }
 
-/// The optimizer's state of another network.
+/// An optimizer with the state of another network.
 #[test]
 fn an_optimizer_of_another_network() {
     let mut adam = Adam::<f32>::book(0.01).unwrap();

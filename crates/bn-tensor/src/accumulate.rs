@@ -2,10 +2,11 @@
 
 use crate::scalar::Scalar;
 
-/// The accumulators of a run of values: four of the widest vectors of f32.
+/// The number of accumulators for a run of values: four of the widest vectors of f32.
 pub(crate) const ACCUMULATORS: usize = 64;
 
-/// Values that are summed in the element type before the sum goes to double precision.
+/// The number of values that are summed in the element type before the sum continues in double
+/// precision.
 pub(crate) const RUN: usize = 4096;
 
 /// `sums += values`

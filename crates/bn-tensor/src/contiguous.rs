@@ -1,7 +1,8 @@
 //! Arrays as the slices that the kernels read and write.
 
-use crate::error::Error;
-use ndarray::{ArrayView, ArrayViewMut, Dimension};
+use crate::{error::Error, memory::try_zeros};
+use bytemuck::Zeroable;
+use ndarray::{ArrayView, ArrayViewMut, CowArray, Dimension};
 
 /// The elements of `x` in row-major order, without a copy; `op` names the caller in the error.
 ///
@@ -43,4 +44,30 @@ pub fn in_order_mut<'a, T, D: Dimension>(
     x: &'a mut ArrayViewMut<'_, T, D>,
 ) -> Result<&'a mut [T], Error> {
     x.as_slice_mut().ok_or(Error::NotContiguous { op })
+}
+
+/// `x` in row-major order: `x` itself, or a copy if need be.
+///
+/// ```
+/// use bn_tensor::to_row_major;
+/// use ndarray::array;
+/// let x = array![[1.0, 2.0], [3.0, 4.0]];
+/// let transposed = x.t();
+/// assert_eq!(to_row_major("sum", &transposed)?.as_slice(), Some(&[1.0, 3.0, 2.0, 4.0][..]));
+/// # Ok::<(), bn_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::TooLarge`] if there is no memory for the copy: a view that repeats its rows may have any
+/// number of them.
+pub fn to_row_major<'a, T: Zeroable + Clone, D: Dimension>(
+    op: &'static str,
+    x: &'a ArrayView<'_, T, D>,
+) -> Result<CowArray<'a, T, D>, Error> {
+    if x.is_standard_layout() {
+        return Ok(x.view().into());
+    }
+    let mut copy = try_zeros(op, x.raw_dim())?;
+    copy.assign(x);
+    Ok(copy.into())
 }

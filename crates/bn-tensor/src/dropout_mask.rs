@@ -7,10 +7,10 @@ use crate::{
     simd::{NullaryFnOnce, vectorize},
 };
 
-/// The random mask `m` of Dropout: `m[i]` is 0 with probability `ratio`, and else `kept`.
+/// The random mask `m` of Dropout: `m[i]` is 0 with probability `ratio`, and `kept` otherwise.
 ///
-/// Each `m[i]` is a hash of `key` and `i` (modulo 2³²), so the mask is not stored: the same key gives it
-/// again. Vectors of hashes take a tenth of the time of a random number generator.
+/// Each `m[i]` is computed from a hash of `key` and `i` (modulo 2³²), so the mask need not be stored: the
+/// same key gives the same mask. Hashes in vectors take a tenth of the time of a random number generator.
 ///
 /// ```
 /// let mask = bn_tensor::Mask { key: 7, ratio: 0.25, kept: 2.0 };

@@ -54,6 +54,19 @@ pub enum Error {
         /// Why the pool cannot be created.
         reason: String,
     },
+    /// There is no memory for an array.
+    #[error(
+        "{what}: an array of shape {shape:?} takes {bytes:.1e} bytes, more than can be allocated; \
+         use smaller sizes"
+    )]
+    TooLarge {
+        /// The array, or the function that needs it.
+        what: &'static str,
+        /// The shape of the array.
+        shape: Vec<usize>,
+        /// The number of bytes, rounded.
+        bytes: f64,
+    },
 }
 
 impl Error {

@@ -40,6 +40,7 @@ mod elementwise;
 mod error;
 mod magnitude;
 mod matmul;
+mod memory;
 pub mod naive;
 mod packing;
 mod parallel;
@@ -56,7 +57,7 @@ pub use channels::{
     reduce::Scratch,
     sums::channel_sum,
 };
-pub use contiguous::{in_order, in_order_mut};
+pub use contiguous::{in_order, in_order_mut, to_row_major};
 pub use convolution::{
     backward::{ConvolutionGradients, ConvolutionScratch, convolve_backward},
     convolve, convolve_then, convolve_transposed, convolve_weights,
@@ -69,6 +70,8 @@ pub use elementwise::{
 pub use error::{Error, check_setting};
 pub use magnitude::largest_magnitude;
 pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest};
+pub use memory::{checked_len, try_resize, try_zeros};
+pub use ndarray;
 pub use parallel::{enter_pool, join, keep_awake, single_threaded, threads};
 pub use pool::Pool;
 pub use scalar::Scalar;

@@ -6,10 +6,11 @@ use crate::{
 };
 use std::array::from_fn;
 
-/// The largest `|x|`. It is infinite if a value is, and NaN if a value is NaN; 0 without values.
+/// The largest `|x|`. It is NaN if a value is NaN, infinite if a value is infinite, and 0 if there are no
+/// values.
 ///
-/// One number thus shows whether all values are finite. It is read at the speed of the cache or memory
-/// that holds `x`. Naive form: [`naive::largest_magnitude`](crate::naive::largest_magnitude).
+/// So one number shows whether all values are finite. `x` is read at the speed of the cache or memory
+/// that holds it. Naive form: [`naive::largest_magnitude`](crate::naive::largest_magnitude).
 ///
 /// ```
 /// use bn_tensor::largest_magnitude;
@@ -21,7 +22,8 @@ pub fn largest_magnitude<T: Scalar>(x: &[T]) -> T {
     T::from_magnitude_bits(of_pieces(x, x.len()))
 }
 
-/// The magnitude of `x`, cut into pieces of fixed size. `work` is the number of values in all.
+/// The largest magnitude of `x`, which is cut into pieces of fixed size. `work` is the total number of
+/// values.
 fn of_pieces<T: Scalar>(x: &[T], work: usize) -> T::Bits {
     let pieces = x.len().div_ceil(PIECE);
     if pieces <= 1 {
@@ -32,7 +34,7 @@ fn of_pieces<T: Scalar>(x: &[T], work: usize) -> T::Bits {
     a.max(b)
 }
 
-/// The bits of the largest magnitude, found where the values are: in the caller's loop.
+/// Finds the bits of the largest magnitude, on the calling thread.
 pub(crate) struct OfPiece<'a, T>(pub(crate) &'a [T]);
 
 impl<T: Scalar> NullaryFnOnce for OfPiece<'_, T> {
@@ -46,7 +48,7 @@ impl<T: Scalar> NullaryFnOnce for OfPiece<'_, T> {
             let bits = x.map(T::magnitude_bits);
             largest = from_fn(|k| largest[k].max(bits[k]));
         }
-        // Rows of a hundred values have a rest worth a vector.
+        // Rows of a hundred values leave a rest of more than a vector.
         let (few, rest) = rest.as_chunks::<16>();
         for x in few {
             for (largest, x) in largest.iter_mut().zip(x) {

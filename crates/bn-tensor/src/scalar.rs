@@ -1,4 +1,5 @@
 use crate::simd::Vectors;
+use bytemuck::Zeroable;
 use ndarray::NdFloat;
 use std::iter::Sum;
 
@@ -35,7 +36,7 @@ use std::iter::Sum;
 /// }
 /// ```
 #[allow(private_bounds)] // seals the trait, and keeps its kernels out of the public interface
-pub trait Scalar: NdFloat + Default + Sum + Vectors {
+pub trait Scalar: NdFloat + Default + Sum + Zeroable + Vectors {
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
 

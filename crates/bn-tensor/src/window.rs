@@ -1,4 +1,4 @@
-use crate::error::Error;
+use crate::{error::Error, memory::checked_len};
 use std::ops::Range;
 
 /// The zeros around an image that a window moves over.
@@ -70,8 +70,8 @@ impl Window {
     /// Creates a window of `kernel = (rows, columns)` over images `(height, width, channels)`.
     ///
     /// # Errors
-    /// [`Error::Window`] for an empty image or kernel, a stride of 0, or a kernel larger than the
-    /// padded image.
+    /// [`Error::Window`] for an empty image or kernel, a stride of 0, a kernel larger than the padded
+    /// image, or more values in the image, in the window or at its positions than can be addressed.
     pub fn new(
         image: (usize, usize, usize),
         kernel: (usize, usize),
@@ -98,11 +98,34 @@ impl Window {
                 right,
             } => (Some((top, bottom)), Some((left, right))),
         };
-        Ok(Self {
+        let rows = Axis::new(height, kernel.0, stride.0, vertical).map_err(refused)?;
+        let columns = Axis::new(width, kernel.1, stride.1, horizontal).map_err(refused)?;
+        let window = Self {
             channels,
-            rows: Axis::new(height, kernel.0, stride.0, vertical).map_err(refused)?,
-            columns: Axis::new(width, kernel.1, stride.1, horizontal).map_err(refused)?,
-        })
+            rows,
+            columns,
+        };
+        match window.is_addressable() {
+            true => Ok(window),
+            false => Err(refused("there are more values than can be addressed")),
+        }
+    }
+
+    /// Whether the values in the image, in the window and at its positions can be counted. What is computed
+    /// from a window cannot overflow then.
+    fn is_addressable(&self) -> bool {
+        let Self {
+            channels,
+            rows,
+            columns,
+        } = *self;
+        [
+            [rows.size, columns.size, channels],
+            [rows.kernel, columns.kernel, channels],
+            [rows.out, columns.out, channels],
+        ]
+        .iter()
+        .all(|shape| checked_len::<u8>("window", shape).is_ok())
     }
 
     /// `(height, width, channels)` of the image.

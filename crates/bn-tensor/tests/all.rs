@@ -1,11 +1,13 @@
-//! All integration tests of this crate, as one program: each generic layer and kernel is
-//! compiled once instead of once a file. `.ci/run` checks that no file is missing here.
+//! All integration tests of this crate, as one program, so that each generic layer and kernel
+//! is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
 mod common;
 mod convolution;
 mod elementwise;
+mod every_size;
 mod fork;
 mod kernels;
 mod moments;
 mod openblas;
+mod prelude;
 mod threads;

@@ -1,4 +1,4 @@
-//! Convolutions against the naive form, and their gradients by what defines them.
+//! Convolutions against the naive form, and their gradients against the identity that defines them.
 
 use bn_tensor::{
     Error, Padding, Pool, Scalar, Window, convolve, convolve_transposed, convolve_weights, naive,
@@ -100,8 +100,8 @@ fn check<T: Scalar>(case: Case) {
     )
     .unwrap();
 
-    // Both gradients by the form that is linear in each: ⟨conv(x, w), g⟩ = ⟨w, dw⟩ = ⟨x, dx⟩, for a
-    // w and an x that they know nothing of.
+    // ⟨conv(x, w), g⟩ is linear in w and in x, so it equals ⟨w, dw⟩ and ⟨x, dx⟩. dw does not depend on
+    // w, nor dx on x.
     let g = random::<T>(n, places, 4);
     let form = dot(&plain, &g);
     let size = tolerance * (places as f64 * n as f64 * window.patch() as f64).sqrt() * 4.0;

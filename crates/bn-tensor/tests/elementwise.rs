@@ -16,7 +16,7 @@ fn check_largest_magnitude<T: Scalar>() {
             x[at] = T::neg_infinity();
             assert_eq!(largest_magnitude(&x), T::infinity(), "{at} of {len}");
             for nan in [T::nan(), -T::nan()] {
-                // A NaN wins over an infinity, before and after it.
+                // The result is NaN even with an infinity before and after the NaN.
                 let last = len - 1;
                 let ends = (x[0], x[last]);
                 (x[0], x[last]) = (T::infinity(), T::infinity());

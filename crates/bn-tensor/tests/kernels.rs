@@ -65,7 +65,7 @@ fn check_channels<T: Scalar>(dims: (usize, usize, usize), mean: f64) {
         assert!((got - want).abs() <= tolerance, "mean {got} {want}");
     }
     for (got, want) in moments.variance().unwrap().zip(&want_var) {
-        // The second term is the condition of a variance with a large mean, relatively eps·mean/std
+        // The second term comes from the condition number of a variance with a large mean, eps·mean/std
         // (Chan, Golub and LeVeque): means are merged in double precision.
         let tolerance = 64.0 * eps * want + 8.0 * f64::EPSILON * mean * want.sqrt();
         assert!((got - want).abs() <= tolerance, "variance {got} {want}");
@@ -177,7 +177,7 @@ fn a_measured_product_is_the_product_and_its_largest_magnitude() {
 }
 
 #[test]
-fn large_products_are_tiled_and_right() {
+fn large_products_in_tiles_agree_with_the_naive_form() {
     check_matmul::<f32>(300, 200, 257);
     check_matmul::<f32>(1, 784, 100);
     check_matmul::<f64>(1000, 64, 10);
@@ -199,7 +199,7 @@ fn channels_in_many_blocks_and_many_columns_agree_with_the_naive_form() {
     }
 }
 
-/// 40 MiB: written with stores that bypass the caches, unlike parts of it.
+/// 40 MiB are written with stores that bypass the caches. Parts of it are not.
 #[test]
 fn stores_that_bypass_the_caches_write_the_same_bits() {
     const DIMS: (usize, usize, usize) = (8192, 1280, 1);
@@ -281,7 +281,7 @@ fn shapes_that_disagree_are_refused_and_the_destination_is_unchanged() {
 }
 
 #[test]
-fn empty_products_are_fine() {
+fn empty_products_are_allowed() {
     let mut c = Array2::from_elem((2, 3), 1.0f32);
     let (a, b) = (Array2::zeros((2, 0)), Array2::zeros((0, 3)));
     matmul(a.view(), b.view(), 0.0, c.view_mut()).unwrap();

@@ -43,7 +43,7 @@ proptest! {
         let (count, mean, m2) = parts(&a);
         let mut received = Moments::from_parts(count, &mean, &m2).unwrap();
         let (count, mean, m2) = parts(&b);
-        let mut other = Moments::new(3);
+        let mut other = Moments::new(3).unwrap();
         other.set_parts(count, &mean, &m2).unwrap();
         received.merge(&other).unwrap();
         prop_assert_eq!(parts(&received), parts(&merged));
@@ -93,7 +93,7 @@ fn a_transposed_array_is_refused_and_nothing_changes() {
         Err(Error::NotContiguous { op })
     );
     assert_eq!(moments.mean(), before);
-    assert!(moments.merge(&Moments::new(2)).is_err());
+    assert!(moments.merge(&Moments::new(2).unwrap()).is_err());
 
     for dims in [(0, 3, 1), (0, 1, 1), (4, 3, 0), (4, 1, 0)] {
         let empty = Moments::of(Array3::<f32>::zeros(dims).view()).unwrap();
@@ -113,7 +113,7 @@ fn parts_that_disagree_are_refused_and_nothing_changes() {
     assert_eq!((moments.count(), moments.channels()), (3, 1));
     assert_eq!((moments.mean()[0], moments.m2()[0]), (1.0, 2.0));
 
-    // Of no values, whatever the mean.
+    // With a count of 0, the mean and m2 are ignored.
     let mut none = Moments::from_parts(0, &[7.0], &[f64::NAN]).unwrap();
     assert_eq!((none.mean()[0], none.m2()[0]), (0.0, 0.0));
     none.merge(&moments).unwrap();

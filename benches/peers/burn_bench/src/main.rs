@@ -54,7 +54,7 @@ impl Net {
     }
 }
 
-/// The median of seven, each the mean of `repetitions`.
+/// Prints the median of seven times, each the mean of `repetitions` calls.
 fn report(case: &str, warm_up: usize, repetitions: usize, mut f: impl FnMut()) {
     for _ in 0..warm_up {
         f();
@@ -97,7 +97,7 @@ fn batch_normalization<const D: usize>(shape: [usize; D], repetitions: usize) {
     let dout = Tensor::<D>::random(shape, normal, &device);
     let sizes = shape.map(|size| size.to_string()).join("x");
     report(&format!("bn {sizes}"), 5, repetitions, || {
-        // burn has no backward pass from a given gradient: that of sum(y * dout) stands in.
+        // burn has no backward pass from a given gradient, so this uses that of sum(y * dout).
         let gradients = (bn.forward(x.clone()) * dout.clone()).sum().backward();
         assert!(x.grad(&gradients).is_some() && bn.gamma.val().grad(&gradients).is_some());
     });
@@ -116,7 +116,7 @@ fn inference() {
 
 fn main() {
     let case = std::env::args().nth(2).unwrap_or_default();
-    // burn does not tell how many threads it uses: this is what it goes by.
+    // burn does not report how many threads it uses; it reads their number from this variable.
     let threads = std::env::var("RAYON_NUM_THREADS").unwrap_or_else(|_| "null".into());
     println!(r#"{{"engine": "burn 0.22.1", "blas": "flex", "threads": {threads}}}"#);
     match case.as_str() {

@@ -48,7 +48,7 @@ impl Net {
     }
 }
 
-/// The median of seven, each the mean of `repetitions`.
+/// Prints the median of seven times, each the mean of `repetitions` calls.
 fn report(
     case: &str,
     warm_up: usize,
@@ -109,7 +109,7 @@ fn batch_normalization(shape: &[usize], repetitions: usize) -> Result<()> {
     let dout = Tensor::randn(0f32, 1f32, shape, &device)?;
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     report(&format!("bn {}", sizes.join("x")), 5, repetitions, || {
-        // candle has no backward pass from a given gradient: that of sum(y * dout) stands in.
+        // candle has no backward pass from a given gradient, so this uses that of sum(y * dout).
         let y = bn.forward_train(&x)?;
         let gradients = (y * &dout)?.sum_all()?.backward()?;
         assert!(gradients.get(&x).is_some());
@@ -126,7 +126,7 @@ fn inference() -> Result<()> {
     )?;
     for (batch, repetitions) in [(1, 2000), (100, 300), (10_000, 5)] {
         let x = Tensor::rand(0f32, 1f32, (batch, 784), &device)?;
-        // The weights are variables, so candle records a graph here too; it has no switch for that.
+        // The weights are variables, so candle records a graph here too; this cannot be turned off.
         report(&format!("infer {batch}"), 10, repetitions, || {
             black_box(net.forward(&x, false)?);
             Ok(())

@@ -1,4 +1,4 @@
-//! Downloads from servers that behave, and from some that do not; each runs in the test itself.
+//! Downloads from servers that work and from servers that fail. Each server runs in the test itself.
 
 mod server;
 
@@ -25,7 +25,7 @@ fn a_download_is_whole_and_happens_once() {
     fixture.check(cache.path());
     assert_eq!(ranges(&server), [None; 4]);
 
-    // The cache serves from now on, without a mirror and without a write.
+    // From now on the files come from the cache, without a mirror and without a write.
     fs::remove_file(folder.join("download.lock")).unwrap();
     assert_eq!(
         fixture.download(cache.path(), &[&nobody()]).unwrap(),
@@ -34,7 +34,7 @@ fn a_download_is_whole_and_happens_once() {
     assert!(!folder.join("download.lock").exists());
     assert_eq!(server.requests().len(), 4);
 
-    // Only what is missing is fetched.
+    // Only missing files are downloaded.
     fs::remove_file(folder.join("t10k-labels-idx1-ubyte.gz")).unwrap();
     fixture.download(cache.path(), &[&server.url]).unwrap();
     assert_eq!(server.requests().len(), 5);
@@ -94,7 +94,7 @@ fn wrong_bytes_never_reach_the_cache() {
             names_in(&cache.path().join("mnist")),
             HashSet::from(["download.lock".into()])
         );
-        // Not asked again and again for the same wrong bytes.
+        // The same wrong bytes are not requested again.
         assert_eq!(ranges(&server), [None]);
     }
 }
@@ -171,6 +171,24 @@ fn a_part_that_does_not_fit_is_dropped() {
 }
 
 #[test]
+fn a_part_is_removed_when_the_files_are_there() {
+    let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let folder = cache.path().join("mnist");
+    fs::create_dir(&folder).unwrap();
+    for (name, bytes) in &fixture.packed {
+        fs::write(folder.join(name), bytes).unwrap();
+        fs::write(folder.join(format!("{name}.part")), &bytes[..10]).unwrap();
+    }
+    fixture.download(cache.path(), &[&nobody()]).unwrap();
+    let names: HashSet<_> = fixture
+        .packed
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    assert_eq!(names_in(&folder), names);
+}
+
+#[test]
 fn a_part_that_is_already_whole_is_taken() {
     let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
     fs::create_dir(cache.path().join("mnist")).unwrap();
@@ -224,7 +242,7 @@ fn an_error_without_a_network_says_where_to_put_the_files() {
     }
 }
 
-/// In the midst of a body, and before any answer.
+/// In the middle of a body, and before any answer.
 #[test]
 fn a_dead_line_is_noticed() {
     let fixture = Fixture::new();
@@ -253,7 +271,7 @@ fn a_dead_line_is_noticed() {
             "{waited:?}"
         );
         assert_eq!(fs::read(&part).unwrap_or_default(), kept.as_bytes());
-        // Where the one request was not followed by another, the server waits for it.
+        // If there was only one request, the server still waits for the second.
         let _ = std::net::TcpStream::connect(url[7..].split('/').next().unwrap());
         server.join().unwrap();
     }
@@ -278,7 +296,7 @@ fn refused_cache(cache: &Path) {
             "{part} is not in: {error}"
         );
     }
-    // Found before anything is fetched.
+    // It is found before anything is downloaded.
     assert!(server.requests().is_empty());
 }
 
@@ -288,7 +306,7 @@ fn a_cache_folder_that_cannot_be_is_named() {
     fs::write(folder.path().join("file"), "").unwrap();
     refused_cache(&folder.path().join("file"));
     refused_cache(&folder.path().join("file/below"));
-    // A file system that nobody can write to, root included.
+    // A file system that not even root can write to.
     #[cfg(target_os = "linux")]
     refused_cache(Path::new("/proc"));
 }
@@ -316,7 +334,7 @@ fn a_read_only_cache_folder_is_named() {
     set(0o755);
 }
 
-/// No rights keep root from writing, but nobody can write a file where a folder stands.
+/// Not even root can write a file where a folder is.
 #[test]
 fn a_part_that_cannot_be_written_is_the_caches_fault_not_the_mirrors() {
     let (fixture, cache) = (Fixture::new(), tempfile::tempdir().unwrap());
@@ -349,7 +367,7 @@ fn the_folder_that_the_user_named_comes_first() {
     fixture
         .download(cache.path(), &[&fixture.server().url])
         .unwrap();
-    // With the files in it, neither the platform's cache nor a mirror is asked (there is none).
+    // Neither the platform's cache nor a mirror is needed.
     let (train, _) = mnist::load_or_download(fixture.source, Some(cache.path())).unwrap();
     assert_eq!(train.len(), 40);
 }

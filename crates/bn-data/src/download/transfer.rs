@@ -1,4 +1,4 @@
-//! Fetching one file from one mirror: resumed, bounded, and checked.
+//! Downloads one file from one mirror: resumed, limited in size, and checked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -13,21 +13,21 @@ use ureq::http::{StatusCode, header};
 
 use crate::source::SourceFile;
 
-/// How often a mirror is asked for one file, as long as each answer brings something new.
+/// How often one file is requested from a mirror, as long as each answer adds bytes.
 const TRIES: usize = 5;
 /// The largest packed file is Fashion-MNIST's training images, 26 MB; a larger one is not a known data set.
 const MAX_PACKED: u64 = 64 << 20;
 /// Unpacked, it is 47 MB.
 const MAX_UNPACKED: u64 = 256 << 20;
-/// How long to wait for the next sign of life. There is no limit on the whole: a slow line may take
-/// its time, a dead one is noticed.
+/// How long to wait for the next bytes. The whole download has no time limit, so a slow connection
+/// succeeds and a dead one is noticed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why a file did not come.
+/// Why a file could not be downloaded.
 pub(super) enum Failure {
-    /// The mirror is at fault, or the way to it: another one may do better.
+    /// The mirror or the connection failed; another mirror may work.
     Mirror(String),
-    /// The file cannot be written here: no other mirror can help.
+    /// The file cannot be written; no other mirror can help.
     Cache(io::Error),
 }
 
@@ -50,9 +50,9 @@ impl Transfer {
         Transfer { agent, progress }
     }
 
-    /// Brings the whole and right file to `part`, going on from what is there.
+    /// Downloads the file to `part` and checks it, resuming from the bytes that `part` holds.
     ///
-    /// After a failure `part` holds the beginning of the file, if anything.
+    /// After a failure `part` holds the beginning of the file, or does not exist.
     pub(super) fn fetch(&self, url: &str, file: &SourceFile, part: &Path) -> Result<(), Failure> {
         let mut failure = Failure::Mirror("no answer".to_owned());
         for _ in 0..TRIES {
@@ -65,7 +65,7 @@ impl Transfer {
                         if !resumed {
                             return Err(wrong);
                         }
-                        wrong // what was there before may be at fault: once more, whole
+                        wrong // perhaps the earlier bytes were wrong: download all of it again
                     }
                 },
                 Err(Failure::Mirror(broken)) if length(part) > before => Failure::Mirror(broken),
@@ -75,8 +75,8 @@ impl Transfer {
         Err(failure)
     }
 
-    /// Adds to the `have` bytes of `part`, or writes it anew if the server sends all. Says whether
-    /// earlier bytes are part of it.
+    /// Appends to the `have` bytes of `part`, or replaces them if the server sends the whole file.
+    /// Returns whether the earlier bytes were kept.
     fn transfer(&self, url: &str, part: &Path, have: u64) -> Result<bool, Failure> {
         let mut request = self.agent.get(url);
         if have > 0 {
@@ -85,9 +85,9 @@ impl Transfer {
         let mut response = request.call().map_err(mirror)?;
         let resumed = match response.status() {
             StatusCode::OK => false,
-            // If it is another range than the requested one, the check fails.
+            // If the range is not the requested one, the check fails.
             StatusCode::PARTIAL_CONTENT if have > 0 => true,
-            // The part is already whole, or not a beginning of this file, and then the check fails.
+            // The part is already complete, or it is not a part of this file and the check fails.
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(true),
             status => return Err(Failure::Mirror(format!("HTTP {status}"))),
         };
@@ -119,7 +119,7 @@ impl Transfer {
         }
         bar.finish_and_clear();
         if written > MAX_PACKED {
-            // Kept, it would be resumed.
+            // If it were kept, it would be resumed.
             fs::remove_file(part).map_err(Failure::Cache)?;
             return Err(Failure::Mirror(format!(
                 "sends more than {MAX_PACKED} bytes"
@@ -133,7 +133,7 @@ impl Transfer {
         if !self.progress {
             return ProgressBar::hidden();
         }
-        // On standard error; indicatif hides it where that is no terminal.
+        // indicatif draws on standard error, and only on a terminal.
         let bar = match rest {
             Some(rest) => ProgressBar::new(from + rest),
             None => ProgressBar::no_length(),

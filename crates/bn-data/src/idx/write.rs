@@ -17,13 +17,13 @@ use crate::{
 impl Idx {
     /// Writes the array to `path`, packed by gzip if the name ends in `.gz`.
     ///
-    /// The file is written whole or not at all; see [`write_whole`](crate::write_whole). The same array
-    /// gives the same bytes.
+    /// The file is written whole or not at all; see [`write_whole`](crate::write_whole). Equal arrays
+    /// give equal bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::InFile`] around [`Error::NotWritable`] or [`Error::Io`]; an existing file at `path` is
-    /// unchanged then.
+    /// [`Error::InFile`] around [`Error::NotWritable`] or [`Error::Io`]. An existing file at `path` is
+    /// then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let save = || {
@@ -50,7 +50,7 @@ impl Idx {
     ///
     /// # Errors
     ///
-    /// [`Error::NotWritable`] before anything is written, or [`Error::Io`].
+    /// [`Error::NotWritable`], before anything is written, or [`Error::Io`].
     pub fn to_writer(&self, mut writer: impl Write) -> Result<()> {
         writer.write_all(&self.header()?)?;
         self.write_elements(&mut writer)?;

@@ -9,10 +9,11 @@ use bn_tensor::{Scalar, in_order, in_order_mut, map, zip_map, zip_map3};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::fmt::Debug;
 
-/// An element-wise function `y = f(x)` with its derivative: every such type is a [`Layer`].
+/// An element-wise function `y = f(x)` with its derivative. Every type that implements it is a
+/// [`Layer`].
 ///
-/// The derivative may be written in `x` or in `y`, whichever is simpler. GELU (arXiv:1606.08415,
-/// in the form with tanh) in fifteen lines:
+/// The derivative may be a function of `x` or of `y`, whichever is simpler. For example, GELU
+/// (arXiv:1606.08415, the approximation with tanh) takes fifteen lines:
 ///
 /// ```
 #[doc = include_str!("../../docs/gelu.rs")]
@@ -25,8 +26,8 @@ use std::fmt::Debug;
 /// # Ok::<(), bn_layers::Error>(())
 /// ```
 pub trait Activation: Clone + Debug + Send + Sync + 'static {
-    /// Whether the derivative is written in `y` alone. The backward pass then reads one array less,
-    /// and hands a NaN as `x`.
+    /// Whether the derivative depends only on `y`. The backward pass then reads one array less and
+    /// passes NaN as `x`.
     const IN_OUTPUT: bool = false;
 
     /// `y = f(x)`.
@@ -35,7 +36,7 @@ pub trait Activation: Clone + Debug + Send + Sync + 'static {
     /// `dy/dx` at `x`, where `y = f(x)`.
     fn derivative<T: Scalar>(&self, x: T, y: T) -> T;
 
-    /// As [`Layer::describe`].
+    /// See [`Layer::describe`].
     fn describe(&self) -> Option<LayerSpec> {
         None
     }

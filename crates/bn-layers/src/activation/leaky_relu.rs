@@ -19,11 +19,11 @@ pub struct LeakyRelu {
 }
 
 impl LeakyRelu {
-    /// With `slope` for negative values: 0.01 in PyTorch, 0.2 in DCGAN.
+    /// Creates the activation with `slope` for negative values: 0.01 in PyTorch, 0.2 in DCGAN.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ slope ≤ 1`: the sign of the output must tell the
-    /// sign of the input.
+    /// [`bn_tensor::Error::InvalidSetting`] unless `0 ≤ slope ≤ 1`. The backward pass finds the sign
+    /// of the input from the output.
     pub fn new(slope: f64) -> Result<Self, Error> {
         let passes = (0.0..=1.0).contains(&slope);
         check_setting("LeakyRelu's slope", "between 0 and 1", slope, passes)?;
@@ -40,7 +40,7 @@ impl Activation for LeakyRelu {
 
     #[inline(always)]
     fn value<T: Scalar>(&self, x: T) -> T {
-        // Both, and then one of them: a branch on values without a pattern took five times as long.
+        // Computes both and selects one: a branch on random signs took five times as long.
         let leak = T::from_f64(self.slope) * x;
         if x > T::zero() { x } else { leak }
     }

@@ -1,4 +1,4 @@
-//! Element-wise functions: each is a layer. One function a file.
+//! Element-wise functions, one per file. Each is a layer.
 
 mod definition;
 mod identity;

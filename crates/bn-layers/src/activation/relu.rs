@@ -6,7 +6,7 @@ use bn_tensor::Scalar;
 /// (`common/layers.py`).
 ///
 /// Shapes: any `(N, D)`. Train and Eval are the same. At the kink `x = 0` the derivative is 0, as
-/// in the book and in PyTorch. A NaN stays NaN, so that it is seen in the loss.
+/// in the book and in PyTorch. A NaN stays NaN, so that it shows in the loss.
 ///
 /// ```
 /// use bn_layers::{LayerExt, Mode, Relu};

@@ -4,8 +4,8 @@ use bn_tensor::Scalar;
 
 /// `y = 1/(1 + exp(−x))`, `dx = dout·y·(1 − y)`. The book's `Sigmoid` (`common/layers.py`).
 ///
-/// Shapes: any `(N, D)`. Train and Eval are the same. Large |x| saturate to 0 and 1 without
-/// overflow to NaN.
+/// Shapes: any `(N, D)`. Train and Eval are the same. Large |x| give exactly 0 or 1, not
+/// NaN.
 ///
 /// ```
 /// use bn_layers::{LayerExt, Mode, Sigmoid};

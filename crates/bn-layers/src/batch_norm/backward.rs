@@ -7,9 +7,9 @@ use crate::{activation::Rectifier, error::Error, pass::ShardReduction};
 use bn_tensor::{Scalar, in_order};
 use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3};
 
-/// The gradients of the last forward pass, [`batch_norm_train`](crate::batch_norm_train) or [`batch_norm_eval`](crate::batch_norm_eval), whose `x`
-/// and `cache` are handed in again: for `dout` of the shape of `x`, writes `dgamma` and `dbeta`,
-/// `(C)`, and `dx`, where they are wanted.
+/// Writes the gradients of the last forward pass, [`batch_norm_train`](crate::batch_norm_train) or
+/// [`batch_norm_eval`](crate::batch_norm_eval): those of `dgamma: (C)`, `dbeta: (C)` and `dx` that
+/// are `Some`. `x` and `cache` are those of the forward pass; `dout` and `dx` have the shape of `x`.
 ///
 /// ```text
 /// dbeta  = Σ dout
@@ -18,12 +18,12 @@ use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3};
 /// dx     = gamma/√(var + eps)·dout                               after batch_norm_eval
 /// ```
 ///
-/// with N values per channel: the chain rule of the book's backward, its sums collected
-/// (arXiv:1502.03167, section 3).
+/// where N is the number of values per channel. These are the steps of the book's backward pass,
+/// combined (arXiv:1502.03167, section 3).
 ///
 /// # Errors
-/// [`Error::NoForward`] when the last forward pass had other rows, [`Error::Tensor`] for shapes
-/// that do not fit. Then nothing of the caller's has changed.
+/// [`Error::NoForward`] if the last forward pass had a different number of rows, [`Error::Tensor`]
+/// if a shape does not fit. On an error, nothing is written.
 pub fn batch_norm_backward<T: Scalar>(
     x: ArrayView3<'_, T>,
     dout: ArrayView3<'_, T>,
@@ -41,7 +41,7 @@ pub fn batch_norm_backward<T: Scalar>(
     backward.run([x, dout], cache, [dgamma, dbeta], dx)
 }
 
-/// A backward pass, but for its arrays.
+/// The settings of a backward pass, without its arrays.
 pub(super) struct Backward<'a, T> {
     pub(super) gamma: Option<ArrayView1<'a, T>>, // (C)
     pub(super) rectifier: Option<Rectifier>,
@@ -49,7 +49,7 @@ pub(super) struct Backward<'a, T> {
 }
 
 impl<T: Scalar> Backward<'_, T> {
-    /// [`batch_norm_backward`].
+    /// See [`batch_norm_backward`].
     pub(super) fn run(
         &self,
         [x, dout]: [ArrayView3<'_, T>; 2], // (outer, C, inner)
@@ -70,8 +70,8 @@ impl<T: Scalar> Backward<'_, T> {
         result
     }
 
-    /// Two passes over memory: for the sums, and for dx. The channels of x were multiplied by
-    /// factors.
+    /// Makes two passes over memory: one for the sums, one for `dx`. Channel `c` of `x` has been
+    /// multiplied by `factor(c)`.
     #[inline(always)]
     fn passes(
         &self,
@@ -95,7 +95,8 @@ impl<T: Scalar> Backward<'_, T> {
         Ok(())
     }
 
-    /// `dgamma`, `dbeta`, and the coefficients of dx, for channels that were multiplied by factors.
+    /// Computes `dgamma`, `dbeta` and the coefficients of `dx`. Channel `c` of `x` has been multiplied
+    /// by `factor(c)`.
     #[inline(always)]
     fn coefficients(
         &self,
@@ -104,7 +105,7 @@ impl<T: Scalar> Backward<'_, T> {
         [dgamma, dbeta]: [Option<&mut [T]>; 2], // (C) each
     ) -> Result<(), Error> {
         let channels = cache.shape.1;
-        // Slices of one length: the loops are vectorised.
+        // Slices of the same length, so that the loops are vectorised.
         let (mu, inv_std) = (&cache.mu[..channels], &cache.inv_std[..channels]);
         let center = &cache.center[..channels];
         let (sum, dot) = cache.sums.split_at_mut(channels);
@@ -167,8 +168,8 @@ impl<T: Scalar> Backward<'_, T> {
     }
 }
 
-/// `dx = p·dout + q·(f·x − center) + r`: gamma/√(var + eps) times `dout`, less what the mean and the
-/// variance of the batch pass back.
+/// Computes the coefficients of `dx = p·dout + q·(f·x − center) + r`: gamma/√(var + eps) times
+/// `dout`, and the terms that come through the batch's mean and variance.
 #[inline(always)]
 fn pqr<T: Scalar>(
     cache: &mut BatchNormCache<T>,
@@ -176,7 +177,7 @@ fn pqr<T: Scalar>(
     gamma: impl Fn(usize) -> f64,
 ) {
     let (channels, share) = (cache.shape.1, 1.0 / cache.moments.count() as f64);
-    // Slices of one length: the loop is vectorised.
+    // Slices of the same length, so that the loop is vectorised.
     let (mu, inv_std) = (&cache.mu[..channels], &cache.inv_std[..channels]);
     let center = &cache.center[..channels];
     let (sum, dot) = cache.sums.split_at(channels);

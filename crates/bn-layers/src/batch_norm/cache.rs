@@ -1,24 +1,24 @@
 use super::rescaled::Rescaled;
 use bn_tensor::{ChannelAffine, Moments, Scalar, Scratch};
 
-/// What a forward pass leaves for its backward pass; its memory is kept from batch to batch.
+/// What a forward pass saves for its backward pass. Its memory is reused from batch to batch.
 ///
-/// What there is once per channel is held in double precision, which costs no digits and
-/// next to no time; what is done once per value runs in `T`.
+/// Per-channel values are computed in double precision, which takes almost no time. Operations on
+/// each value run in `T`.
 #[derive(Debug, Clone)]
 pub struct BatchNormCache<T> {
-    pub(super) moments: Moments,  // of the batch, or left over from one
-    pub(super) mu: Vec<f64>,      // (C): what was subtracted: the batch's mean or the running one
-    pub(super) inv_std: Vec<f64>, // (C): 1/√(var + eps), of the same
-    pub(super) center: Vec<T>,    // (C): mu, rounded to T
-    pub(super) scale: Vec<T>,     // (C): gamma/√(var + eps)
-    pub(super) shift: Vec<T>,     // (C): beta, and what the rounding of the center lost
-    pub(super) pqr: [Vec<T>; 3],  // (C) each
-    pub(super) sums: Vec<f64>,    // (2·C): dbeta, and Σ dout·(x − center)
+    pub(super) moments: Moments, // of the last batch that was normalised by its own statistics
+    pub(super) mu: Vec<f64>,     // (C): the subtracted mean: the batch's or the running one
+    pub(super) inv_std: Vec<f64>, // (C): 1/√(var + eps), of the same statistics
+    pub(super) center: Vec<T>,   // (C): mu, rounded to T
+    pub(super) scale: Vec<T>,    // (C): gamma/√(var + eps)
+    pub(super) shift: Vec<T>,    // (C): beta, corrected for the rounding of center
+    pub(super) pqr: [Vec<T>; 3], // (C) each: the coefficients of dx
+    pub(super) sums: Vec<f64>,   // (2·C): dbeta, and Σ dout·(x − center)
     pub(super) scratch: Scratch,
     pub(super) shape: (usize, usize, usize), // of the last forward pass
-    pub(super) of_batch: bool,               // whether it normalised by the batch's own statistics
-    pub(super) rescaled: Option<Box<Rescaled<T>>>, // of the last forward pass, where it was needed
+    pub(super) of_batch: bool,               // whether it used the batch's own statistics
+    pub(super) rescaled: Option<Box<Rescaled<T>>>, // of the last forward pass, if it was needed
 }
 
 impl<T: Scalar> Default for BatchNormCache<T> {
@@ -41,13 +41,13 @@ impl<T: Scalar> Default for BatchNormCache<T> {
 }
 
 impl<T: Scalar> BatchNormCache<T> {
-    /// Count, mean and squared deviations of the last batch that was normalised by its own;
-    /// `None` when the last forward pass was [`batch_norm_eval`](crate::batch_norm_eval), or there was none.
+    /// The count, mean and sum of squared deviations of the last batch. `None` if the last forward
+    /// pass was [`batch_norm_eval`](crate::batch_norm_eval) or if there was none.
     pub fn moments(&self) -> Option<&Moments> {
         self.of_batch.then_some(&self.moments)
     }
 
-    /// Makes ready for a forward pass of this shape.
+    /// Prepares for a forward pass of this shape.
     pub(super) fn begin(&mut self, shape: (usize, usize, usize), of_batch: bool) {
         let channels = shape.1;
         (self.shape, self.of_batch) = (shape, of_batch);
@@ -61,7 +61,7 @@ impl<T: Scalar> BatchNormCache<T> {
         self.rescaled = None;
     }
 
-    /// What the channels are multiplied by and added to in the last pass over memory.
+    /// The coefficients of each channel in the last pass over memory.
     pub(super) fn affine(&self) -> ChannelAffine<'_, T> {
         ChannelAffine {
             center: &self.center,

@@ -2,15 +2,15 @@ use crate::error::Error;
 use bn_tensor::check_setting;
 use serde::{Deserialize, Serialize};
 
-/// How running statistics follow the batches. Frameworks call all of these "momentum" and mean
-/// opposite things by the number.
+/// How each batch updates the running statistics. Frameworks call the number "momentum" but mean
+/// opposite things by it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum RunningAverage {
     /// `running = m·running + (1 − m)·batch`: the book (0.9) and Keras (0.99) *keep* the share m.
     Keep(f64),
     /// [`Keep`](Self::Keep), divided by `1 − mᵗ` after t batches, as Adam does (arXiv:1412.6980,
-    /// section 3): an average of the batches alone, without a trace of where it started. After one
-    /// batch it is that batch's.
+    /// section 3). This is an average of the batches only; the initial value has no influence. After
+    /// one batch it equals the statistics of that batch.
     KeepCorrected(f64),
     /// `running = (1 − m)·running + m·batch`: PyTorch *adds* the share m (0.1).
     Add(f64),
@@ -20,7 +20,7 @@ pub enum RunningAverage {
 }
 
 impl RunningAverage {
-    /// The share of the next batch, after `updates` batches.
+    /// The share of the next batch in the average, after `updates` batches.
     pub(crate) fn share(self, updates: u64) -> f64 {
         match self {
             Self::Keep(momentum) => 1.0 - momentum,
@@ -33,19 +33,21 @@ impl RunningAverage {
     }
 }
 
-/// Which Batch Normalization. Frameworks disagree on each of these; a preset names a whole set.
+/// The settings of Batch Normalization. Frameworks disagree on most of them; each preset has the
+/// settings of one source.
 ///
 /// | | [`bias_corrected`](Self::bias_corrected) (default) | [`book`](Self::book) | [`paper`](Self::paper) | [`pytorch`](Self::pytorch) | [`keras`](Self::keras) |
 /// |---|---|---|---|---|---|
 /// | `running` | `KeepCorrected(0.9)` | `Keep(0.9)` | `Cumulative` | `Add(0.1)` | `Keep(0.99)` |
 /// | `eps` | 1e-6 | 1e-6 | 1e-5 | 1e-5 | 1e-3 |
-/// | running variance | biased | biased | unbiased | unbiased | biased |
-/// | it starts at | 1 | 0 | 1 | 1 | 1 |
+/// | variance that is averaged | biased | biased | unbiased | unbiased | biased |
+/// | initial running variance | 1 | 0 | 1 | 1 | 1 |
 ///
 /// The batch itself is always normalised by its biased variance.
 ///
-/// The book's running variance starts at 0: a network that was hardly trained then predicts values
-/// a thousand times too large for each layer. The default is the book's without that start.
+/// The book's running variance starts at 0, so a network that has hardly been trained predicts
+/// values a thousand times too large for each layer. The default is the book's preset with this
+/// corrected.
 ///
 /// ```
 /// use bn_layers::BatchNormConfig;
@@ -54,29 +56,30 @@ impl RunningAverage {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BatchNormConfig {
-    /// How the running statistics follow the batches.
+    /// How each batch updates the running statistics.
     pub running: RunningAverage,
     /// Added to the variance before the square root; greater than 0.
     pub eps: f64,
-    /// Whether the running variance follows the batch's unbiased variance, `Σ(x − μ)²/(N − 1)`.
+    /// Whether the running variance averages the unbiased variance of the batch, `Σ(x − μ)²/(N − 1)`.
     pub unbiased_running_var: bool,
-    /// Where the running variance starts. From 0 the book's is too small by the factor
+    /// The initial running variance. The book's starts at 0 and is therefore too small by the factor
     /// `1 − 0.9ᵗ` after t updates.
     pub initial_running_var: f64,
-    /// Whether there are gamma and beta to learn. Without, `y = xn`.
+    /// Whether gamma and beta are learned. If not, `y = xn`.
     pub affine: bool,
-    /// Whether running statistics are kept. Without, evaluation normalises by its own batch.
+    /// Whether running statistics are kept. If not, evaluation normalises by its own batch.
     pub track_running_stats: bool,
 }
 
 impl BatchNormConfig {
-    /// The book's, with bias-corrected running averages:
+    /// The book's settings, with bias-corrected running averages:
     ///
     /// ```text
     /// running = (1 − s)·running + s·batch     s = (1 − 0.9)/(1 − 0.9ᵗ), at the t-th batch
     /// ```
     ///
-    /// After one batch the running statistics are that batch's; before any, mean 0 and variance 1.
+    /// After one batch, the running statistics are those of that batch. Before the first batch, the
+    /// mean is 0 and the variance 1.
     pub fn bias_corrected() -> Self {
         Self {
             running: RunningAverage::KeepCorrected(0.9),
@@ -109,7 +112,7 @@ impl BatchNormConfig {
     /// Var[x] = average of N/(N − 1)·var
     /// ```
     ///
-    /// The paper leaves eps open; this takes 1e-5.
+    /// The paper does not specify eps; this preset uses 1e-5.
     pub fn paper() -> Self {
         Self {
             running: RunningAverage::Cumulative,
@@ -151,10 +154,10 @@ impl BatchNormConfig {
         }
     }
 
-    /// Whether every number is in its range.
+    /// Checks that every number is in its range.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::InvalidSetting`].
+    /// [`bn_tensor::Error::InvalidSetting`] if one is not.
     pub fn check(&self) -> Result<(), Error> {
         let positive = self.eps.is_finite() && self.eps > 0.0;
         check_setting("eps", "a finite number above 0", self.eps, positive)?;

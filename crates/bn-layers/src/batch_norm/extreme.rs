@@ -1,16 +1,16 @@
-//! Values whose squares, or sums, the element type cannot hold: above 1.8e19 in `f32`. Their
-//! channels are multiplied by a power of two first, which costs a copy of the batch and no digits.
+//! Values whose squares or sums the element type cannot hold: above 1.8e19 in `f32`. Their channels
+//! are first multiplied by a power of two. This copies the batch but loses no digits.
 
 use super::{cache::BatchNormCache, rescaled::Rescaled};
 use crate::error::Error;
 use bn_tensor::{Moments, Scalar};
 use ndarray::{ArrayView2, ArrayView3, Axis};
 
-/// Whether the variance of every channel is such that squares, sums and coefficients stay well
-/// within the range of `T`. A NaN is not.
+/// Whether the variance of every channel is so small that squares, sums and coefficients stay well
+/// within the range of `T`. False if a variance is NaN.
 pub(super) fn is_ordinary<T: Scalar>(moments: &Moments) -> bool {
     let most = most_m2::<T>(moments);
-    // `all` would stop at the first, and not be vectorised.
+    // `all` would stop at the first such channel and would not be vectorised.
     (moments.m2().iter()).fold(true, |ordinary, &m2| ordinary & (m2 <= most))
 }
 
@@ -22,9 +22,9 @@ fn most_m2<T>(moments: &Moments) -> f64 {
     var * moments.count() as f64
 }
 
-/// Measures the moments of `x: (outer, C, inner)` again, each channel that is not ordinary
-/// multiplied by such a power of two that its largest magnitude is between 1/2 and 1. A channel with
-/// a NaN or an infinity stays as it is.
+/// Measures the moments of `x: (outer, C, inner)` again. Each channel that is not ordinary is first
+/// multiplied by a power of two that brings its largest magnitude to between 1/2 and 1. A channel
+/// with a NaN or an infinity is not changed.
 pub(super) fn rescale<T: Scalar>(
     x: ArrayView3<'_, T>,
     cache: &mut BatchNormCache<T>,
@@ -41,8 +41,8 @@ pub(super) fn rescale<T: Scalar>(
     Ok(())
 }
 
-/// Multiplies the channels of this shard that are not ordinary in the whole batch, whose moments
-/// the cache holds. The shard's own values may be ordinary, or small.
+/// Rescales the channels of this shard that are not ordinary in the whole batch. The cache holds
+/// the moments of the whole batch; the shard's own values may be ordinary, or small.
 pub(super) fn rescale_shard<T: Scalar>(x: ArrayView3<'_, T>, cache: &mut BatchNormCache<T>) {
     let (mean, m2) = (cache.moments.mean(), cache.moments.m2());
     let n = cache.moments.count() as f64;
@@ -52,8 +52,9 @@ pub(super) fn rescale_shard<T: Scalar>(x: ArrayView3<'_, T>, cache: &mut BatchNo
     }
 }
 
-/// A copy of `x` whose channels that are not ordinary by these moments were multiplied, if there
-/// are any. Each is as large as its largest value, but at least of `size(c)`.
+/// Returns a copy of `x` in which each channel that is not ordinary by these moments is multiplied
+/// by its [`factor`]; `None` if no channel needs it. `size(c)` is a lower bound for the magnitude of
+/// channel `c`.
 fn rescaled<T: Scalar>(
     x: ArrayView3<'_, T>,
     moments: &Moments,
@@ -77,8 +78,8 @@ fn rescaled<T: Scalar>(
     Some(Rescaled { x, factors })
 }
 
-/// The power of two that brings the largest magnitude, or `size` if that is larger, to between 1/2
-/// and 1; 1 for values that are not finite, or all 0.
+/// Returns the power of two that brings the largest magnitude, or `size` if that is larger, to
+/// between 1/2 and 1. Returns 1 if a value is not finite or all are 0.
 fn factor<T: Scalar>(channel: ArrayView2<'_, T>, size: f64) -> f64 {
     let largest = (channel.iter()).fold(size, |largest, x| largest.max(x.as_f64().abs()));
     let is_finite = largest.is_finite() && channel.iter().all(|x| x.is_finite());

@@ -22,17 +22,17 @@ const OP: &str = "BatchNormalization";
 /// y   = gamma·xn + beta
 /// ```
 ///
-/// Without gamma it is 1, without beta it is 0; `(C)` each. Without `running`, a NaN in a channel
-/// makes that whole channel NaN. The naive form is [`naive::batch_norm_train`](crate::naive::batch_norm_train).
+/// `gamma` and `beta` have shape `(C)`; without them, gamma is 1 and beta is 0. Without `running`, a
+/// NaN makes its whole channel NaN. The naive form is [`naive::batch_norm_train`](crate::naive::batch_norm_train).
 ///
 /// ```
 /// use bn_layers::{BatchNormCache, BatchNormConfig, RunningStats, batch_norm_train};
 /// use ndarray::{Array2, Axis, array};
 ///
 /// let x = array![[1.0, 10.0], [3.0, 30.0]]; // (N, D)
-/// let (gamma, beta) = (array![1.0, 2.0], array![0.0, 5.0]); // the caller's own
+/// let (gamma, beta) = (array![1.0, 2.0], array![0.0, 5.0]); // owned by the caller
 /// let config = BatchNormConfig::book();
-/// let mut running = RunningStats::new(2, &config);
+/// let mut running = RunningStats::new(2, &config)?;
 /// let mut cache = BatchNormCache::default();
 /// let mut y = Array2::<f64>::zeros(x.dim());
 /// batch_norm_train(
@@ -50,10 +50,10 @@ const OP: &str = "BatchNormalization";
 /// ```
 ///
 /// # Errors
-/// [`Error::TooFewValues`] for fewer than two values per channel, [`Error::EmptyBatch`],
-/// [`Error::Tensor`] for shapes that do not fit, [`bn_tensor::Error::InvalidSetting`] for a config out of
-/// range; [`Error::Statistics`] for a running mean or variance that `T` cannot hold, for one because
-/// of a NaN in `x`. Then gamma, beta and `running` are as before.
+/// [`Error::TooFewValues`] if there is only one value per channel, [`Error::EmptyBatch`] if there is
+/// none, [`Error::Tensor`] if a shape does not fit, [`bn_tensor::Error::InvalidSetting`] if a setting
+/// is out of range, [`Error::Statistics`] if `T` cannot hold a running mean or variance, for example
+/// because of a NaN in `x`. On an error, `running` has not changed.
 pub fn batch_norm_train<T: Scalar>(
     x: ArrayView3<'_, T>,
     gamma: Option<ArrayView1<'_, T>>,
@@ -79,16 +79,16 @@ pub fn batch_norm_train<T: Scalar>(
     Ok(())
 }
 
-/// Normalises each channel of `x: (outer, C, inner)` by given statistics, writes `y` of the same
-/// shape, and keeps in `cache` what a backward pass needs.
+/// Normalises each channel of `x: (outer, C, inner)` by the statistics `running`, writes `y` of the
+/// same shape, and saves in `cache` what the backward pass needs.
 ///
 /// ```text
 /// y = gamma·(x − running_mean)/√(running_var + eps) + beta
 /// ```
 ///
 /// # Errors
-/// [`Error::EmptyBatch`], [`Error::Tensor`] for shapes that do not fit, [`bn_tensor::Error::InvalidSetting`]
-/// for a config out of range. Then nothing of the caller's has changed.
+/// [`Error::EmptyBatch`] if there are no values, [`Error::Tensor`] if a shape does not fit,
+/// [`bn_tensor::Error::InvalidSetting`] if a setting is out of range. On an error, nothing is written.
 pub fn batch_norm_eval<T: Scalar>(
     x: ArrayView3<'_, T>,
     gamma: Option<ArrayView1<'_, T>>,
@@ -101,13 +101,13 @@ pub fn batch_norm_eval<T: Scalar>(
     Forward::new(gamma, beta, config).eval(x, running, cache, y)
 }
 
-/// A forward pass, but for its input and output.
+/// The settings of a forward pass, without its input and output.
 pub(super) struct Forward<'a, T> {
     pub(super) gamma: Option<ArrayView1<'a, T>>, // (C)
     pub(super) beta: Option<ArrayView1<'a, T>>,  // (C)
     pub(super) config: &'a BatchNormConfig,
-    pub(super) rectifier: Option<Rectifier>, // computed in the same pass
-    pub(super) tracks: bool, // whether running statistics follow, which `T` must hold
+    pub(super) rectifier: Option<Rectifier>, // applied in the same pass
+    pub(super) tracks: bool, // whether `T` must hold the batch's statistics, to update running ones
     pub(super) reduction: Option<&'a dyn ShardReduction>,
 }
 
@@ -127,7 +127,7 @@ impl<'a, T: Scalar> Forward<'a, T> {
         }
     }
 
-    /// [`batch_norm_train`], but for the update of the running statistics.
+    /// As [`batch_norm_train`], without the update of the running statistics.
     pub(super) fn train(
         &self,
         x: ArrayView3<'_, T>, // (outer, C, inner)
@@ -141,7 +141,7 @@ impl<'a, T: Scalar> Forward<'a, T> {
         self.check(&x, &y)?;
         cache.begin(x.dim(), true);
         if let Err(error) = self.statistics(x, cache) {
-            cache.shape = (0, 0, 0); // there is nothing to go back through
+            cache.shape = (0, 0, 0); // there is no forward pass to differentiate
             return Err(error);
         }
         self.normalize(x, cache, y)
@@ -174,12 +174,13 @@ impl<'a, T: Scalar> Forward<'a, T> {
         let (mean, m2) = (cache.moments.mean(), cache.moments.m2());
         let (mean, m2) = (in_order(OP, &mean)?, in_order(OP, &m2)?);
         cache.mu.copy_from_slice(mean);
-        // `move`: what a closure borrows is read again for each value, and the loop not vectorised.
+        // `move`, because borrowed variables are read again for each value, which prevents
+        // vectorisation.
         map(m2, &mut cache.inv_std, move |m2| inv_std(m2 / n, eps))?;
         Ok(())
     }
 
-    /// [`batch_norm_eval`].
+    /// See [`batch_norm_eval`].
     pub(super) fn eval(
         &self,
         x: ArrayView3<'_, T>, // (outer, C, inner)
@@ -222,12 +223,12 @@ impl<'a, T: Scalar> Forward<'a, T> {
         Ok(result?)
     }
 
-    /// `y = (f·x − center)·scale + shift` for channels that were multiplied by `f`, where the shift
-    /// makes up for the rounding of the center.
+    /// Computes the coefficients of `y = (f·x − center)·scale + shift` for channels that have been
+    /// multiplied by `f`. The shift corrects for the rounding of the center.
     #[inline(always)]
     fn coefficients(&self, cache: &mut BatchNormCache<T>, factor: impl Fn(usize) -> f64) {
         let n = cache.shape.1;
-        // Slices of one length: the loop is vectorised.
+        // Slices of the same length, so that the loop is vectorised.
         let (mu, inv_std) = (&cache.mu[..n], &cache.inv_std[..n]);
         let (center, scale) = (&mut cache.center[..n], &mut cache.scale[..n]);
         let shift = &mut cache.shift[..n];
@@ -267,7 +268,7 @@ pub(super) fn inv_std(var: f64, eps: f64) -> f64 {
     1.0 / (var + eps).sqrt() + 0.0 * var
 }
 
-/// The values, where there are any and they are contiguous.
+/// The values as a slice, if there are any and they are contiguous.
 pub(super) fn slice<'a, T>(values: &'a Option<ArrayView1<'_, T>>) -> Option<&'a [T]> {
     values.as_ref().and_then(|values| values.as_slice())
 }
@@ -277,7 +278,7 @@ pub(super) fn at<T: Scalar>(values: &Option<ArrayView1<'_, T>>, c: usize, otherw
     values.as_ref().map_or(otherwise, |v| v[c].as_f64())
 }
 
-/// Batch statistics need two values per channel.
+/// Checks that each channel has at least two values, which batch statistics need.
 fn check_count(count: u64) -> Result<(), Error> {
     let layer = "BatchNormalization";
     match count {

@@ -1,5 +1,5 @@
 //! The passes over memory, each with the rectifier that follows Batch Normalization, if there is
-//! one. A rectifier's derivative at `z` is multiplied into `dout` on the way back.
+//! one. In the backward pass, `dout` is multiplied by the derivative of the rectifier at `z`.
 
 use crate::activation::{Activation, Rectifier};
 use bn_tensor::{

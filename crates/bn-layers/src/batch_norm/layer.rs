@@ -13,9 +13,8 @@ use crate::{
     error::Error,
     layer::{Layer, Outcome},
     pass::{Mode, Pass},
-    spec::check_memory,
 };
-use bn_tensor::{Scalar, check_setting, in_order};
+use bn_tensor::{Scalar, check_setting, in_order, to_row_major, try_zeros};
 use ndarray::{Array, Array1, ArrayView, ArrayView1, ArrayView3, ArrayViewMut3, Dimension};
 use serde::{Deserialize, Serialize};
 
@@ -27,17 +26,18 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// [`Mode::Train`] also updates the running statistics, as [`BatchNormConfig`] says;
-/// [`Mode::BatchStats`] does not. Takes 2-D and 4-D arrays and returns the shape that it
-/// was given; [`Layout`] says where the channels are. For callers who own gamma and beta themselves
-/// there are [`batch_norm_train`](crate::batch_norm_train),
+/// [`Mode::BatchStats`] does not. The input is 2-D or 4-D, and the output has the same shape;
+/// [`Layout`] says where the channels are. [`batch_norm_train`](crate::batch_norm_train),
 /// [`batch_norm_eval`](crate::batch_norm_eval) and
-/// [`batch_norm_backward`](crate::batch_norm_backward).
+/// [`batch_norm_backward`](crate::batch_norm_backward) compute the same for callers who own gamma,
+/// beta and the running statistics.
 ///
-/// A NaN or an infinity in the input makes its channel NaN in [`Mode::BatchStats`] and its place NaN
-/// in [`Mode::Eval`]; [`Mode::Train`] refuses it, so that running statistics stay finite.
+/// If a channel is normalised by the batch's statistics, a NaN or an infinity in it makes the whole
+/// channel NaN; with running statistics, it affects only its own position. If running statistics are
+/// kept, [`Mode::Train`] returns an error instead, so that they stay finite.
 ///
-/// In a network a flat row has one value per channel; an image of a network has its channels last.
-/// Rows of flattened channels-first images are for [`forward`](Self::forward), in four dimensions.
+/// In a network, a flat row has one value per channel, and an image has its channels last. For
+/// channels-first images, call [`forward`](Self::forward) with a 4-D array.
 ///
 /// ```
 /// use bn_layers::{BatchNormConfig, BatchNormalization, Mode};
@@ -53,10 +53,11 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// # Errors
-/// [`Error::TooFewValues`] for one value per channel in training, [`Error::EmptyBatch`],
-/// [`Error::Unsettled`] for another forward pass after a training pass before [`Layer::settle`],
-/// [`Error::Statistics`] for a running mean or variance that `T` cannot hold, [`Error::Tensor`] for
-/// shapes that do not fit, [`Error::NoForward`].
+/// [`Error::TooFewValues`] if training gets only one value per channel, [`Error::EmptyBatch`] if
+/// there are no values, [`Error::Unsettled`] for a forward pass between a training pass and its
+/// [`Layer::settle`], [`Error::Statistics`] if `T` cannot hold a running mean or variance,
+/// [`Error::Tensor`] if a shape does not fit, [`Error::NoForward`] for a backward pass without its
+/// forward pass.
 #[derive(Debug, Clone)]
 pub struct BatchNormalization<T> {
     channels: usize,
@@ -67,48 +68,54 @@ pub struct BatchNormalization<T> {
     dgamma: Array1<T>, // (C), or empty
     dbeta: Array1<T>,  // (C), or empty
     running: Option<RunningStats<T>>,
-    rectifier: Option<Rectifier>, // computed in the same pass
+    rectifier: Option<Rectifier>, // applied in the same pass
     cache: BatchNormCache<T>,
-    is_pending: bool, // whether the running statistics follow the last batch once its step stands
+    is_pending: bool, // whether `settle` has yet to update the running statistics
 }
 
 impl<T: Scalar> BatchNormalization<T> {
-    /// For `channels` channels, in [`Layout::ChannelsLast`], with gamma 1 and beta 0.
+    /// Creates a layer for `channels` channels, in [`Layout::ChannelsLast`], with gamma 1 and beta 0.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::InvalidSetting`] for 0 channels or a config out of range.
+    /// [`bn_tensor::Error::InvalidSetting`] for 0 channels or a config out of range,
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many channels.
     pub fn new(channels: usize, config: BatchNormConfig) -> Result<Self, Error> {
+        const OP: &str = "BatchNormalization::new";
         let what = "the number of channels";
         check_setting(what, "at least 1", channels as f64, channels > 0)?;
         config.check()?;
         let learned = if config.affine { channels } else { 0 };
-        let tracks = config.track_running_stats;
+        let mut gamma = try_zeros(OP, learned)?;
+        gamma.fill(T::one());
+        let running = config
+            .track_running_stats
+            .then(|| RunningStats::new(channels, &config));
         Ok(Self {
             channels,
             layout: Layout::default(),
             config,
-            gamma: Array1::ones(learned),
-            beta: Array1::zeros(learned),
-            dgamma: Array1::zeros(learned),
-            dbeta: Array1::zeros(learned),
-            running: tracks.then(|| RunningStats::new(channels, &config)),
+            gamma,
+            beta: try_zeros(OP, learned)?,
+            dgamma: try_zeros(OP, learned)?,
+            dbeta: try_zeros(OP, learned)?,
+            running: running.transpose()?,
             rectifier: None,
             cache: BatchNormCache::default(),
             is_pending: false,
         })
     }
 
-    /// The same with the channels elsewhere.
+    /// Sets where the channels are.
     #[must_use]
     pub fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
         self
     }
 
-    /// The same with given gamma and beta, `(C)` each.
+    /// Sets gamma and beta, `(C)` each.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when either has not one value per channel, or is not contiguous.
+    /// [`Error::Tensor`] if either does not have one value per channel or is not contiguous.
     pub fn with_gamma_beta(mut self, gamma: Array1<T>, beta: Array1<T>) -> Result<Self, Error> {
         let op = "BatchNormalization::with_gamma_beta";
         for values in [&gamma, &beta] {
@@ -122,7 +129,7 @@ impl<T: Scalar> BatchNormalization<T> {
         Ok(self)
     }
 
-    /// Which Batch Normalization this is.
+    /// The settings.
     pub fn config(&self) -> &BatchNormConfig {
         &self.config
     }
@@ -137,12 +144,12 @@ impl<T: Scalar> BatchNormalization<T> {
         self.config.affine.then(|| self.beta.view())
     }
 
-    /// The gradient of gamma `(C)`, of the last backward pass; `None` without `affine`.
+    /// The gradient of gamma `(C)` from the last backward pass; `None` without `affine`.
     pub fn dgamma(&self) -> Option<ArrayView1<'_, T>> {
         self.config.affine.then(|| self.dgamma.view())
     }
 
-    /// The gradient of beta `(C)`, of the last backward pass; `None` without `affine`.
+    /// The gradient of beta `(C)` from the last backward pass; `None` without `affine`.
     pub fn dbeta(&self) -> Option<ArrayView1<'_, T>> {
         self.config.affine.then(|| self.dbeta.view())
     }
@@ -152,18 +159,19 @@ impl<T: Scalar> BatchNormalization<T> {
         self.running.as_ref()
     }
 
-    /// `y`, in the shape of `x`, 2-D or 4-D, of any memory layout. The pass is a step of its own: in
-    /// [`Mode::Train`] it updates the running statistics.
+    /// Returns `y`, in the shape of `x`, which is 2-D or 4-D and has any memory layout. The pass is a
+    /// complete step: in [`Mode::Train`] it updates the running statistics.
     ///
     /// # Errors
-    /// As the layer's.
+    /// See [`BatchNormalization`].
     pub fn forward<D: Dimension>(
         &mut self,
         x: ArrayView<'_, T, D>,
         mode: Mode,
     ) -> Result<Array<T, D>, Error> {
         let view = self.layout.view(self.channels, x.shape())?;
-        let (x, mut y) = (x.as_standard_layout(), Array::zeros(x.raw_dim()));
+        const OP: &str = "BatchNormalization::forward";
+        let (x, mut y) = (to_row_major(OP, &x)?, try_zeros(OP, x.raw_dim())?);
         let result = self.run(
             reshaped(x.view(), view)?,
             reshaped_mut(y.view_mut(), view)?,
@@ -176,22 +184,23 @@ impl<T: Scalar> BatchNormalization<T> {
         result.map(|()| y)
     }
 
-    /// `dx`, in the shape of `x`, for `dout` of that shape; keeps `dgamma` and `dbeta`.
+    /// Returns `dx` for `dout`, both in the shape of `x`, and stores `dgamma` and `dbeta`. `x` is that
+    /// of the last [`forward`](Self::forward).
     ///
     /// # Errors
-    /// As the layer's.
+    /// See [`BatchNormalization`].
     pub fn backward<D: Dimension>(
         &mut self,
         x: ArrayView<'_, T, D>,
         dout: ArrayView<'_, T, D>,
     ) -> Result<Array<T, D>, Error> {
+        const OP: &str = "BatchNormalization::backward";
         let view = self.layout.view(self.channels, x.shape())?;
         if x.shape() != dout.shape() {
-            let op = "BatchNormalization::backward";
-            return Err(Error::shape(op, x.shape(), dout.shape()));
+            return Err(Error::shape(OP, x.shape(), dout.shape()));
         }
-        let mut dx = Array::zeros(x.raw_dim());
-        let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
+        let mut dx = try_zeros(OP, x.raw_dim())?;
+        let (x, dout) = (to_row_major(OP, &x)?, to_row_major(OP, &dout)?);
         let arrays = [reshaped(x.view(), view)?, reshaped(dout.view(), view)?];
         let dx_view = reshaped_mut(dx.view_mut(), view)?;
         self.gradients(arrays, Some(dx_view), true, &Pass::new(Mode::Train))?;
@@ -245,21 +254,22 @@ impl<T: Scalar> BatchNormalization<T> {
         backward.run(x_and_dout, &mut self.cache, [dgamma, dbeta], dx)
     }
 
-    /// Computes the rectifier after it in its own passes from now on, unless there is one already.
+    /// From now on, applies `rectifier`, the layer after this one, in its own passes. Returns false,
+    /// and changes nothing, if it already applies one.
     pub(crate) fn fuse_rectifier(&mut self, rectifier: Rectifier) -> bool {
         let is_free = self.rectifier.is_none();
         self.rectifier.get_or_insert(rectifier);
         is_free
     }
 
-    /// The rectifier that it computes.
+    /// The rectifier that this layer applies.
     pub(crate) fn rectifier(&self) -> Option<Rectifier> {
         self.rectifier
     }
 
-    /// What it is in evaluation, before the rectifier: `scale·x + shift` for each channel, `(C)`
-    /// each. `None` without running statistics, or where the channels are not the columns of the
-    /// layer before it.
+    /// The `scale` and `shift`, `(C)` each, of `scale·x + shift`, which is what the layer computes in
+    /// evaluation before the rectifier. `None` without running statistics, or if the channels are not
+    /// the columns of the layer before it.
     pub(crate) fn channel_map(&self) -> Option<[Vec<f64>; 2]> {
         let running = self.running.as_ref()?;
         if self.layout == Layout::ChannelsFirst {
@@ -276,7 +286,6 @@ impl<T: Scalar> BatchNormalization<T> {
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        check_memory::<T>("BatchNormalization", &[settings.channels])?;
         let bn = Self::new(settings.channels, settings.config)?;
         Ok(bn.with_layout(settings.layout))
     }

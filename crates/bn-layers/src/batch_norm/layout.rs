@@ -2,24 +2,24 @@ use crate::error::Error;
 use ndarray::{ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Dimension};
 use serde::{Deserialize, Serialize};
 
-/// Where the channels are in a batch, and so which values share a mean and a variance.
+/// Where the channels are in a batch. Values of the same channel share a mean and a variance.
 ///
 /// | | 2-D `(N, C)` | 4-D | seen as `(outer, channels, inner)` |
 /// |---|---|---|---|
 /// | `ChannelsLast` (default) | per column | `(N, H, W, C)`, per channel | `(N·H·W, C, 1)` |
 /// | `ChannelsFirst` | per column | `(N, C, H, W)`, per channel | `(N, C, H·W)` |
-/// | `PerPosition` | per column | any, per position: the book's | `(N, rest, 1)` |
+/// | `PerPosition` | per column | any, per position (the book) | `(N, rest, 1)` |
 ///
 /// For `PerPosition` the number of channels is the number of values in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Layout {
-    /// A pixel's channels stand side by side, as in Keras and inside this library's networks.
+    /// The channels of a pixel are adjacent, as in Keras and inside this library's networks.
     #[default]
     ChannelsLast,
-    /// A channel's pixels stand side by side, as in PyTorch and in the book.
+    /// The pixels of a channel are adjacent, as in PyTorch and in the book.
     ChannelsFirst,
-    /// Every position of an image has statistics of its own: what the book's BatchNormalization
-    /// does with a 4-D input, which it flattens to `(N, C·H·W)`.
+    /// Each position of an image has its own statistics, as in the book's BatchNormalization, which
+    /// flattens a 4-D input to `(N, C·H·W)`.
     PerPosition,
 }
 
@@ -85,7 +85,7 @@ fn not_contiguous() -> Error {
     bn_tensor::Error::NotContiguous { op }.into()
 }
 
-/// `Ok` when an array of this shape has as many values as the view.
+/// Checks that an array of this shape has as many values as the view.
 fn check_len(
     shape: &[usize],
     (outer, channels, inner): (usize, usize, usize),
@@ -100,7 +100,7 @@ fn check_len(
     }
 }
 
-/// An array, seen as `(outer, channels, inner)`.
+/// The array as `(outer, channels, inner)`, without a copy.
 pub(super) fn reshaped<'a, T, D: Dimension>(
     x: ArrayView<'a, T, D>,
     view: (usize, usize, usize),
@@ -109,7 +109,7 @@ pub(super) fn reshaped<'a, T, D: Dimension>(
     x.into_shape_with_order(view).map_err(|_| not_contiguous())
 }
 
-/// [`reshaped`], to write to.
+/// As [`reshaped`], mutable.
 pub(super) fn reshaped_mut<'a, T, D: Dimension>(
     x: ArrayViewMut<'a, T, D>,
     view: (usize, usize, usize),

@@ -1,6 +1,6 @@
-//! Batch Normalization (arXiv:1502.03167): `config` says which of the published variants;
-//! `forward` and `backward` compute it for a caller who owns every array, with a `cache` between
-//! them; `layer` owns the arrays; `layout` says where in memory the channels are.
+//! Batch Normalization (arXiv:1502.03167): `config` selects one of the published variants;
+//! `forward` and `backward` compute it on arrays that the caller owns, with a `cache` between them;
+//! `layer` owns the arrays; `layout` says where in memory the channels are.
 
 mod backward;
 mod cache;

@@ -1,7 +1,7 @@
 use ndarray::Array3;
 
-/// A copy of a batch whose channels were multiplied by factors, because their values are too large
-/// for the element type to be squared.
+/// A copy of a batch in which some channels are multiplied by a factor, because the element type
+/// cannot hold the squares of their values.
 #[derive(Debug, Clone)]
 pub(super) struct Rescaled<T> {
     pub(super) x: Array3<T>,      // (outer, C, inner)

@@ -1,10 +1,10 @@
 use super::config::BatchNormConfig;
 use crate::error::Error;
-use bn_tensor::{Moments, Scalar};
+use bn_tensor::{Moments, Scalar, try_zeros};
 use ndarray::Array1;
 
-/// Running mean and variance, which a caller owns and
-/// [`batch_norm_train`](crate::batch_norm_train) updates.
+/// Running mean and variance of each channel. The caller owns them;
+/// [`batch_norm_train`](crate::batch_norm_train) updates them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunningStats<T> {
     /// Running mean of each channel, `(C)`; starts at 0.
@@ -16,21 +16,27 @@ pub struct RunningStats<T> {
 }
 
 impl<T: Scalar> RunningStats<T> {
-    /// Before the first batch.
-    pub fn new(channels: usize, config: &BatchNormConfig) -> Self {
-        Self {
-            mean: Array1::zeros(channels),
-            var: Array1::from_elem(channels, T::from_f64(config.initial_running_var)),
-            updates: 0,
-        }
-    }
-
-    /// `running += share·(batch − running)`, for the mean and the variance.
+    /// Creates the statistics before the first batch.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when `batch` has other channels, or fewer values than the variance needs;
-    /// [`Error::Statistics`] for a mean or a variance that is not finite in `T`. Then nothing has
-    /// changed.
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many channels.
+    pub fn new(channels: usize, config: &BatchNormConfig) -> Result<Self, Error> {
+        let what = "RunningStats::new";
+        let mut var = try_zeros(what, channels)?;
+        var.fill(T::from_f64(config.initial_running_var));
+        Ok(Self {
+            mean: try_zeros(what, channels)?,
+            var,
+            updates: 0,
+        })
+    }
+
+    /// Updates mean and variance by those of a batch: `running += share·(batch − running)`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if `batch` has a different number of channels, [`Error::TooFewValues`] if it
+    /// has too few values for a variance, [`Error::Statistics`] if a mean or variance is not finite
+    /// in `T`. On an error, nothing has changed.
     pub fn update(&mut self, batch: &Moments, config: &BatchNormConfig) -> Result<(), Error> {
         if batch.channels() != self.mean.len() || self.mean.len() != self.var.len() {
             let (expected, got) = ([self.mean.len()], [batch.channels()]);
@@ -41,7 +47,7 @@ impl<T: Scalar> RunningStats<T> {
         Ok(())
     }
 
-    /// [`update`](Self::update) by statistics that were [checked](check).
+    /// As [`update`](Self::update), with statistics that have been [checked](check).
     pub(super) fn update_checked(&mut self, batch: &Moments, config: &BatchNormConfig) {
         let share = config.running.share(self.updates);
         let update = |r: &mut T, b: f64| *r = T::from_f64(r.as_f64() * (1.0 - share) + b * share);
@@ -53,8 +59,8 @@ impl<T: Scalar> RunningStats<T> {
     }
 }
 
-/// `Ok` when there are enough values for a variance, and `T` can hold the mean and the variance of
-/// each channel, and so any average of them.
+/// Checks that there are enough values for a variance, and that `T` can hold the mean and the
+/// variance of each channel, and therefore any average of them.
 pub(super) fn check<T: Scalar>(batch: &Moments, config: &BatchNormConfig) -> Result<(), Error> {
     let divisor = divisor(batch, config);
     if divisor == 0.0 {
@@ -79,7 +85,7 @@ pub(super) fn check<T: Scalar>(batch: &Moments, config: &BatchNormConfig) -> Res
     Ok(())
 }
 
-/// What m2 is divided by for the running variance: the number of values per channel, or one less.
+/// The divisor of m2 for the running variance: the number of values per channel, or one less.
 fn divisor(batch: &Moments, config: &BatchNormConfig) -> f64 {
     let less = u64::from(config.unbiased_running_var);
     batch.count().saturating_sub(less) as f64

@@ -1,7 +1,7 @@
 use crate::error::Error;
 use bn_tensor::{Padding, check_setting};
 
-/// What a [`Conv2d`](crate::Conv2d) or a [`ConvTranspose2d`](crate::ConvTranspose2d) is like.
+/// The settings of a [`Conv2d`](crate::Conv2d) or a [`ConvTranspose2d`](crate::ConvTranspose2d).
 ///
 /// ```
 /// use bn_layers::{Conv2dConfig, Padding};
@@ -15,19 +15,20 @@ pub struct Conv2dConfig {
     pub filters: usize,
     /// Rows and columns of the window.
     pub kernel: (usize, usize),
-    /// How far the window moves, down and across.
+    /// The distance between two positions of the window, down and across.
     pub stride: (usize, usize),
     /// Around the image; of a transposed convolution, around its output.
     pub padding: Padding,
-    /// Rows and columns that a transposed convolution with explicit padding adds at the bottom and
-    /// the right (PyTorch's `output_padding`); less than the stride.
+    /// Rows and columns that a transposed convolution adds at the bottom and the right of its output
+    /// (PyTorch's `output_padding`); less than the stride. It must be 0 for [`Padding::Same`], which
+    /// determines the size of the output, and for a `Conv2d`.
     pub output_padding: (usize, usize),
     /// Whether each output channel has a bias.
     pub bias: bool,
 }
 
 impl Conv2dConfig {
-    /// So many filters of a square window, moved by 1, without padding, with a bias.
+    /// This many filters of a square window, with a stride of 1, without padding, with a bias.
     pub fn new(filters: usize, kernel: usize) -> Self {
         Self {
             filters,
@@ -39,7 +40,7 @@ impl Conv2dConfig {
         }
     }
 
-    /// Moved by this much, down and across.
+    /// Sets the stride, down and across.
     #[must_use]
     pub fn stride(self, stride: usize) -> Self {
         Self {
@@ -48,20 +49,20 @@ impl Conv2dConfig {
         }
     }
 
-    /// Padded as Keras' `same`: the output is `⌈size / stride⌉`, of a transposed convolution
-    /// `size · stride`.
+    /// Sets Keras' padding `same`: the size of the output is `⌈size / stride⌉`, and that of a transposed
+    /// convolution `size · stride`.
     #[must_use]
     pub fn same(self) -> Self {
         self.padding(Padding::Same)
     }
 
-    /// Padded so.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
 
-    /// As [`output_padding`](Self::output_padding), down and across.
+    /// Sets the [output padding](Self::output_padding), down and across.
     #[must_use]
     pub fn with_output_padding(self, rows_and_columns: usize) -> Self {
         Self {
@@ -70,7 +71,7 @@ impl Conv2dConfig {
         }
     }
 
-    /// Without a bias: for before a BatchNormalization, which would subtract it.
+    /// Removes the bias. A BatchNormalization after the convolution would subtract it.
     #[must_use]
     pub fn without_bias(self) -> Self {
         Self {
@@ -78,15 +79,19 @@ impl Conv2dConfig {
             ..self
         }
     }
-
-    /// `Ok` when there is at least one filter.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        check_filters(self.filters)
-    }
 }
 
-/// `Ok` when there is at least one.
+/// Returns `Ok` if there is at least one filter.
 pub(super) fn check_filters(filters: usize) -> Result<(), Error> {
     let (what, passes) = ("the number of filters", filters > 0);
     Ok(check_setting(what, "at least 1", filters as f64, passes)?)
+}
+
+/// Returns `Ok` if there is no output padding; `what` says whose it would be.
+pub(super) fn check_no_output_padding(
+    what: &'static str,
+    (rows, columns): (usize, usize),
+) -> Result<(), Error> {
+    let most = rows.max(columns);
+    Ok(check_setting(what, "0", most as f64, most == 0)?)
 }

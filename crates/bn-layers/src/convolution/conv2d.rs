@@ -1,5 +1,5 @@
 use super::{
-    config::{Conv2dConfig, check_filters},
+    config::{Conv2dConfig, check_filters, check_no_output_padding},
     kernel::checked_kernel,
 };
 use crate::{
@@ -10,13 +10,13 @@ use crate::{
     layer::{Io, Layer, Outcome, Wanted},
     pass::Pass,
     shape::Shape,
-    spec::{LayerSpec, check_memory},
+    spec::LayerSpec,
     state::{State, StateMut},
     weights::Weights,
 };
 use bn_tensor::{
     ConvolutionGradients, ConvolutionScratch, Epilogue, Mask, Padding, Scalar, Window,
-    convolve_backward, convolve_then,
+    convolve_backward, convolve_then, try_zeros,
 };
 use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
 use rand::Rng;
@@ -31,11 +31,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// A row of `x: (N, H·W·in)` is an image `(H, W, in)`, a row of `y: (N, H'·W'·out)` one of
 /// `(H', W', out)`. Weights `w: (kernel rows, kernel columns, in, out)`, as in Keras;
-/// [`kernel_from_pytorch`](crate::kernel_from_pytorch) turns PyTorch's. Train and Eval are the same.
-/// Beside its weights it holds the patches of a block of images and the gradients of its outputs, 2 MiB
-/// together (or those of one row of one image).
+/// [`kernel_from_pytorch`](crate::kernel_from_pytorch) converts PyTorch's. Train and Eval are the same.
+/// In addition to its weights, it holds the patches of a block of images and the gradients of its outputs:
+/// 2 MiB together (or those of one row of one image).
 ///
-/// A network lets it compute the rectifier and the Dropout that follow it.
+/// In a network it also computes the rectifier and the Dropout that follow it.
 ///
 /// ```
 /// use bn_layers::{Conv2d, LayerExt, Mode, Padding};
@@ -63,8 +63,8 @@ pub struct Conv2d<T> {
 }
 
 impl<T: Scalar> Conv2d<T> {
-    /// From weights `w: (kernel rows, kernel columns, in, out)` and a bias `b: (out)`, for images
-    /// `(height, width, in)`.
+    /// Creates the layer from weights `w: (kernel rows, kernel columns, in, out)` and a bias `b: (out)`,
+    /// for images `(height, width, in)`.
     ///
     /// # Errors
     /// [`bn_tensor::Error::Window`] for a window that does not fit the image,
@@ -93,27 +93,33 @@ impl<T: Scalar> Conv2d<T> {
         })
     }
 
-    /// Weights drawn from `init`, a bias of zero. The inputs of `init` are those of one output
-    /// value, `kernel · in`, the outputs `kernel · out`, as in Keras and PyTorch.
+    /// Creates the layer with weights drawn from `init` and a bias of zero. The number of inputs for `init`
+    /// is that of one output value, `kernel · in`, and the number of outputs `kernel · out`, as in Keras and
+    /// PyTorch.
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`Init::sample`].
+    /// As [`new`](Self::new) and [`Init::sample`]; [`bn_tensor::Error::InvalidSetting`] for an
+    /// [output padding](Conv2dConfig::output_padding), which only a transposed convolution has.
     pub fn init(
         image: (usize, usize, usize),
         config: Conv2dConfig,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
-        config.check()?;
+        check_filters(config.filters)?;
+        check_no_output_padding("the output padding of a Conv2d", config.output_padding)?;
         let (rows, columns) = config.kernel;
         let window = Window::new(image, config.kernel, config.stride, config.padding)?;
-        let fans = (window.patch(), rows * columns * config.filters);
+        let kernel = rows as f64 * columns as f64;
+        let fans = [window.patch() as f64, kernel * config.filters as f64];
         let w = init.sample_for((window.patch(), config.filters), fans, rng)?;
         let w = w
             .into_shape_with_order((rows, columns, image.2, config.filters))
             .map_err(|_| bn_tensor::Error::NotContiguous { op: "Conv2d::init" })?;
-        let b = config.bias.then(|| Array1::zeros(config.filters));
-        Self::new(image, w, b, config.stride, config.padding)
+        let b = config
+            .bias
+            .then(|| try_zeros("Conv2d::init", config.filters));
+        Self::new(image, w, b.transpose()?, config.stride, config.padding)
     }
 
     /// The window: image, kernel and output.
@@ -141,7 +147,8 @@ impl<T: Scalar> Conv2d<T> {
         self.weights.db.view()
     }
 
-    /// Computes the rectifier in its own pass from now on, unless something follows already.
+    /// From now on also computes this rectifier, unless it already computes a rectifier or a Dropout.
+    /// Returns whether it does.
     pub(crate) fn fuse_rectifier(&mut self, rectifier: Rectifier) -> bool {
         let is_linear = self.is_linear();
         if is_linear {
@@ -150,7 +157,7 @@ impl<T: Scalar> Conv2d<T> {
         is_linear
     }
 
-    /// Computes the Dropout in its own pass from now on, unless there is one already.
+    /// From now on also computes this Dropout, unless it already computes one. Returns whether it does.
     pub(crate) fn fuse_dropout(&mut self, dropout: &Dropout) -> bool {
         let is_free = self.dropout.is_none();
         if is_free {
@@ -159,25 +166,26 @@ impl<T: Scalar> Conv2d<T> {
         is_free
     }
 
-    /// Takes over `scale·y + shift` of its output channels; see [`Weights::fold`].
+    /// Folds `scale·y + shift` of its output channels into the weights; see [`Weights::fold`].
     pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
         self.is_linear() && self.weights.fold(scale_and_shift, |place| place.1)
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        let (rows, columns, channels, out) = settings.kernel;
-        check_memory::<T>("Conv2d", &[rows, columns, channels, out])?;
-        let w = Array4::zeros((rows, columns, channels, out));
-        let b = settings.bias.then(|| Array1::zeros(out));
+        let w = try_zeros("Conv2d", settings.kernel)?;
+        let b = settings
+            .bias
+            .then(|| try_zeros("Conv2d", settings.kernel.3));
+        let b = b.transpose()?;
         Self::new(settings.image, w, b, settings.stride, settings.padding)
     }
 
-    /// Whether nothing else is computed in the same pass.
+    /// Whether it computes neither a rectifier nor a Dropout.
     fn is_linear(&self) -> bool {
         self.rectifier.is_none() && self.dropout.is_none()
     }
 
-    /// What is computed in the same pass, with this mask of the Dropout.
+    /// The rectifier and the Dropout that it computes, with this mask of the Dropout.
     fn epilogue(&self, mask: Option<Mask<T>>) -> Epilogue<T> {
         let slope = self
             .rectifier

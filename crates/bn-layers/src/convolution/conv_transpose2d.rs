@@ -1,16 +1,20 @@
-use super::{config::Conv2dConfig, kernel::checked_kernel};
+use super::{
+    config::{Conv2dConfig, check_filters, check_no_output_padding},
+    kernel::checked_kernel,
+};
 use crate::{
     error::Error,
     init::Init,
     layer::{Io, Layer, Wanted},
     pass::Pass,
     shape::Shape,
-    spec::{LayerSpec, check_memory},
+    spec::LayerSpec,
     state::{State, StateMut},
     weights::Weights,
 };
 use bn_tensor::{
     Padding, Scalar, Window, check_setting, convolve, convolve_transposed, convolve_weights,
+    try_zeros,
 };
 use ndarray::{Array1, Array4, ArrayView1, ArrayView2, ArrayViewMut2};
 use rand::Rng;
@@ -29,9 +33,9 @@ use serde::{Deserialize, Serialize};
 /// | `Same` | `size · stride` | Keras' `same`: crops at the bottom and the right first |
 /// | `Valid`, `Explicit` | `(size − 1)·stride + kernel + output_padding − padding` | PyTorch's `padding` and `output_padding` |
 ///
-/// A stride of 2 and a kernel of 3 double an image either way, one pixel apart: `same`, or padding 1
-/// and output padding 1. Weights `w: (kernel rows, kernel columns, out, in)`, as in Keras;
-/// [`transposed_kernel_from_pytorch`](crate::transposed_kernel_from_pytorch) turns PyTorch's. Train
+/// A stride of 2 and a kernel of 3 double an image with `same`, and also with padding 1 and output padding
+/// 1; the two results are shifted by one pixel. Weights `w: (kernel rows, kernel columns, out, in)`, as in Keras;
+/// [`transposed_kernel_from_pytorch`](crate::transposed_kernel_from_pytorch) converts PyTorch's. Train
 /// and Eval are the same; memory as for [`Conv2d`](crate::Conv2d).
 ///
 /// ```
@@ -67,6 +71,8 @@ fn window_of(
 ) -> Result<Window, Error> {
     let (top, bottom, left, right) = match padding {
         Padding::Same => {
+            let what = "the output padding of a ConvTranspose2d with padding `same`";
+            check_no_output_padding(what, output_padding)?;
             let size = (
                 image.0.saturating_mul(stride.0),
                 image.1.saturating_mul(stride.1),
@@ -109,13 +115,13 @@ fn window_of(
 }
 
 impl<T: Scalar> ConvTranspose2d<T> {
-    /// From weights `w: (kernel rows, kernel columns, out, in)` and a bias `b: (out)`, for images
-    /// `(height, width, in)`.
+    /// Creates the layer from weights `w: (kernel rows, kernel columns, out, in)` and a bias `b: (out)`,
+    /// for images `(height, width, in)`.
     ///
     /// # Errors
     /// [`bn_tensor::Error::Window`] for an output that would be empty,
-    /// [`bn_tensor::Error::InvalidSetting`] for an output padding not below the stride; those of
-    /// shapes.
+    /// [`bn_tensor::Error::InvalidSetting`] for no channels or no filters, or an output padding that is not
+    /// below the stride or comes with [`Padding::Same`]; those of shapes.
     pub fn new(
         image: (usize, usize, usize),
         w: Array4<T>,
@@ -126,6 +132,13 @@ impl<T: Scalar> ConvTranspose2d<T> {
     ) -> Result<Self, Error> {
         const OP: &str = "ConvTranspose2d::new";
         let (rows, columns, out, channels) = w.dim();
+        check_filters(out)?;
+        check_setting(
+            "the number of channels",
+            "at least 1",
+            channels as f64,
+            channels > 0,
+        )?;
         if channels != image.2 {
             return Err(Error::shape(OP, &[rows, columns, out, image.2], w.shape()));
         }
@@ -139,19 +152,18 @@ impl<T: Scalar> ConvTranspose2d<T> {
         })
     }
 
-    /// Weights drawn from `init`, a bias of zero. As in Keras and PyTorch the inputs of `init` are
-    /// `kernel · out`, the outputs `kernel · in`.
+    /// Creates the layer with weights drawn from `init` and a bias of zero. As in Keras and PyTorch, the
+    /// number of inputs for `init` is `kernel · out`, the number of outputs `kernel · in`.
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`Init::sample`]; [`bn_tensor::Error::InvalidSetting`] for no
-    /// filters.
+    /// As [`new`](Self::new) and [`Init::sample`].
     pub fn init(
         image: (usize, usize, usize),
         config: Conv2dConfig,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
-        config.check()?;
+        check_filters(config.filters)?;
         let Conv2dConfig {
             filters,
             kernel,
@@ -161,15 +173,16 @@ impl<T: Scalar> ConvTranspose2d<T> {
             bias,
         } = config;
         let window = window_of(image, filters, kernel, stride, padding, output_padding)?;
-        let fans = (window.patch(), kernel.0 * kernel.1 * image.2);
+        let outputs = kernel.0 as f64 * kernel.1 as f64 * image.2 as f64;
+        let fans = [window.patch() as f64, outputs];
         let w = init.sample_for((window.patch(), image.2), fans, rng)?;
         let w = w
             .into_shape_with_order((kernel.0, kernel.1, filters, image.2))
             .map_err(|_| bn_tensor::Error::NotContiguous {
                 op: "ConvTranspose2d::init",
             })?;
-        let b = bias.then(|| Array1::zeros(filters));
-        Self::new(image, w, b, stride, padding, output_padding)
+        let b = bias.then(|| try_zeros("ConvTranspose2d::init", filters));
+        Self::new(image, w, b.transpose()?, stride, padding, output_padding)
     }
 
     /// The weights `(kernel rows, kernel columns, out, in)`.
@@ -192,19 +205,19 @@ impl<T: Scalar> ConvTranspose2d<T> {
         self.weights.db.view()
     }
 
-    /// Takes over `scale·y + shift` of its output channels; see [`Weights::fold`].
+    /// Folds `scale·y + shift` of its output channels into the weights; see [`Weights::fold`].
     pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
         let out = self.window.image().2;
         self.weights.fold(scale_and_shift, |place| place.0 % out)
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        let (rows, columns, out, channels) = settings.kernel;
-        check_memory::<T>("ConvTranspose2d", &[rows, columns, out, channels])?;
+        const WHAT: &str = "ConvTranspose2d";
+        let b = settings.bias.then(|| try_zeros(WHAT, settings.kernel.2));
         Self::new(
             settings.image,
-            Array4::zeros((rows, columns, out, channels)),
-            settings.bias.then(|| Array1::zeros(out)),
+            try_zeros(WHAT, settings.kernel)?,
+            b.transpose()?,
             settings.stride,
             settings.padding,
             settings.output_padding,

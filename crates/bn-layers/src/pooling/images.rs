@@ -1,4 +1,4 @@
-//! What pools and Upsample2d share: their way through images.
+//! Loops over images, which pools and Upsample2d share.
 
 use crate::error::Error;
 use bn_tensor::{Padding, Scalar, Window, check_setting, fill_pieces, in_order, in_order_mut};
@@ -6,8 +6,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 use std::array::from_fn;
 
-/// Calls `f` for each image: with that of each of the arrays `from`, whose images have so many
-/// values, and that of `to`, whose images have `len` values.
+/// Calls `f` for each image, with its values in each of the arrays `from` and in `to`. The number beside
+/// an array is that of the values of an image.
 pub(super) fn for_each_image<T: Scalar, const K: usize>(
     op: &'static str,
     from: [(&ArrayView2<'_, T>, usize); K],
@@ -32,13 +32,13 @@ pub(super) fn for_each_image<T: Scalar, const K: usize>(
     Ok(())
 }
 
-/// Values of an image and of an output.
+/// The number of values of an image and of an output.
 pub(super) fn lengths(window: &Window) -> (usize, usize) {
     let ((height, width, channels), (rows, columns)) = (window.image(), window.output());
     (height * width * channels, rows * columns * channels)
 }
 
-/// The pixels of the image under the window at a place.
+/// The pixels of the image under the window at a position.
 pub(super) fn pixels_under(window: &Window, place: usize) -> impl Iterator<Item = usize> {
     let (columns, width) = (window.output().1, window.image().1);
     let (lines, top) = window.clip_rows(place / columns);
@@ -47,17 +47,17 @@ pub(super) fn pixels_under(window: &Window, place: usize) -> impl Iterator<Item 
     rows.flat_map(move |row| row * width + left..row * width + left + across.len())
 }
 
-/// The values of a place or a pixel.
+/// The values of a position or a pixel.
 pub(super) fn at<T>(values: &[T], place: usize, channels: usize) -> &[T] {
     &values[place * channels..][..channels]
 }
 
-/// [`at`], to write to.
+/// [`at`], mutable.
 pub(super) fn at_mut<T>(values: &mut [T], place: usize, channels: usize) -> &mut [T] {
     &mut values[place * channels..][..channels]
 }
 
-/// The window of a pool: at each of its places there must be a pixel of the image under it.
+/// The window of a pool. At each position there must be a pixel of the image under it.
 pub(super) fn pool_window(settings: &WindowSettings) -> Result<Window, Error> {
     let WindowSettings {
         image,

@@ -6,7 +6,7 @@ use crate::{
     shape::Shape,
     spec::LayerSpec,
 };
-use bn_tensor::{Scalar, check_setting};
+use bn_tensor::{Scalar, check_setting, checked_len};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
@@ -42,28 +42,18 @@ pub(crate) struct Settings {
 }
 
 impl Upsample2d {
-    /// For images `(height, width, channels)`.
+    /// Creates the layer for images `(height, width, channels)`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::InvalidSetting`] for a factor of 0 or one that makes images larger than memory,
-    /// [`Error::Tensor`] for an empty image.
+    /// [`bn_tensor::Error::InvalidSetting`] for a factor of 0; [`Error::Tensor`] for an empty image, or a
+    /// factor for which an image has more values than can be addressed.
     pub fn new(image: (usize, usize, usize), factor: usize) -> Result<Self, Error> {
+        const OP: &str = "Upsample2d";
         let (height, width, channels) = image;
-        let size = [height, width, channels, factor, factor];
-        let size = size.into_iter().try_fold(1usize, usize::checked_mul);
-        let passes = factor > 0 && size.is_some_and(|size| isize::try_from(size).is_ok());
-        check_setting(
-            "the upsampling factor",
-            "at least 1, the image within memory",
-            factor as f64,
-            passes,
-        )?;
-        if size == Some(0) {
-            return Err(Error::shape(
-                "Upsample2d",
-                &[1, 1, 1],
-                &[height, width, channels],
-            ));
+        let what = "the upsampling factor";
+        check_setting(what, "at least 1", factor as f64, factor > 0)?;
+        if checked_len::<f32>(OP, &[height, width, channels, factor, factor])? == 0 {
+            return Err(Error::shape(OP, &[1, 1, 1], &[height, width, channels]));
         }
         let settings = Settings { image, factor };
         Ok(Self { settings })
@@ -73,7 +63,7 @@ impl Upsample2d {
         Self::new(settings.image, settings.factor)
     }
 
-    /// Values of an image and of an output.
+    /// The number of values of an image and of an output.
     fn lengths(&self) -> (usize, usize) {
         let Settings { image, factor } = self.settings;
         let len = image.0 * image.1 * image.2;

@@ -2,8 +2,8 @@ use bn_layers::{Error, Io, Layer, LayerSpec, Outcome, Pass, Shape, State, StateM
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// A layer whose output has the shape of its input, whatever that is: lets a BatchNormalization
-/// take flattened images, whose shape a network would know.
+/// A wrapper that accepts input of any shape. With it, a BatchNormalization takes flattened images,
+/// whose shape only a network knows.
 #[derive(Debug, Clone)]
 pub(crate) struct AnyShape<L>(pub(crate) L);
 

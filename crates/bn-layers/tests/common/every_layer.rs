@@ -1,4 +1,4 @@
-//! One of every layer, with settings that are not the usual ones and weights that are not trivial.
+//! One of each layer, with unusual settings and weights that are not trivial.
 
 use super::{random, random_row};
 use bn_layers::{
@@ -9,7 +9,7 @@ use bn_layers::{
 use bn_tensor::Scalar;
 use ndarray::Array4;
 
-const CROOKED: Padding = Padding::Explicit {
+const ASYMMETRIC: Padding = Padding::Explicit {
     top: 1,
     bottom: 0,
     left: 0,
@@ -23,7 +23,7 @@ fn kernel<T: Scalar>(dim: (usize, usize, usize, usize)) -> Array4<T> {
 
 pub(crate) fn conv<T: Scalar>() -> Conv2d<T> {
     let (w, b) = (kernel((3, 2, 2, 3)), random_row(3, 0.0, 12));
-    Conv2d::new((5, 4, 2), w, Some(b), (2, 1), CROOKED).unwrap()
+    Conv2d::new((5, 4, 2), w, Some(b), (2, 1), ASYMMETRIC).unwrap()
 }
 
 pub(crate) fn batch_norm<T: Scalar>(
@@ -75,7 +75,7 @@ pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     let plain = Conv2d::new((5, 4, 2), kernel((2, 3, 2, 4)), None, (1, 3), Padding::Same);
     all.push((Box::new(plain.unwrap()), 40));
     let (w, b) = (kernel((3, 4, 3, 2)), random_row(3, 0.0, 17));
-    let transposed = ConvTranspose2d::new((3, 2, 2), w, Some(b), (2, 3), CROOKED, (1, 2));
+    let transposed = ConvTranspose2d::new((3, 2, 2), w, Some(b), (2, 3), ASYMMETRIC, (1, 2));
     all.push((Box::new(transposed.unwrap()), 12));
     let w = kernel((2, 3, 4, 2));
     let plain = ConvTranspose2d::new((3, 2, 2), w, None, (2, 1), Padding::Same, (0, 0));
@@ -87,9 +87,9 @@ pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     all.push((Box::new(Relu), 7));
     all.push((Box::new(Sigmoid), 7));
     all.push((Box::new(Tanh), 7));
-    let max = MaxPool2d::new((5, 4, 2), (3, 2), (2, 1), CROOKED).unwrap();
+    let max = MaxPool2d::new((5, 4, 2), (3, 2), (2, 1), ASYMMETRIC).unwrap();
     all.push((Box::new(max), 40));
-    let average = AvgPool2d::new((5, 4, 2), (3, 2), (2, 1), CROOKED).unwrap();
+    let average = AvgPool2d::new((5, 4, 2), (3, 2), (2, 1), ASYMMETRIC).unwrap();
     all.push((Box::new(average.clone()), 40));
     all.push((Box::new(average.counting_padding()), 40));
     all.push((Box::new(AvgPool2d::global((5, 4, 2)).unwrap()), 40));
@@ -98,7 +98,7 @@ pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     all
 }
 
-/// Layers that compute what follows them, with the width of their input.
+/// Layers that also compute the layers after them, with the width of their input.
 pub(crate) fn fused_layers<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     let mut bn: Box<dyn Layer<T>> = Box::new(batch_norm(
         Layout::ChannelsLast,

@@ -14,19 +14,19 @@ pub(crate) struct Arr {
 }
 
 impl Arr {
-    /// In its own shape.
+    /// The array in its own shape.
     pub(crate) fn full<T: Scalar>(&self) -> ArrayD<T> {
         let data = self.data.iter().map(|&v| T::from_f64(v)).collect();
         ArrayD::from_shape_vec(IxDyn(&self.shape), data).unwrap()
     }
 
-    /// As a matrix of its rows, flattened.
+    /// The array as a matrix of flattened rows.
     pub(crate) fn rows<T: Scalar>(&self) -> Array2<T> {
         let (n, width): (_, usize) = (self.shape[0], self.shape[1..].iter().product());
         self.full().into_shape_with_order((n, width)).unwrap()
     }
 
-    /// As a vector.
+    /// The array as a vector.
     pub(crate) fn vector<T: Scalar>(&self) -> Array1<T> {
         self.data.iter().map(|&v| T::from_f64(v)).collect()
     }
@@ -64,7 +64,7 @@ pub(crate) struct Pass {
     pub(crate) num_batches_tracked: Option<u64>,
 }
 
-/// What the framework was told; what it has no name for is missing.
+/// The settings of the framework; `None` where it has no such setting.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Config {
     pub(crate) eps: f64,
@@ -124,7 +124,7 @@ pub(crate) struct ActivationCase {
 }
 
 impl ActivationCase {
-    /// Runs `layer` on it, in training and in evaluation.
+    /// Runs `layer` on this case in every mode.
     pub(crate) fn check<T: Scalar>(&self, layer: &mut impl Layer<T>, compare: &mut Compare) {
         let name = &self.name;
         let (x, dout) = (self.x.rows::<T>(), self.dout.rows::<T>());

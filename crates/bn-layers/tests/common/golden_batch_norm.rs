@@ -30,7 +30,7 @@ impl BatchNormCase {
         }
     }
 
-    /// `(outer, channels, inner)` of this case's arrays, worked out apart from the layer.
+    /// `(outer, channels, inner)` of this case's arrays, computed independently of the layer.
     pub(crate) fn view(&self, layout: Layout) -> (usize, usize, usize) {
         match (layout, &self.evaluation.x.shape[..]) {
             (Layout::ChannelsFirst, &[n, c, h, w]) => (n, c, h * w),
@@ -40,8 +40,8 @@ impl BatchNormCase {
         }
     }
 
-    /// Through the layer: each update's forward, backward and running statistics, then both
-    /// forms of the evaluation and its backward.
+    /// Checks the layer: the forward pass, the backward pass and the running statistics of each update,
+    /// then both forms of evaluation and its backward pass.
     pub(crate) fn check_layer<T: Scalar>(
         &self,
         config: BatchNormConfig,
@@ -95,7 +95,7 @@ impl BatchNormCase {
             compare.same(&format!("{at} dbeta"), bn.dbeta().unwrap(), &dbeta.data);
         }
 
-        // The same bits through the trait, on rows, to the caller's arrays.
+        // The trait, on rows, must give the same bits.
         let (x, dout) = (pass.x.rows::<T>(), pass.dout.rows::<T>());
         let again = if mode == Mode::Train {
             Mode::BatchStats
@@ -112,7 +112,7 @@ impl BatchNormCase {
         bits(&y)
     }
 
-    /// Through the functional form, every array owned here; gamma and beta each as given.
+    /// Checks the functional form, with gamma and beta each present or absent as in the case.
     pub(crate) fn check_functional<T: Scalar>(
         &self,
         config: BatchNormConfig,
@@ -126,7 +126,7 @@ impl BatchNormCase {
         let beta = beta.as_ref().map(|v| v.view());
         let mut running = config
             .track_running_stats
-            .then(|| RunningStats::<T>::new(view.1, &config));
+            .then(|| RunningStats::<T>::new(view.1, &config).unwrap());
         let mut cache = BatchNormCache::default();
         let passes = self.updates.iter().map(|pass| (pass, true));
         for (step, (pass, train)) in passes.chain([(&self.evaluation, false)]).enumerate() {

@@ -1,11 +1,11 @@
-//! What the tests share: the reader of the golden files, comparison by a stated tolerance, random
-//! arrays, a layer's state as bits, and one of every layer.
+//! Shared by the tests: the reader of the golden files, comparison within a tolerance, random arrays, a
+//! layer's state as bits, and one of each layer.
 
+pub(crate) mod all_reduce;
 pub(crate) mod any_shape;
 pub(crate) mod every_layer;
 pub(crate) mod golden;
 pub(crate) mod golden_batch_norm;
-pub(crate) mod meeting;
 
 pub(crate) use any_shape::AnyShape;
 use bn_layers::{Io, Layer, LayerExt, Mode, Outcome, Pass, Wanted};
@@ -75,8 +75,8 @@ pub(crate) fn random_row<T: Scalar>(len: usize, center: f64, seed: u64) -> Array
         .mapv(|v: T| v + T::from_f64(center))
 }
 
-/// The bits of `values`. Both types widen to f64 without loss, so equal bits here are equal bits
-/// there.
+/// The bits of `values` as f64. Both element types widen to f64 without loss, so equal bits mean equal
+/// bits in the element type.
 pub(crate) fn bits<'a, T: Scalar>(values: impl IntoIterator<Item = &'a T>) -> Vec<u64> {
     let values = values.into_iter();
     values.map(|v| v.as_f64().to_bits()).collect()
@@ -102,7 +102,7 @@ pub(crate) fn counters<T: Scalar>(layer: &dyn Layer<T>) -> Vec<(String, u64)> {
     all
 }
 
-/// A training pass whose step stays open: `forward_into` to a new array, without `settle`.
+/// Runs `forward_into` to a new array, without `settle`.
 pub(crate) fn unsettled<T: Scalar>(
     layer: &mut dyn Layer<T>,
     x: ArrayView2<'_, T>,
@@ -116,7 +116,7 @@ pub(crate) fn unsettled<T: Scalar>(
     y
 }
 
-/// The gradient of `[x, y, dout]` with respect to x alone: the layer's gradients must stay.
+/// Computes only the gradient with respect to `x`. The layer's gradients must not change.
 pub(crate) fn input_gradient<T: Scalar>(
     layer: &mut dyn Layer<T>,
     [x, y, dout]: [ArrayView2<'_, T>; 3],
@@ -131,11 +131,15 @@ pub(crate) fn input_gradient<T: Scalar>(
     layer
         .backward_into(Io { x, y, dout }, wanted, &pass)
         .unwrap();
-    assert_eq!(state(layer), before, "the gradients of the parameters stay");
+    assert_eq!(
+        state(layer),
+        before,
+        "the gradients of the parameters must not change"
+    );
     dx
 }
 
-/// Settles a layer of either element type.
+/// Calls `settle` of a layer of either element type.
 pub(crate) fn settle<T: Scalar>(layer: &mut dyn Layer<T>, outcome: Outcome) {
     layer.settle(outcome);
 }

@@ -25,7 +25,7 @@ PAPER = {
 
 
 def to_matrix(x, statistics):
-    """The matrix whose columns each have a mean and a variance of their own."""
+    """The matrix whose columns each have their own mean and variance."""
     if statistics == "per_position":
         return x.reshape(x.shape[0], -1)  # (N, C, H, W) -> (N, C*H*W), the book's way
     if statistics == "channels_first":
@@ -58,7 +58,7 @@ def bn_backward(dout, gamma, var, xn, eps):
     return dx, dgamma, dbeta
 
 
-def moved(config, updates_done, running, batch):
+def updated(config, updates_done, running, batch):
     """The running statistic after one more batch."""
     if config["momentum_kept"] is None:
         return running + (batch - running) / (updates_done + 1)
@@ -75,7 +75,7 @@ def bn_case(rng, name, config, statistics, shape, mean=0.0):
 
     updates = []
     for step in range(3):
-        # The batches differ in mean and spread, or the running statistics would hardly move.
+        # The batches differ in mean and spread, so that the running statistics change.
         x = draw(rng, *shape, mean=mean + 0.5 * step, std=1.0 + 0.5 * step)
         dout = draw(rng, *shape)
         xm, dm = to_matrix(x, statistics), to_matrix(dout, statistics)
@@ -88,8 +88,8 @@ def bn_case(rng, name, config, statistics, shape, mean=0.0):
 
         m = len(xm)
         kept_var = var * m / (m - 1) if config["running_var"] == "unbiased" else var
-        running_mean = moved(config, step, running_mean, mu)
-        running_var = moved(config, step, running_var, kept_var)
+        running_mean = updated(config, step, running_mean, mu)
+        running_var = updated(config, step, running_var, kept_var)
         updates.append({
             "x": x,
             "dout": dout,
@@ -156,7 +156,7 @@ def activation_cases(rng):
     x, dout = draw(rng, 6, 5), draw(rng, 6, 5)
     x[x == 0.0] = 0.5
     check(np.where(x > 0, dout, 0.0), lambda v: (relu(v) * dout).sum(), x)
-    # No central difference at the kink: there the book's gradient is 0.
+    # At the kink there is no central difference. The book's gradient there is 0.
     x[0, 1], x[3, 4], x[5, 0] = 0.0, -0.0, 0.0
     yield {"name": "relu", "x": x, "dout": dout, "y": relu(x), "dx": np.where(x > 0, dout, 0.0)}
 
@@ -179,7 +179,7 @@ def softmax_with_loss_case(rng):
     y = softmax(x)
     dx = (y - one_hot) / len(x)
     check(dx, lambda v: mean_cross_entropy(v, one_hot), x)
-    # The book adds 1e-7 inside the logarithm, yet differentiates as if it did not.
+    # The book adds 1e-7 inside the logarithm but differentiates without it.
     loss_book = -np.log(y[np.arange(6), labels] + 1e-7).mean()
     return {
         "name": "softmax_with_loss", "x": x, "labels": labels, "one_hot": one_hot, "y": y,

@@ -1,7 +1,7 @@
 """Makes convolution.json: PyTorch's convolutions and pools on the CPU, and Keras' with `same` padding.
 
-One file: a case says which framework it is of, and its arrays stand as that framework has them
-(PyTorch channels first, Keras channels last). In f32.
+Each case names its framework, and its arrays have that framework's layout (channels first in PyTorch,
+channels last in Keras). Everything is in f32.
 """
 
 import os
@@ -44,17 +44,17 @@ def of_torch(rng, layer, shape, **options):
 
 def of_keras(rng, layer, shape, **options):
     """As `of_torch`, with `same` padding."""
-    made = getattr(keras.layers, layer)(padding="same", **options)
-    made.build(shape)
-    made.set_weights([draw(rng, *w.shape, std=0.5) for w in made.get_weights()])
+    module = getattr(keras.layers, layer)(padding="same", **options)
+    module.build(shape)
+    module.set_weights([draw(rng, *w.shape, std=0.5) for w in module.get_weights()])
     x = tf.Variable(draw(rng, *shape).astype(np.float32))
     with tf.GradientTape() as tape:
-        y = made(x)
+        y = module(x)
         dout = draw(rng, *y.shape).astype(np.float32)
         loss = tf.reduce_sum(y * dout)
-    weights = [v.value for v in made.trainable_variables]
+    weights = [v.value for v in module.trainable_variables]
     dx, *grads = tape.gradient(loss, [x, *weights])
-    arrays = [np.array(w) for w in made.get_weights()] + [None, None]
+    arrays = [np.array(w) for w in module.get_weights()] + [None, None]
     grads = [np.array(g) for g in grads] + [None, None]
     return {
         "framework": "keras", "layer": layer, "options": options,
@@ -110,5 +110,5 @@ def cases(rng):
 
 if __name__ == "__main__":
     versions = {"torch": torch.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-    made = list(cases(np.random.default_rng(SEED)))
-    write("convolution.json", "make_convolution.py", SEED, versions, {"cases": made})
+    results = list(cases(np.random.default_rng(SEED)))
+    write("convolution.json", "make_convolution.py", SEED, versions, {"cases": results})

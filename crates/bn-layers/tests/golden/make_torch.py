@@ -18,7 +18,7 @@ def tensor(a):
 
 
 def value(t):
-    """A copy as NumPy; nothing where the module keeps nothing."""
+    """A copy as a NumPy array; None if the module has no such tensor."""
     return None if t is None else t.detach().numpy().copy()
 
 
@@ -89,7 +89,7 @@ def linear_case(rng):
 
 def activation_case(rng, name, module, slope=None):
     x, dout = draw(rng, 6, 5, std=2.0), draw(rng, 6, 5)
-    # The kink, and inputs at which a careless exponential overflows.
+    # Inputs at the kink, and inputs at which a naive exponential overflows.
     x[0, 0], x[1, 2] = 0.0, -0.0
     x[4] = [-100.0, -20.0, 20.0, 80.0, 100.0]
     y, dx, _ = run(module, x, dout)

@@ -8,7 +8,7 @@ use bn_layers::{
 use bn_tensor::Scalar;
 
 impl<T: Scalar> NetworkBuilder<T> {
-    /// A [`Conv2d`] of the images that come in.
+    /// A [`Conv2d`] of the images that the layer before it outputs.
     ///
     /// ```
     /// use bn_layers::Conv2dConfig;
@@ -36,7 +36,7 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// A [`ConvTranspose2d`] of the images that come in.
+    /// A [`ConvTranspose2d`] of the images that the layer before it outputs.
     #[must_use]
     pub fn conv_transpose2d(self, config: Conv2dConfig) -> Self {
         let init = self.init;
@@ -46,8 +46,8 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// A [`MaxPool2d`] of windows side by side, without padding: a rest at the bottom or the right
-    /// is left out. Other windows: [`layer`](Self::layer).
+    /// A [`MaxPool2d`] of adjacent windows of `size × size` pixels, without padding. Pixels at the bottom or
+    /// the right that do not fill a window are ignored. For other windows use [`layer`](Self::layer).
     #[must_use]
     pub fn max_pool2d(self, size: usize) -> Self {
         self.push("max_pool2d", move |input, _| {
@@ -56,7 +56,7 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// An [`AvgPool2d`], as [`max_pool2d`](Self::max_pool2d).
+    /// An [`AvgPool2d`] with the windows of [`max_pool2d`](Self::max_pool2d).
     #[must_use]
     pub fn avg_pool2d(self, size: usize) -> Self {
         self.push("avg_pool2d", move |input, _| {
@@ -65,7 +65,7 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// The mean of each channel of an image, a flat row ([`AvgPool2d::global`]).
+    /// The mean of each channel of an image, as a flat row ([`AvgPool2d::global`]).
     #[must_use]
     pub fn global_avg_pool2d(self) -> Self {
         self.push("global_avg_pool2d", |input, _| {
@@ -73,7 +73,7 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// An [`Upsample2d`] to images so many times as high and wide.
+    /// An [`Upsample2d`] to images `factor` times as high and wide.
     #[must_use]
     pub fn upsample2d(self, factor: usize) -> Self {
         self.push("upsample2d", move |input, _| {
@@ -84,14 +84,14 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// A [`Reshape`], from a vector to an image of as many values, say.
+    /// A [`Reshape`], for example from a vector to an image of as many values.
     #[must_use]
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         self.push("reshape", move |_, _| Ok(Box::new(Reshape::new(shape))))
     }
 
-    /// A [`Reshape`] of an image to a vector. An Affine takes an image without it.
+    /// A [`Reshape`] of an image to a vector. An Affine does not need it.
     #[must_use]
     pub fn flatten(self) -> Self {
         self.push("flatten", |input, _| {
@@ -100,7 +100,7 @@ impl<T: Scalar> NetworkBuilder<T> {
     }
 }
 
-/// What comes in, where it is images.
+/// The shape of the images in `input`, if they are images.
 fn image(layer: &'static str, input: Shape) -> Result<(usize, usize, usize), LayerError> {
     match input {
         Shape::Image {

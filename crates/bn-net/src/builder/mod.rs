@@ -2,23 +2,22 @@ mod images;
 
 use crate::{
     error::Error,
-    network::{Network, check_weight_decay},
+    network::{Network, check_weight_decay, output_of},
 };
 use bn_layers::{
     Affine, BatchNormConfig, BatchNormalization, Dropout, Error as LayerError, Identity, Init,
     Layer, LeakyRelu, Relu, Shape, Sigmoid, Tanh,
 };
 use bn_tensor::{Scalar, check_setting};
-use ndarray::Array1;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 type Boxed<T> = Box<dyn Layer<T>>;
-/// Makes a layer for rows of a shape, its weights and seeds drawn.
+/// Makes a layer for rows of a shape, and draws its weights and seeds.
 type Make<T> = Box<dyn FnOnce(Shape, &mut Xoshiro256PlusPlus) -> Result<Boxed<T>, LayerError>>;
 
-/// Puts a [`Network`] together. Each layer takes its input's size from the one before it; what
-/// cannot fit is refused by [`build`](Self::build), which names the layer.
+/// Builds a [`Network`]. Each layer takes the size of its input from the layer before it.
+/// [`build`](Self::build) returns an error that names the layer if one does not fit.
 ///
 /// ```
 /// use bn_layers::{BatchNormConfig, Init};
@@ -63,14 +62,14 @@ impl<T: Scalar> std::fmt::Debug for NetworkBuilder<T> {
 }
 
 impl Network {
-    /// Begins a network whose rows hold `input` values, or an image `(height, width, channels)`.
+    /// Starts a network whose rows have `input` values, or are images `(height, width, channels)`.
     pub fn builder(input: impl Into<Shape>) -> NetworkBuilder {
         NetworkBuilder::new(input)
     }
 }
 
 impl<T: Scalar> NetworkBuilder<T> {
-    /// Begins a network whose rows hold `input` values, or an image `(height, width, channels)`.
+    /// Starts a network whose rows have `input` values, or are images `(height, width, channels)`.
     pub fn new(input: impl Into<Shape>) -> Self {
         Self {
             input: input.into(),
@@ -80,16 +79,16 @@ impl<T: Scalar> NetworkBuilder<T> {
         }
     }
 
-    /// How the weights of the layers that follow are initialised; [`Init::He`] by default.
+    /// Sets the initialisation of the weights of the layers that follow. The default is [`Init::He`].
     #[must_use]
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
         self
     }
 
-    /// The penalty `λ/2·ΣW²` on the weights of the layers that follow, convolutions and layers of the
-    /// caller's own included, but not on biases, gamma and beta: the book's
-    /// `weight_decay_lambda`. 0 by default.
+    /// Sets the penalty `λ/2·ΣW²` on the weights of the layers that follow, including convolutions and the
+    /// caller's layers, but not on biases, gamma and beta: the book's `weight_decay_lambda`. The default is
+    /// 0.
     #[must_use]
     pub fn weight_decay(mut self, lambda: f64) -> Self {
         self.weight_decay = lambda;
@@ -102,7 +101,7 @@ impl<T: Scalar> NetworkBuilder<T> {
         self.push_affine(outputs, true)
     }
 
-    /// An [`Affine`] without a bias, for before a BatchNormalization, which would subtract it.
+    /// An [`Affine`] without a bias. A BatchNormalization after it would subtract a bias.
     #[must_use]
     pub fn affine_without_bias(self, outputs: usize) -> Self {
         self.push_affine(outputs, false)
@@ -113,25 +112,23 @@ impl<T: Scalar> NetworkBuilder<T> {
         self.push("affine", move |input, rng| {
             let what = "the number of outputs";
             check_setting(what, "at least 1", outputs as f64, outputs > 0)?;
-            let w = init.sample((input.size(), outputs), rng)?;
-            let affine = if bias {
-                Affine::new(w, Array1::zeros(outputs))
-            } else {
-                Affine::without_bias(w)
-            };
-            Ok(Box::new(affine?))
+            let inputs = input.size();
+            Ok(Box::new(match bias {
+                true => Affine::init(inputs, outputs, init, rng)?,
+                false => Affine::without_bias(init.sample((inputs, outputs), rng)?)?,
+            }))
         })
     }
 
-    /// A [`BatchNormalization`] of each value of a flat input or each channel of an image, with
+    /// A [`BatchNormalization`] of each value of a flat input or of each channel of an image, with
     /// [bias-corrected](BatchNormConfig::bias_corrected) running averages, so that a network predicts
-    /// well after few steps. The book's is `batch_norm_with(BatchNormConfig::book())`.
+    /// well after few steps. For the book's, use `batch_norm_with(BatchNormConfig::book())`.
     #[must_use]
     pub fn batch_norm(self) -> Self {
         self.batch_norm_with(BatchNormConfig::default())
     }
 
-    /// A [`BatchNormalization`] of this kind.
+    /// A [`BatchNormalization`] with these settings.
     #[must_use]
     pub fn batch_norm_with(self, config: BatchNormConfig) -> Self {
         self.push("batch_norm", move |input, _| {
@@ -191,7 +188,7 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
-    /// A layer of the caller's own, under a name for messages.
+    /// The caller's layer, with a name for messages.
     #[must_use]
     pub fn layer(self, name: &str, layer: impl Layer<T> + 'static) -> Self {
         self.push(name, move |_, _| Ok(Box::new(layer)))
@@ -213,16 +210,18 @@ impl<T: Scalar> NetworkBuilder<T> {
     /// The network, its weights and dropout masks drawn from `seed`.
     ///
     /// # Errors
-    /// [`Error::Layer`] for a layer that cannot be made or does not fit the one before it,
-    /// [`Error::EmptyNetwork`], [`Error::Tensor`] for a weight decay out of range.
+    /// [`Error::Layer`] for a layer that cannot be made, does not fit the one before it or is too large for
+    /// memory; [`Error::Layers`] for an input that is; [`Error::EmptyNetwork`], [`Error::Tensor`] for a
+    /// weight decay out of range.
     pub fn build(self, seed: u64) -> Result<Network<T>, Error> {
+        self.input.checked_size()?;
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut shape = self.input;
         let mut links = Vec::with_capacity(self.layers.len());
         for (index, planned) in self.layers.into_iter().enumerate() {
             check_weight_decay(planned.weight_decay)?;
             let made = (planned.make)(shape, rng).and_then(|layer| {
-                shape = layer.output_shape(shape)?;
+                (shape, _) = output_of(&*layer, shape)?;
                 Ok(layer)
             });
             let name = planned.name;

@@ -1,28 +1,34 @@
-use super::whole::write_whole;
+use super::{array::Stored, json, whole::write_whole};
 use crate::error::Error;
 use bn_tensor::Scalar;
-use ndarray::{ArrayD, IxDyn};
-use safetensors::{Dtype, SafeTensors, tensor::View};
+use ndarray::ArrayD;
+use safetensors::SafeTensors;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashMap},
-    io::Write,
+    fs,
+    io::{self, ErrorKind, Write},
     path::Path,
 };
 
-/// The key of the file's metadata under which the values stand, as one JSON object.
+/// The key of the file's metadata under which all values are stored, as one JSON object.
 const VALUES: &str = "bn";
 
-/// Named arrays and named values, to go on from later: networks, what their optimizers remember,
-/// the place among the mini-batches, and whatever the caller adds.
+/// The key of the metadata in the file's header, which no array can have.
+const METADATA: &str = "__metadata__";
+
+/// Named arrays and named values, from which training resumes: networks, the state of their
+/// optimizers, the position in the stream of mini-batches, and whatever else the caller adds.
 ///
-/// The file is of the [safetensors](https://github.com/huggingface/safetensors) format, which other
-/// tools read too; arrays keep every bit. A network's are named as its parameters, after a prefix
-/// (`network.layers.0.weight`); with them go the counters of its layers: how many masks a Dropout
-/// has drawn, how many batches a BatchNormalization has seen. So training goes on to the same bits
-/// as if it had never stopped.
+/// The file has the [safetensors](https://github.com/huggingface/safetensors) format, which other
+/// tools read too. Arrays keep every bit. The arrays of a network are named as its parameters, after
+/// a prefix (`network.layers.0.weight`). The counters of its layers are stored with them: how many
+/// masks a Dropout has drawn, how many batches a BatchNormalization has seen. So a resumed run
+/// computes the same bits as one that never stopped.
+///
+/// A call that fails changes nothing: neither the checkpoint, nor the file, nor what was to be
+/// restored.
 ///
 /// ```
 /// use bn_net::{Adam, Checkpoint, Network, SoftmaxWithLoss};
@@ -52,34 +58,8 @@ const VALUES: &str = "bn";
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Checkpoint {
-    pub(super) arrays: BTreeMap<String, Stored>,
+    arrays: BTreeMap<String, Stored>,
     values: BTreeMap<String, Value>,
-}
-
-/// An array as the file holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stored {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>, // little-endian, in row-major order
-}
-
-impl View for &Stored {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 impl Checkpoint {
@@ -91,91 +71,65 @@ impl Checkpoint {
     /// Adds the array `values`, in row-major order, of shape `shape`.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when shape and values do not fit, or the name is taken.
+    /// [`Error::Checkpoint`] if the values do not fit the shape, if the name is taken, or if it is
+    /// `__metadata__`, which the format reserves.
     pub fn add_array<T: Scalar>(
         &mut self,
         name: &str,
         shape: &[usize],
         values: &[T],
     ) -> Result<(), Error> {
-        if shape.iter().product::<usize>() != values.len() {
-            let len = values.len();
-            return refuse(format!("{name}: {len} values are not of shape {shape:?}"));
+        if name == METADATA {
+            return refuse(format!("an array cannot be named {METADATA}"));
         }
-        let mut bytes = Vec::with_capacity(size_of_val(values));
-        match dtype::<T>() {
-            Dtype::F32 => values.iter().for_each(|v| {
-                bytes.extend_from_slice(&(v.as_f64() as f32).to_le_bytes()); // the f32 that it was
-            }),
-            _ => values
-                .iter()
-                .for_each(|v| bytes.extend_from_slice(&v.as_f64().to_le_bytes())),
+        if self.arrays.contains_key(name) {
+            return refuse(format!("it has an array {name} already"));
         }
-        let stored = Stored {
-            dtype: dtype::<T>(),
-            shape: shape.to_vec(),
-            bytes,
-        };
-        match self.arrays.insert(name.to_owned(), stored) {
-            None => Ok(()),
-            Some(_) => refuse(format!("it has an array {name} already")),
+        match Stored::new(shape, values) {
+            Ok(stored) => {
+                self.arrays.insert(name.to_owned(), stored);
+                Ok(())
+            }
+            Err(reason) => refuse(format!("{name}: {reason}")),
         }
     }
 
     /// The array of this name.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when there is none, or its values are not of type `T`.
+    /// [`Error::Checkpoint`] if there is none, or if its values are not of type `T`.
     pub fn array<T: Scalar>(&self, name: &str) -> Result<ArrayD<T>, Error> {
         let Some(stored) = self.arrays.get(name) else {
             return refuse(format!("it has no array {name}"));
         };
-        if stored.dtype != dtype::<T>() {
-            let (expected, got) = (dtype::<T>(), stored.dtype);
-            return refuse(format!(
-                "{name}: expected values of {expected:?}, got {got:?}"
-            ));
-        }
-        let values = match stored.dtype {
-            Dtype::F32 => {
-                let (values, _) = stored.bytes.as_chunks();
-                values
-                    .iter()
-                    .map(|&b| T::from_f64(f32::from_le_bytes(b).into()))
-                    .collect()
-            }
-            _ => {
-                let (values, _) = stored.bytes.as_chunks();
-                values
-                    .iter()
-                    .map(|&b| T::from_f64(f64::from_le_bytes(b)))
-                    .collect()
-            }
-        };
-        ArrayD::from_shape_vec(IxDyn(&stored.shape), values).or_else(|error| {
-            refuse(format!("{name}: {error}")) // the file's reader has seen that it fits
-        })
+        let array = stored.to_array();
+        array.or_else(|reason| refuse(format!("{name}: {reason}")))
     }
 
     /// Adds a value that can be written as JSON.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when it cannot, or the name is taken.
+    /// [`Error::Checkpoint`] if it cannot be written as JSON, which has no NaN and no infinity; if it
+    /// is nested deeper than 100 levels; or if the name is taken.
     pub fn add_value(&mut self, name: &str, value: &impl Serialize) -> Result<(), Error> {
-        let value = match serde_json::to_value(value) {
-            Ok(value) => value,
-            Err(error) => return refuse(format!("{name}: {error}")),
-        };
-        match self.values.insert(name.to_owned(), value) {
-            None => Ok(()),
-            Some(_) => refuse(format!("it has a value {name} already")),
+        if self.values.contains_key(name) {
+            return refuse(format!("it has a value {name} already"));
+        }
+        let json = json::check(value)
+            .and_then(|()| serde_json::to_value(value).map_err(|error| error.to_string()));
+        match json {
+            Ok(json) => {
+                self.values.insert(name.to_owned(), json);
+                Ok(())
+            }
+            Err(reason) => refuse(format!("{name}: {reason}")),
         }
     }
 
     /// The value of this name.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when there is none, or it is of another kind.
+    /// [`Error::Checkpoint`] if there is none, or if it is of another type.
     pub fn value<V: DeserializeOwned>(&self, name: &str) -> Result<V, Error> {
         let Some(value) = self.values.get(name) else {
             return refuse(format!("it has no value {name}"));
@@ -183,35 +137,78 @@ impl Checkpoint {
         V::deserialize(value).or_else(|error| refuse(format!("{name}: {error}")))
     }
 
-    /// Writes the file. Whatever happens meanwhile, it is the old one or the new one, whole.
+    pub(super) fn has_value(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Adds all that another checkpoint has.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Checkpoint`] if a name is taken; nothing is added then.
+    pub(crate) fn append(&mut self, mut other: Self) -> Result<(), Error> {
+        let taken = |name: &&String| self.arrays.contains_key(*name);
+        if let Some(name) = other.arrays.keys().find(taken) {
+            return refuse(format!("it has an array {name} already"));
+        }
+        let taken = |name: &&String| self.values.contains_key(*name);
+        if let Some(name) = other.values.keys().find(taken) {
+            return refuse(format!("it has a value {name} already"));
+        }
+        self.arrays.append(&mut other.arrays);
+        self.values.append(&mut other.values);
+        Ok(())
+    }
+
+    /// Writes the file. Whoever opens `path` finds the old file or the new one, also after a crash;
+    /// see [`bn_data::write_whole`].
+    ///
+    /// # Errors
+    /// [`Error::Write`]; [`Error::Checkpoint`] as [`to_bytes`](Self::to_bytes).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        write_whole(path.as_ref(), |file| {
-            let values = serde_json::to_string(&self.values)?;
-            let metadata = HashMap::from([(VALUES.to_owned(), values)]);
-            let bytes = safetensors::serialize(&self.arrays, Some(metadata));
-            file.write_all(&bytes.map_err(std::io::Error::other)?)
-        })
+        let bytes = self.to_bytes()?;
+        write_whole(path.as_ref(), |file| file.write_all(&bytes))
     }
 
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Checkpoint`] for a file that is none.
+    /// [`Error::Read`]; [`Error::Checkpoint`] if the file is not a checkpoint of this library.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        let bytes = read(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&bytes).or_else(|reason| {
-            let path = path.display();
-            refuse(format!(
-                "{path} is not one that this library has written: {reason}"
-            ))
-        })
+        Self::parse(&bytes).or_else(|reason| refuse_file(&path.display().to_string(), &reason))
+    }
+
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if names, shapes and values take more than 100 MB, the limit of the
+    /// format's header.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let values = serde_json::to_string(&self.values)
+            .or_else(|error| refuse(format!("its values: {error}")))?;
+        let metadata = HashMap::from([(VALUES.to_owned(), values)]);
+        let bytes = safetensors::serialize(&self.arrays, Some(metadata));
+        bytes.or_else(|error| refuse(error.to_string()))
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// ```
+    /// use bn_net::Checkpoint;
+    /// let mut checkpoint = Checkpoint::new();
+    /// checkpoint.add_array("a", &[2, 1], &[1.0f32, 2.0])?;
+    /// assert_eq!(Checkpoint::from_bytes(&checkpoint.to_bytes()?)?, checkpoint);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if they are not those of a checkpoint of this library.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse(bytes).or_else(|reason| refuse_file("the data", &reason))
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -223,27 +220,28 @@ impl Checkpoint {
         let file = SafeTensors::deserialize(bytes).map_err(text)?;
         let mut arrays = BTreeMap::new();
         for (name, view) in file.iter() {
-            if !matches!(view.dtype(), Dtype::F32 | Dtype::F64) {
-                return Err(format!("{name} is of {:?}", view.dtype()));
-            }
-            let stored = Stored {
-                dtype: view.dtype(),
-                shape: view.shape().to_vec(),
-                bytes: view.data().to_vec(),
-            };
+            let stored = Stored::from_view(&view).map_err(|reason| format!("{name}: {reason}"))?;
             arrays.insert(name.to_owned(), stored);
         }
         Ok(Self { arrays, values })
     }
 }
 
-fn dtype<T: Scalar>() -> Dtype {
-    match size_of::<T>() {
-        4 => Dtype::F32,
-        _ => Dtype::F64,
+/// The bytes of a regular file. (A device may have no end, and a pipe no writer.)
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        let reason = "it is not a regular file";
+        return Err(io::Error::new(ErrorKind::InvalidInput, reason));
     }
+    fs::read(path)
 }
 
 pub(super) fn refuse<V>(reason: String) -> Result<V, Error> {
     Err(Error::Checkpoint { reason })
+}
+
+fn refuse_file<V>(what: &str, reason: &str) -> Result<V, Error> {
+    refuse(format!(
+        "{what} is not a checkpoint of this library: {reason}"
+    ))
 }

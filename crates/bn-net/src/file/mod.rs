@@ -1,8 +1,15 @@
-//! Files: checkpoints, and writing whole files or none.
+//! Files: checkpoints, and files that are written whole or not at all.
 
+mod array;
+mod batches;
 mod checkpoint;
-mod parts;
+mod json;
+mod network;
+mod optimizer;
+mod part;
 mod whole;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use network::NetworkState;
+pub(crate) use optimizer::OptimizerValues;
 pub(crate) use whole::write_whole;

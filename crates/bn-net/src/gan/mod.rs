@@ -1,5 +1,5 @@
-//! Two networks that are trained in turn: `networks` holds them and their steps, `noise` draws what
-//! the generator starts from, `run` trains over a data set.
+//! Two networks that are trained in turn: `networks` has the networks and their steps, `noise` draws the
+//! input of the generator, `run` trains over a data set.
 
 mod networks;
 mod noise;

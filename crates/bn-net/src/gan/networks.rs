@@ -1,7 +1,7 @@
 use super::noise::Noise;
 use crate::{
     error::Error,
-    file::Checkpoint,
+    file::{Checkpoint, NetworkState, OptimizerValues},
     loss::BinaryCrossEntropy,
     network::{Network, Wanted},
     optimizer::{Adam, Optimizer},
@@ -18,14 +18,14 @@ use ndarray::{Array2, ArrayView2};
 /// generator       BCE(D(G(z)), 1) through D, whose parameters stay as they are
 /// ```
 ///
-/// The discriminator ends with one logit. Each network has an optimizer of its own, which moves that
-/// network alone, so nothing has to be frozen: the generator's loss passes back through the
-/// discriminator without touching its gradients or its running statistics. By default both
-/// optimizers are Adam in the book's and Keras' form with a learning rate of 2e-4 and beta1 0.5 (the
+/// The discriminator ends with one logit. Each network has its own optimizer, which changes only that
+/// network, so nothing has to be frozen: the generator's loss passes back through the discriminator
+/// without changing its gradients or its running statistics. By default both optimizers are Adam in the book's and Keras' form with a learning rate of 2e-4 and beta1 0.5 (the
 /// DCGAN paper, arXiv:1511.06434); [`with_optimizers`](Self::with_optimizers) sets others.
 ///
-/// The generator trains on the statistics of its batch, and its running statistics follow. By default the discriminator's fakes are normalised by their batch too ([`Mode::BatchStats`]), not
-/// as in [`Mode::Eval`], which it would never meet while the generator learns.
+/// The generator normalises by the statistics of its batch and updates its running statistics. By default
+/// the fakes for the discriminator are normalised by their batch too ([`Mode::BatchStats`]): in
+/// [`Mode::Eval`] they would differ from those that the generator learns from.
 ///
 /// The same seed, networks and batches give the same bits at any number of threads. Once warm, a
 /// step allocates nothing.
@@ -42,14 +42,14 @@ use ndarray::{Array2, ArrayView2};
 ///     assert!(step.real_accuracy <= 1.0);
 ///     gan.generator_step(32)?;
 /// }
-/// let z = gan.noise(7, 5); // the same five points whenever the seed is 7
+/// let z = gan.noise(7, 5)?; // the same five points whenever the seed is 7
 /// assert_eq!(gan.generator().predict(z.view())?.dim(), (5, 2));
 /// # Ok::<(), bn_net::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Step`] says in which iteration and which network something went wrong, a loss that is
-/// not finite among them. The update that failed has then changed nothing; those before it stand.
+/// [`Error::Step`] names the iteration and the network that failed, for example because of a loss that is
+/// not finite. The update that failed has changed nothing; earlier updates stand.
 #[derive(Debug)]
 pub struct Gan<T: Scalar = f32> {
     generator: Side<T>,
@@ -70,6 +70,9 @@ struct Side<T: Scalar> {
     optimizer: Box<dyn Optimizer<T>>,
 }
 
+/// The state of a side in a checkpoint, which fits it.
+type Stored<T> = (NetworkState<T>, OptimizerValues<T>);
+
 impl<T: Scalar> std::fmt::Debug for Side<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.network.fmt(f)
@@ -86,10 +89,27 @@ impl<T: Scalar> Side<T> {
         })
     }
 
-    /// Says where in the run an error came.
+    fn stored(&self, checkpoint: &Checkpoint) -> Result<Stored<T>, Error> {
+        let (name, optimizer) = (self.name, &*self.optimizer);
+        Ok((
+            checkpoint.network_state(name, &self.network)?,
+            checkpoint.optimizer_values(&optimizer_of(name), optimizer, &self.network)?,
+        ))
+    }
+
+    fn set_learning_rate(&mut self, (_, optimizer): &Stored<T>) -> Result<(), Error> {
+        self.optimizer.set_learning_rate(optimizer.learning_rate)
+    }
+
+    fn restore(&mut self, (network, optimizer): Stored<T>) {
+        network.give_to(&mut self.network);
+        optimizer.give_to(&mut *self.optimizer);
+    }
+
+    /// Adds the iteration and the network to an error.
     fn at<V>(&self, iteration: u64, result: Result<V, Error>) -> Result<V, Error> {
         result.map_err(|source| Error::Step {
-            step: iteration + 1,
+            step: iteration.saturating_add(1),
             network: self.name,
             source: Box::new(source),
         })
@@ -97,6 +117,7 @@ impl<T: Scalar> Side<T> {
 }
 
 /// How well the discriminator classifies real images and fakes, before its update by each.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DiscriminatorStep {
     /// The loss of the real images.
@@ -157,8 +178,8 @@ impl<T: Scalar> Gan<T> {
         self
     }
 
-    /// The same with this many steps of the discriminator, each on a batch of its own, before each of
-    /// the generator; 1 by default.
+    /// The same with this many steps of the discriminator, each on its own batch, before each step of the
+    /// generator. The default is 1.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] for 0.
@@ -169,8 +190,8 @@ impl<T: Scalar> Gan<T> {
         Ok(self)
     }
 
-    /// The same with another target than 1 of the real images, for the discriminator alone: 0.9 is
-    /// the one-sided label smoothing of arXiv:1606.03498.
+    /// The same with another target than 1 of the real images, only for the discriminator: 0.9 is the
+    /// one-sided label smoothing of arXiv:1606.03498.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] unless it is between 0 and 1.
@@ -180,7 +201,7 @@ impl<T: Scalar> Gan<T> {
         Ok(self)
     }
 
-    /// The same with another target than 0 of the fakes, for the discriminator alone.
+    /// The same with another target than 0 of the fakes, only for the discriminator.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] unless it is between 0 and 1.
@@ -205,9 +226,12 @@ impl<T: Scalar> Gan<T> {
         self.iteration
     }
 
-    /// `n` points `(n, D)` of the normal distribution for the generator, the same for the same seed
-    /// and any `n` that reaches as far. Training draws its own.
-    pub fn noise(&self, seed: u64, n: usize) -> Array2<T> {
+    /// `n` points `(n, D)` of the normal distribution, as input of the generator. The same seed gives the
+    /// same points, and more of them for a larger `n`. Training does not use them.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many points.
+    pub fn noise(&self, seed: u64, n: usize) -> Result<Array2<T>, Error> {
         self.noise.fixed(seed, n)
     }
 
@@ -247,7 +271,8 @@ impl<T: Scalar> Gan<T> {
         f: impl FnOnce(&mut Self) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let noise = self.noise.state();
-        self.noise.draw(n);
+        let drawn = self.noise.draw(n);
+        self.generator.at(self.iteration, drawn)?;
         let (generator, z) = (&mut self.generator.network, self.noise.last());
         let fakes = generator
             .pass(z, &Pass::new(mode))
@@ -345,36 +370,42 @@ impl<T: Scalar> Gan<T> {
     /// Adds the whole state: both networks and optimizers, the noise drawn, the iteration.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when a name is taken.
+    /// [`Error::Checkpoint`] if a name is taken; the checkpoint is then unchanged.
     pub fn add_to(&self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
+        let mut added = Checkpoint::new();
         for Side {
             name,
             network,
             optimizer,
         } in [&self.generator, &self.discriminator]
         {
-            checkpoint.add_network(name, network)?;
-            checkpoint.add_optimizer(&optimizer_of(name), &**optimizer)?;
+            added.add_network(name, network)?;
+            added.add_optimizer(&optimizer_of(name), &**optimizer)?;
         }
-        checkpoint.add_value("noise", &self.noise.state())?;
-        checkpoint.add_value("iteration", &self.iteration)
+        added.add_value("noise", &self.noise.state())?;
+        added.add_value("iteration", &self.iteration)?;
+        checkpoint.append(added)
     }
 
-    /// Goes on from a state that [`add_to`](Self::add_to) kept, of a GAN made with the same settings.
+    /// Resumes from a state that [`add_to`](Self::add_to) saved, of a GAN with the same settings.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`]; parts of the state may then be restored, and the GAN is not to be used.
+    /// As [`Checkpoint::restore_network`] and [`Checkpoint::restore_optimizer`]; the GAN is then
+    /// unchanged.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let (noise, iteration) = (checkpoint.value("noise")?, checkpoint.value("iteration")?);
-        for Side {
-            name,
-            network,
-            optimizer,
-        } in [&mut self.generator, &mut self.discriminator]
-        {
-            checkpoint.restore_network(name, network)?;
-            checkpoint.restore_optimizer(&optimizer_of(name), &mut **optimizer, network)?;
+        let (generator, discriminator) = (&mut self.generator, &mut self.discriminator);
+        let of_generator = generator.stored(checkpoint)?;
+        let of_discriminator = discriminator.stored(checkpoint)?;
+        // Only a learning rate can still be refused.
+        let before = generator.optimizer.learning_rate();
+        generator.set_learning_rate(&of_generator)?;
+        if let Err(error) = discriminator.set_learning_rate(&of_discriminator) {
+            generator.optimizer.set_learning_rate(before)?;
+            return Err(error);
         }
+        generator.restore(of_generator);
+        discriminator.restore(of_discriminator);
         self.noise.restore(noise);
         self.iteration = iteration;
         Ok(())

@@ -1,10 +1,14 @@
-use bn_tensor::Scalar;
+use crate::error::Error;
+use bn_tensor::{Scalar, try_resize, try_zeros};
 use ndarray::{Array2, ArrayView2};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// What a generator turns into images. The k-th draw follows from the seed and k alone.
+/// The name of the noise in errors.
+const WHAT: &str = "the noise of a Gan";
+
+/// The input of a generator. The k-th draw depends only on the seed and k.
 #[derive(Debug)]
 pub(super) struct Noise<T> {
     seed: u64,
@@ -34,16 +38,15 @@ impl<T: Scalar> Noise<T> {
         (self.seed, self.draws) = (seed, draws);
     }
 
-    /// Draws `rows` points anew.
-    pub(super) fn draw(&mut self, rows: usize) {
+    /// Draws `rows` new points. If there is no memory for them, nothing has changed.
+    pub(super) fn draw(&mut self, rows: usize) -> Result<(), Error> {
+        try_resize(WHAT, &mut self.last, &[rows, self.width])?;
         let key = Xoshiro256PlusPlus::seed_from_u64(self.seed).next_u64();
         let rng = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(self.draws));
         self.draws = self.draws.wrapping_add(1);
         self.rows = rows;
-        self.last.clear();
-        let values = rng.sample_iter::<f64, _>(StandardNormal);
-        self.last
-            .extend(values.take(rows * self.width).map(T::from_f64));
+        fill(&mut self.last, rng);
+        Ok(())
     }
 
     /// The points of the last draw, `(rows, width)`.
@@ -52,12 +55,18 @@ impl<T: Scalar> Noise<T> {
             .unwrap_or_else(|_| unreachable!())
     }
 
-    /// Points of another seed, which leave the state alone.
-    pub(super) fn fixed(&self, seed: u64, rows: usize) -> Array2<T> {
-        let mut values =
-            Xoshiro256PlusPlus::seed_from_u64(seed).sample_iter::<f64, _>(StandardNormal);
-        Array2::from_shape_simple_fn((rows, self.width), || {
-            T::from_f64(values.next().unwrap_or_default())
-        })
+    /// `rows` points of another seed. The state does not change.
+    pub(super) fn fixed(&self, seed: u64, rows: usize) -> Result<Array2<T>, Error> {
+        let mut points = try_zeros(WHAT, (rows, self.width))?;
+        fill(&mut points, Xoshiro256PlusPlus::seed_from_u64(seed));
+        Ok(points)
+    }
+}
+
+/// Draws each value from the normal distribution.
+fn fill<'a, T: Scalar>(values: impl IntoIterator<Item = &'a mut T>, rng: Xoshiro256PlusPlus) {
+    let normal = rng.sample_iter::<f64, _>(StandardNormal);
+    for (value, normal) in values.into_iter().zip(normal) {
+        *value = T::from_f64(normal);
     }
 }

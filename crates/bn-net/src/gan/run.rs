@@ -4,6 +4,7 @@ use bn_data::{BatchState, Batches};
 use std::ops::ControlFlow;
 
 /// One iteration of [`Gan::train`].
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GanRecord {
     /// Its number, from 1 on.

@@ -3,14 +3,14 @@ use crate::error::Error;
 use bn_tensor::{Scalar, check_setting};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-/// The logarithm of a probability is taken for no less, as in PyTorch: a certainty that is wrong
-/// costs 100.
+/// The least logarithm of a probability, as in PyTorch: a wrong prediction with probability 1 has a loss of
+/// 100.
 const LEAST_LOG: f64 = -100.0;
-/// `p·(1 − p)` is taken for no less: PyTorch's own constant, which is an f32.
+/// The least `p·(1 − p)`: PyTorch's constant, which is an f32.
 const LEAST_PRODUCT: f64 = 1e-12f32 as f64;
 
-/// The cross entropy of values that are each true or false, averaged over all of them: what a
-/// discriminator is trained with.
+/// The cross entropy of values that are each true or false, averaged over all of them: the loss of a
+/// discriminator.
 ///
 /// ```text
 /// of logits z          loss = max(z, 0) − z·t + log(1 + exp(−|z|))      dz = (sigmoid(z) − t)/(N·E)
@@ -34,7 +34,7 @@ const LEAST_PRODUCT: f64 = 1e-12f32 as f64;
 ///
 /// # Errors
 /// [`Error::Targets`], [`Error::LabelOutOfRange`]; [`bn_tensor::Error::InvalidSetting`] for a target or a
-/// probability that is none.
+/// probability that is not between 0 and 1.
 #[derive(Debug, Clone)]
 pub struct BinaryCrossEntropy {
     logits: bool,
@@ -84,7 +84,7 @@ impl BinaryCrossEntropy {
         if self.logits {
             return x.max(0.0) - x * t + (-x.abs()).exp().ln_1p();
         }
-        // `max` would take the bound for a NaN.
+        // `max` would replace a NaN by the bound.
         let log = |p: f64| {
             if p.ln() < LEAST_LOG {
                 LEAST_LOG
@@ -165,7 +165,7 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
         Ok(())
     }
 
-    /// Of one output the class is 1 where its probability is above one half, and else 0.
+    /// With one output, the class is 1 if its probability is above one half, and else 0.
     fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
         let threshold = T::from_f64(if self.logits { 0.0 } else { 0.5 });
         match y.len() {

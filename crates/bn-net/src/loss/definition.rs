@@ -2,7 +2,7 @@ use crate::error::Error;
 use bn_tensor::Scalar;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-/// What the rows of a batch should come out as.
+/// The desired output for each row of a batch.
 #[derive(Debug, Clone, Copy)]
 pub enum Targets<'a, T> {
     /// The class of each row, `(N)`.
@@ -41,7 +41,8 @@ impl<T> Targets<'_, T> {
 
 /// A loss, averaged over the batch, and its gradient.
 pub trait Loss<T: Scalar>: Send {
-    /// Whether `t` fits an output of `rows` rows and `width` values, before anything is computed.
+    /// Returns `Ok` if `t` fits an output of `rows` rows and `width` values. It is called before anything is
+    /// computed.
     ///
     /// # Errors
     /// [`Error::Targets`], [`Error::LabelOutOfRange`].
@@ -53,8 +54,8 @@ pub trait Loss<T: Scalar>: Send {
     /// What [`check`](Self::check) refuses.
     fn forward(&mut self, x: ArrayView2<'_, T>, t: Targets<'_, T>) -> Result<f64, Error>;
 
-    /// Writes the gradient of the last [`forward`](Self::forward), whose `x` and `t` are handed in
-    /// again, with respect to `x`, to `dx: (N, E)`.
+    /// Writes the gradient with respect to `x` to `dx: (N, E)`, for the `x` and `t` of the last
+    /// [`forward`](Self::forward).
     ///
     /// # Errors
     /// What [`check`](Self::check) refuses.
@@ -65,8 +66,8 @@ pub trait Loss<T: Scalar>: Send {
         dx: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error>;
 
-    /// The class that an output row of a network trained with this loss stands for, for accuracies:
-    /// by default that of the largest value. `None` for a row with a NaN.
+    /// The class that an output row of a network trained with this loss predicts, for accuracies: by default
+    /// that of the largest value. `None` for a row with a NaN.
     fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
         arg_max(y)
     }
@@ -83,7 +84,7 @@ pub(crate) fn arg_max<T: Scalar>(row: ArrayView1<'_, T>) -> Option<usize> {
     Some(largest.0)
 }
 
-/// `Ok` when `dx` and the last forward pass have the shape of `x`.
+/// Returns `Ok` if `dx` and the last forward pass have the shape of `x`.
 pub(crate) fn check_backward<T>(
     loss: &'static str,
     x: (usize, usize),

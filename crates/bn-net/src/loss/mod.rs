@@ -1,4 +1,4 @@
-//! What a network is trained to make small: one loss a file.
+//! Losses, one in each file.
 
 mod binary_cross_entropy;
 mod definition;

@@ -1,9 +1,9 @@
 use super::definition::{Loss, Targets, check_backward};
 use crate::error::Error;
-use bn_tensor::{Scalar, check_setting};
+use bn_tensor::{Scalar, check_setting, try_zeros};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 
-/// Softmax and the cross-entropy error in one, for classification. The book's `SoftmaxWithLoss`
+/// Softmax followed by the cross-entropy error, for classification. The book's `SoftmaxWithLoss`
 /// (`common/layers.py`).
 ///
 /// ```text
@@ -108,12 +108,13 @@ impl<T: Scalar> SoftmaxWithLoss<T> {
     }
 }
 
-/// Writes the softmax of the row `x` to `y` and returns `log Σ exp(x)`.
+/// Writes the softmax of the row `x` to `y` and returns `log Σ exp(x)`. If `x` has infinite values, the
+/// probabilities are shared by the values that are equal to the largest one.
 pub(crate) fn softmax_row<T: Scalar>(x: ArrayView1<'_, T>, mut y: ArrayViewMut1<'_, T>) -> f64 {
     let max = x.iter().copied().fold(T::neg_infinity(), T::max);
     Zip::from(&mut y)
         .and(x)
-        .for_each(|y, &x| *y = (x - max).exp());
+        .for_each(|y, &x| *y = if x == max { T::one() } else { (x - max).exp() });
     let sum: f64 = y.iter().map(|y| y.as_f64()).sum();
     let scale = T::from_f64(sum.recip());
     y.iter_mut().for_each(|y| *y *= scale);
@@ -157,7 +158,7 @@ impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
         let (n, classes) = x.dim();
         self.check(n, classes, t)?;
         if self.y.nrows() < n || self.y.ncols() != classes {
-            self.y = Array2::zeros((n, classes));
+            self.y = try_zeros("SoftmaxWithLoss", (n, classes))?;
         }
         self.rows = n;
 

@@ -9,7 +9,7 @@ use crate::{
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Slice};
 
-/// Rows that are evaluated at a time: enough for the matrix products, little enough to stay in
+/// The number of rows that are evaluated at a time: enough for fast matrix products, and few enough for
 /// the cache.
 const ROWS: usize = 1000;
 
@@ -17,7 +17,8 @@ const ROWS: usize = 1000;
 type ClassOf<'a, T> = dyn Fn(ArrayView1<'_, T>) -> Option<usize> + 'a;
 
 impl<T: Scalar> Network<T> {
-    /// The probability of each class, `(N, C)`: the softmax of [`predict`](Self::predict).
+    /// The probability of each class, `(N, C)`: the softmax of [`predict`](Self::predict). The outputs of a
+    /// row that are +∞ share its probability equally. A row with a NaN is NaN.
     ///
     /// # Errors
     /// The network's.
@@ -69,28 +70,26 @@ impl<T: Scalar> Network<T> {
         Ok(correct as f64 / labels.len() as f64)
     }
 
-    /// How often each class was predicted for each of `labels`. A row with a NaN in its output is not
-    /// counted.
+    /// How often each class was predicted for each of `labels`. A row with a NaN in its output is counted
+    /// as [unclassified](ConfusionMatrix::unclassified).
     ///
     /// # Errors
-    /// As [`accuracy`](Self::accuracy).
+    /// As [`accuracy`](Self::accuracy) and [`ConfusionMatrix::new`].
     pub fn confusion_matrix(
         &self,
         x: ArrayView2<'_, T>,
         labels: &[usize],
     ) -> Result<ConfusionMatrix, Error> {
         self.check_labels(labels)?;
-        let mut matrix = ConfusionMatrix::new(self.output().size());
+        let mut matrix = ConfusionMatrix::new(self.output().size())?;
         let workspace = &mut Workspace::default();
         self.classify(x, labels, &arg_max, workspace, |label, predicted| {
-            if let Some(predicted) = predicted {
-                matrix.add(label, predicted);
-            }
+            matrix.add(label, predicted);
         })?;
         Ok(matrix)
     }
 
-    /// `Ok` when each label names an output.
+    /// Returns `Ok` if each label is the index of an output.
     fn check_labels(&self, labels: &[usize]) -> Result<(), Error> {
         let classes = self.output().size();
         match labels.iter().enumerate().find(|&(_, &l)| l >= classes) {
@@ -120,7 +119,7 @@ impl<T: Scalar> Network<T> {
             });
         }
         if labels.is_empty() {
-            self.predict_with(x, workspace)?; // an empty batch: says so
+            self.predict_with(x, workspace)?; // the error of an empty batch
         }
         for (first, labels) in (0..).step_by(ROWS).zip(labels.chunks(ROWS)) {
             let rows = x.slice_axis(Axis(0), Slice::from(first..first + labels.len()));

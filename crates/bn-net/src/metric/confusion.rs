@@ -1,32 +1,47 @@
-use ndarray::{Array2, ArrayView2};
+use crate::error::Error;
+use bn_tensor::try_zeros;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 /// How often each class was predicted for each label.
 ///
 /// ```
 /// use bn_net::ConfusionMatrix;
-/// let mut m = ConfusionMatrix::new(2);
+/// let mut m = ConfusionMatrix::new(2)?;
 /// for (label, predicted) in [(0, 0), (0, 1), (1, 1), (1, 1)] {
 ///     m.add(label, predicted);
 /// }
 /// assert_eq!(m.accuracy(), 0.75);
 /// assert_eq!(m.counts()[[0, 1]], 1); // a 0 classified as a 1
+/// m.add(1, None); // a row without a prediction counts as wrong
+/// assert_eq!(m.accuracy(), 0.6);
+/// # Ok::<(), bn_net::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
-    counts: Array2<u64>, // (C, C): [label, predicted]
+    counts: Array2<u64>,       // (C, C): [label, predicted]
+    unclassified: Array1<u64>, // (C): rows of each label without a prediction
 }
 
 impl ConfusionMatrix {
     /// Creates an empty matrix for `classes` classes.
-    pub fn new(classes: usize) -> Self {
-        Self {
-            counts: Array2::zeros((classes, classes)),
-        }
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many classes.
+    pub fn new(classes: usize) -> Result<Self, Error> {
+        Ok(Self {
+            counts: try_zeros("ConfusionMatrix", (classes, classes))?,
+            unclassified: try_zeros("ConfusionMatrix", classes)?,
+        })
     }
 
-    /// Counts one prediction; one out of range is not counted.
-    pub fn add(&mut self, label: usize, predicted: usize) {
-        if let Some(count) = self.counts.get_mut((label, predicted)) {
+    /// Counts a row with this label and the class that was predicted for it, or `None` if there is no
+    /// prediction, as for a row whose output has a NaN. A label or class out of range is not counted.
+    pub fn add(&mut self, label: usize, predicted: impl Into<Option<usize>>) {
+        let count = match predicted.into() {
+            Some(predicted) => self.counts.get_mut((label, predicted)),
+            None => self.unclassified.get_mut(label),
+        };
+        if let Some(count) = count {
             *count += 1;
         }
     }
@@ -36,29 +51,39 @@ impl ConfusionMatrix {
         self.counts.view()
     }
 
-    /// The share on the diagonal; 0 when nothing was counted.
+    /// The number of rows of each label without a prediction, `(C)`.
+    pub fn unclassified(&self) -> ArrayView1<'_, u64> {
+        self.unclassified.view()
+    }
+
+    /// The share of rows on the diagonal, as [`Network::accuracy`](crate::Network::accuracy); 0 if there
+    /// are no rows.
     pub fn accuracy(&self) -> f64 {
-        self.counts.diag().sum() as f64 / self.counts.sum().max(1) as f64
+        let all = self.counts.sum() + self.unclassified.sum();
+        self.counts.diag().sum() as f64 / all.max(1) as f64
     }
 }
 
 impl std::fmt::Display for ConfusionMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let classes = self.counts.nrows();
-        let width = self
-            .counts
-            .iter()
-            .max()
-            .map_or(1, |m| m.to_string().len())
-            .max(4)
-            + 1;
+        let counts = self.counts.iter().chain(&self.unclassified);
+        let width = counts.max().map_or(1, |m| m.to_string().len()).max(4) + 1;
+        let has_unclassified = self.unclassified.sum() > 0;
         write!(f, "{:>6} ", "label")?;
         (0..classes).try_for_each(|k| write!(f, "{k:>width$}"))?;
+        if has_unclassified {
+            write!(f, "{:>width$}", "none")?;
+        }
         writeln!(f, "   recall")?;
         for (k, row) in self.counts.outer_iter().enumerate() {
             write!(f, "{k:>6} ")?;
             row.iter().try_for_each(|n| write!(f, "{n:>width$}"))?;
-            let recall = 100.0 * row[k] as f64 / row.sum().max(1) as f64;
+            let unclassified = self.unclassified[k];
+            if has_unclassified {
+                write!(f, "{unclassified:>width$}")?;
+            }
+            let recall = 100.0 * row[k] as f64 / (row.sum() + unclassified).max(1) as f64;
             writeln!(f, " {recall:>6.2} %")?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! How well a network does.
+//! Accuracy and confusion matrix.
 
 mod classes;
 mod confusion;

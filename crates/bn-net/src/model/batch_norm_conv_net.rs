@@ -6,8 +6,8 @@ use bn_tensor::Scalar;
 /// stride of 2 halves the image, and an affine layer, trained with
 /// [`SoftmaxWithLoss`](crate::SoftmaxWithLoss).
 ///
-/// The convolutions have kernels of 3×3 and `same` padding, and no bias, which Batch Normalization
-/// would subtract. What the last layer classifies may be narrowed by a hidden affine – bn – relu.
+/// The convolutions have kernels of 3×3 and `same` padding, and no bias, because Batch Normalization would
+/// subtract it. A hidden affine – bn – relu before the last layer is optional.
 ///
 /// ```
 /// use bn_net::BatchNormConvNet;
@@ -36,7 +36,7 @@ pub struct BatchNormConvNet {
 }
 
 impl BatchNormConvNet {
-    /// Of these blocks, each `(filters, stride)`, with the defaults of the rest.
+    /// A network of these blocks, each `(filters, stride)`. The other fields have their defaults.
     pub fn new(image: (usize, usize, usize), blocks: &[(usize, usize)], classes: usize) -> Self {
         Self {
             image,
@@ -48,7 +48,7 @@ impl BatchNormConvNet {
         }
     }
 
-    /// The network, to be built; what does not fit is refused then.
+    /// A builder of the network. Its `build` fails if the sizes do not fit.
     pub fn builder<T: Scalar>(&self) -> NetworkBuilder<T> {
         let mut builder = NetworkBuilder::new(self.image).init(Init::He);
         for &(filters, stride) in &self.blocks {

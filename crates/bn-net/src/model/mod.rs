@@ -1,4 +1,4 @@
-//! Networks with a name: the book's, and a convolutional one with Batch Normalization.
+//! Named networks: the book's, and a convolutional network with Batch Normalization.
 
 mod batch_norm_conv_net;
 mod multi_layer_net;

@@ -10,6 +10,7 @@ use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2};
 
 /// The activation of the hidden layers of a [`MultiLayerNet`].
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HiddenActivation {
     /// [`Relu`](bn_layers::Relu), the book's `'relu'`.
@@ -20,6 +21,7 @@ pub enum HiddenActivation {
 }
 
 /// The book's `weight_init_std`: a number, or the name of a rule.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum WeightInitStd {
     /// This standard deviation in every layer.
@@ -32,7 +34,7 @@ pub enum WeightInitStd {
 }
 
 /// The options of the book's `MultiLayerNetExtend` (`common/multi_layer_net_extend.py`), with its
-/// names and defaults; `..MultiLayerNetConfig::new(…)` fills in what is not said.
+/// names and defaults; `..MultiLayerNetConfig::new(…)` gives the other options their defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MultiLayerNetConfig {
     /// Values of an input row; 784 for MNIST.
@@ -43,15 +45,15 @@ pub struct MultiLayerNetConfig {
     pub output_size: usize,
     /// The hidden layers' activation; ReLU by default.
     pub activation: HiddenActivation,
-    /// How weights start; He by default.
+    /// The initialisation of the weights; He by default.
     pub weight_init_std: WeightInitStd,
     /// The penalty λ/2·ΣW² of all weights; 0 by default.
     pub weight_decay_lambda: f64,
-    /// Whether the book's Dropout follows each activation; not by default.
+    /// Whether the book's Dropout follows each activation; false by default.
     pub use_dropout: bool,
     /// Its ratio (the book's `dropout_ration`); 0.5 by default.
     pub dropout_ratio: f64,
-    /// Whether BatchNormalization stands before each activation; not by default.
+    /// Whether a BatchNormalization comes before each activation; false by default.
     pub use_batchnorm: bool,
 }
 
@@ -74,7 +76,7 @@ impl MultiLayerNetConfig {
 
 /// The book's `MultiLayerNetExtend`: hidden layers of Affine – BatchNormalization – activation –
 /// Dropout, of which the second and the last are options, and an output layer with
-/// [`SoftmaxWithLoss`]. Its parameters go by the book's names, `W1 b1 gamma1 beta1 …`.
+/// [`SoftmaxWithLoss`]. Its parameters have the book's names, `W1 b1 gamma1 beta1 …`.
 ///
 /// ```
 /// use bn_net::{MultiLayerNet, MultiLayerNetConfig, Sgd};
@@ -201,7 +203,7 @@ impl<T: Scalar> MultiLayerNet<T> {
         result
     }
 
-    /// [`gradient`](Self::gradient) and [`update`](Self::update) in one: returns the loss.
+    /// [`gradient`](Self::gradient) and then [`update`](Self::update). Returns the loss.
     ///
     /// # Errors
     /// As [`Network::train_step`].
@@ -215,7 +217,8 @@ impl<T: Scalar> MultiLayerNet<T> {
             .train_step(x, t, &mut self.last_layer, optimizer)
     }
 
-    /// Shows every parameter under the book's name, with its gradient; running statistics too.
+    /// Calls `visitor` with every parameter and its gradient, and with the running statistics, under the
+    /// book's names.
     pub fn visit_params(&self, visitor: &mut dyn FnMut(Param<'_, T>)) {
         let mut names = self.names.iter();
         self.network.visit(&mut |p| {
@@ -224,7 +227,7 @@ impl<T: Scalar> MultiLayerNet<T> {
         });
     }
 
-    /// Hands out every parameter under the book's name.
+    /// As [`visit_params`](Self::visit_params), mutable.
     pub fn visit_params_mut(&mut self, visitor: &mut dyn FnMut(ParamMut<'_, T>)) {
         let mut names = self.names.iter();
         self.network.visit_mut(&mut |p| {

@@ -51,7 +51,7 @@ impl Default for SimpleConvNet {
 }
 
 impl SimpleConvNet {
-    /// The network, to be built; what does not fit is refused then.
+    /// A builder of the network. Its `build` fails if the sizes do not fit.
     pub fn builder<T: Scalar>(&self) -> NetworkBuilder<T> {
         let conv = Conv2dConfig::new(self.filter_num, self.filter_size)
             .stride(self.stride)

@@ -13,7 +13,7 @@ use bn_layers::{
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// What a layer of a network, or the network as a layer, refused.
+/// The error of a network as that of a layer.
 fn as_layer_error(error: Error) -> LayerError {
     match error {
         Error::Layer { source, .. } | Error::Layers(source) => source,
@@ -88,6 +88,7 @@ impl<T: Scalar> Layer<T> for Network<T> {
                     State::Array(p) => State::Array(Param {
                         name: name(),
                         penalty: p.penalty + penalty(l, p.is_decayed),
+                        network: Some(self.identity.number()),
                         ..p
                     }),
                     State::Counter(_, value) => State::Counter(name(), value),

@@ -1,31 +1,37 @@
 //! Buffers as matrices.
 
 use crate::error::Error;
-use bn_tensor::Scalar;
+use bn_tensor::{Scalar, checked_len, try_resize};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// Makes a buffer long enough. It never becomes shorter: what is grown is filled with zeros, and
-/// that took a fiftieth of a step when two buffers were swapped between layers of different widths.
-pub(super) fn grow<T: Scalar>(buffer: &mut Vec<T>, len: usize) {
-    if buffer.len() < len {
-        buffer.resize(len, T::zero());
+/// The name of the buffers in errors.
+pub(super) const ACTIVATIONS: &str = "the activations of a network";
+
+/// Makes a buffer long enough for `n` rows of `width` values. It never becomes shorter, because growing
+/// fills it with zeros: that took a fiftieth of a step when two buffers were swapped between layers of
+/// different widths.
+pub(super) fn grow<T: Scalar>(buffer: &mut Vec<T>, n: usize, width: usize) -> Result<(), Error> {
+    let shape = [n, width];
+    if buffer.len() < checked_len::<T>(ACTIVATIONS, &shape)? {
+        try_resize(ACTIVATIONS, buffer, &shape)?;
     }
+    Ok(())
 }
 
 /// The first `n·width` values.
 pub(super) fn matrix<T>(buffer: &[T], n: usize, width: usize) -> Result<ArrayView2<'_, T>, Error> {
-    let values = buffer.get(..n * width).unwrap_or(buffer);
+    let values = &buffer[..buffer.len().min(n.saturating_mul(width))];
     ArrayView2::from_shape((n, width), values).map_err(|_| mismatch((n, width), buffer.len()))
 }
 
-/// [`matrix`], to write to.
+/// [`matrix`], mutable.
 pub(super) fn matrix_mut<T>(
     buffer: &mut [T],
     n: usize,
     width: usize,
 ) -> Result<ArrayViewMut2<'_, T>, Error> {
     let len = buffer.len();
-    let values = &mut buffer[..len.min(n * width)];
+    let values = &mut buffer[..len.min(n.saturating_mul(width))];
     ArrayViewMut2::from_shape((n, width), values).map_err(|_| mismatch((n, width), len))
 }
 

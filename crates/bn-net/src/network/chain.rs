@@ -1,15 +1,15 @@
-use super::{adaptive_threads::AdaptiveThreads, buffers::matrix};
+use super::{adaptive_threads::AdaptiveThreads, buffers::matrix, identity::Identity};
 use crate::error::Error;
 use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, State, fusion::fuse};
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
 
-/// A chain of layers that owns its activations: one buffer for each layer's output, reused from
-/// step to step, and two for the gradients on the way back.
+/// A chain of layers that owns its activations: one buffer for each layer's output, which is reused from
+/// step to step, and two for the gradients of the backward pass.
 ///
 /// A network is a [`Layer`] itself, so whatever takes a layer (a
 /// [`GradientCheck`](bn_layers::GradientCheck), an [`Optimizer`](crate::Optimizer), another network)
-/// takes a network. Its parameters are named by their layer's place: `layers.0.weight`,
+/// takes a network. The names of its parameters contain the index of their layer: `layers.0.weight`,
 /// `layers.1.gamma`, ….
 ///
 /// ```
@@ -33,8 +33,8 @@ use ndarray::ArrayView2;
 /// Inputs may have any memory layout; one that is not in row-major order is copied.
 ///
 /// # Errors
-/// [`Error::Layer`] names the layer that refused its input. Whatever a call refuses, parameters,
-/// running statistics and random draws are as they were before it.
+/// [`Error::Layer`] names the layer that failed. After any error parameters, running statistics and random
+/// draws are as before the call.
 #[derive(Debug, Clone)]
 pub struct Network<T: Scalar = f32> {
     pub(super) layers: Vec<NamedLayer<T>>, // without those that the layer before them computes
@@ -47,6 +47,7 @@ pub struct Network<T: Scalar = f32> {
     pub(super) dout: Vec<T>,         // begins with the gradient with respect to a layer's output
     pub(super) dx: Vec<T>,           // and to its input; the two are swapped from layer to layer
     pub(super) threads: AdaptiveThreads,
+    pub(super) identity: Identity,
     pub(super) is_open: bool, // whether a pass has begun a step that has not ended
 }
 
@@ -71,12 +72,12 @@ pub(super) struct FusedLayer {
 pub(crate) type Link<T> = (String, Box<dyn Layer<T>>, f64);
 
 impl<T: Scalar> NamedLayer<T> {
-    /// The place of the last layer that it computes.
+    /// The index of the last layer that it computes.
     pub(super) fn last(&self) -> usize {
         self.fused.last().map_or(self.index, |fused| fused.index)
     }
 
-    /// Asks for the names of the state again.
+    /// Updates the names of the state.
     pub(super) fn name_state(&mut self) {
         let (index, names) = (self.index, &mut self.state_names);
         names.clear();
@@ -90,6 +91,15 @@ impl<T: Scalar> NamedLayer<T> {
     }
 }
 
+/// The shape of a layer's output and the number of its values.
+pub(crate) fn output_of<T: Scalar>(
+    layer: &dyn Layer<T>,
+    input: Shape,
+) -> Result<(Shape, usize), LayerError> {
+    let shape = layer.output_shape(input)?;
+    Ok((shape, shape.checked_size()?))
+}
+
 impl<T: Scalar> Network<T> {
     /// From layers; each must fit the one before it.
     pub(crate) fn new(input: Shape, links: Vec<Link<T>>) -> Result<Self, Error> {
@@ -101,16 +111,18 @@ impl<T: Scalar> Network<T> {
                 return Err(Error::EmptyNetwork { what });
             }
         }
+        input.checked_size()?;
         let mut shape = input;
         let mut names = Vec::with_capacity(links.len());
         let mut shapes = Vec::with_capacity(links.len());
         let mut layers: Vec<NamedLayer<T>> = Vec::with_capacity(links.len());
         for (index, (name, layer, weight_decay)) in links.into_iter().enumerate() {
-            shape = layer.output_shape(shape).map_err(|source| Error::Layer {
+            let output = output_of(&*layer, shape).map_err(|source| Error::Layer {
                 index,
                 name: name.clone(),
                 source,
             })?;
+            shape = output.0;
             names.push(name);
             shapes.push(shape);
             if let Some(before) = layers.last_mut()
@@ -124,7 +136,7 @@ impl<T: Scalar> Network<T> {
                 layer,
                 index,
                 fused: Vec::new(),
-                width: shape.size(),
+                width: output.1,
                 weight_decay,
                 state_names: Vec::new(),
             });
@@ -141,6 +153,7 @@ impl<T: Scalar> Network<T> {
             dout: Vec::new(),
             dx: Vec::new(),
             threads: AdaptiveThreads::default(),
+            identity: Identity::new(),
             is_open: false,
         })
     }
@@ -166,15 +179,15 @@ impl<T: Scalar> Network<T> {
         count
     }
 
-    /// The output of layer `index` in the last forward pass, `(N, width)`; `None` for a layer that
-    /// computes the one after it in the same pass, as a BatchNormalization does with a rectifier and a
-    /// Conv2d with a rectifier, a Dropout or both.
+    /// The output of layer `index` in the last forward pass, `(N, width)`. `None` for a layer that computes
+    /// the layer after it in the same pass: a BatchNormalization computes a rectifier, and a Conv2d a
+    /// rectifier, a Dropout or both.
     pub fn activation(&self, index: usize) -> Option<ArrayView2<'_, T>> {
         let i = self.layers.iter().position(|l| l.last() == index)?;
         matrix(&self.outputs[i], self.rows, self.layers[i].width).ok()
     }
 
-    /// What the builder calls each layer: `affine`, `batch_norm`, `relu`, ….
+    /// The name of each layer in the builder: `affine`, `batch_norm`, `relu`, ….
     pub fn layer_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
@@ -184,15 +197,15 @@ impl<T: Scalar> Network<T> {
         self.shapes.iter().copied()
     }
 
-    /// Whether [`train_step`](Self::train_step) times some steps on one thread and goes on with one
-    /// where that is faster, as it does by default (unless the environment variable
-    /// `BN_ADAPTIVE_THREADS` is `0`, `off` or `false`). The results are the same, bit by bit. Where it
-    /// is off, or the pool has one thread, no clock is read.
+    /// Sets whether [`train_step`](Self::train_step) times some steps on one thread and continues on one
+    /// thread if that is faster. By default it does, unless the environment variable `BN_ADAPTIVE_THREADS` is
+    /// `0`, `off` or `false`. The results are the same, bit by bit. If it is off, or the pool has one thread,
+    /// no clock is read.
     pub fn set_adaptive_threads(&mut self, is_on: bool) {
         self.threads.set(is_on);
     }
 
-    /// What layer `i` of [`layers`](Self::layers) refused.
+    /// The error of layer `i` of [`layers`](Self::layers).
     pub(super) fn refused(&self, i: usize, source: LayerError) -> Error {
         let index = self.layers[i].index;
         Error::Layer {

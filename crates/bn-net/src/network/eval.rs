@@ -1,5 +1,5 @@
 use super::{
-    buffers::{grow, matrix, matrix_mut},
+    buffers::{ACTIVATIONS, grow, matrix, matrix_mut},
     chain::Network,
 };
 use crate::{
@@ -7,18 +7,18 @@ use crate::{
     loss::{Loss, Targets},
 };
 use bn_layers::{Layer, LayerExt, Mode, Pass};
-use bn_tensor::{Scalar, enter_pool, join, keep_awake};
+use bn_tensor::{Scalar, enter_pool, join, keep_awake, to_row_major, try_resize};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
-/// Rows that go through all layers together: what they hold between two layers stays in cache.
+/// The number of rows that go through all layers together: their activations stay in cache.
 const CHUNK: usize = 256;
-/// A batch is cut into at most so many shares, each with buffers of its own, which the threads
-/// divide between them. Like all cuts it depends on the size alone.
+/// A batch is cut into at most this many shares, each with its own buffers, which the threads divide
+/// between them. Like all cuts, it depends only on the size.
 const SHARES: usize = 8;
-/// The fewest rows of a share: fewer make thin products.
+/// The fewest rows of a share. With fewer, the matrix products are slow.
 const SHARE_ROWS: usize = 50;
 
-/// Buffers for evaluations of a network by `&self`, to be reused so that they allocate nothing.
+/// Buffers for the evaluation of a network by `&self`. Evaluations that reuse them allocate nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace<T> {
     output: Vec<T>, // (N, E)
@@ -33,7 +33,7 @@ struct Share<T> {
 }
 
 impl<T: Scalar> Network<T> {
-    /// The loss of `x` in evaluation, any weight decay's penalty included; changes nothing.
+    /// The loss of `x` in evaluation, including the penalty of any weight decay. Nothing changes.
     ///
     /// # Errors
     /// The network's and the loss's.
@@ -56,7 +56,7 @@ impl<T: Scalar> Network<T> {
         Ok(self.predict_with(x, &mut Workspace::default())?.to_owned())
     }
 
-    /// [`predict`](Self::predict) in the caller's buffers; once they are warm, without allocating.
+    /// [`predict`](Self::predict) in the caller's buffers. A warm call allocates nothing.
     ///
     /// # Errors
     /// The network's.
@@ -67,10 +67,10 @@ impl<T: Scalar> Network<T> {
     ) -> Result<ArrayView2<'w, T>, Error> {
         let (n, width) = (x.nrows(), self.output.size());
         self.check_input(&x, &Pass::new(Mode::Eval))?;
-        let x = x.as_standard_layout();
-        let x = x.view();
         let Workspace { output, shares } = workspace;
-        output.resize(n * width, T::zero());
+        try_resize(ACTIVATIONS, output, &[n, width])?;
+        let x = to_row_major(ACTIVATIONS, &x)?;
+        let x = x.view();
         let y = matrix_mut(output, n, width)?;
         if self.rows_are_independent() {
             match (n / SHARE_ROWS).min(SHARES) {
@@ -98,16 +98,17 @@ impl<T: Scalar> Network<T> {
         let (x0, x1) = x.split_at(Axis(0), at);
         let (y0, y1) = y.split_at(Axis(0), at);
         let (shares0, shares1) = shares.split_at_mut(half);
-        let widths: usize = self.layers.iter().map(|l| l.width).sum();
+        let widths = self.layers.iter().map(|l| l.width);
+        let widths = widths.fold(x.ncols(), usize::saturating_add);
         let (first, second) = join(
-            x.nrows() * (x.ncols() + widths),
+            x.nrows().saturating_mul(widths),
             || self.shares(x0, y0, shares0),
             || self.shares(x1, y1, shares1),
         );
         first.and(second)
     }
 
-    /// Chunk by chunk.
+    /// Evaluates a share, chunk by chunk.
     fn share(
         &self,
         x: ArrayView2<'_, T>,
@@ -122,7 +123,7 @@ impl<T: Scalar> Network<T> {
         Ok(())
     }
 
-    /// Through all layers at once.
+    /// Evaluates rows, layer by layer.
     fn rows(
         &self,
         x: ArrayView2<'_, T>,
@@ -140,7 +141,7 @@ impl<T: Scalar> Network<T> {
             let output = if i + 1 == self.layers.len() {
                 y.view_mut()
             } else {
-                grow(to, n * l.width);
+                grow(to, n, l.width)?;
                 matrix_mut(to, n, l.width)?
             };
             let result = l.layer.eval_into(input, output, scratch);

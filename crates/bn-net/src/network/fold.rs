@@ -8,16 +8,15 @@ use bn_tensor::Scalar;
 use ndarray::ArrayView2;
 
 impl<T: Scalar> Network<T> {
-    /// Folds each BatchNormalization into the layer before it, for inference: `W·scale` and
-    /// `b·scale + shift` do the work of both, with the running statistics of now. Returns the
-    /// largest difference that it makes to the outputs for `sample: (N, D)`, which is rounding
-    /// (infinite where folded weights overflow).
+    /// Folds each BatchNormalization into the Affine or convolution before it, for inference: the
+    /// weights become `W·scale` and the bias `b·scale + shift`, by the current running statistics.
+    /// Returns the largest change of an output for `sample: (N, D)`, which is due to rounding. It is
+    /// infinite if folded weights overflow.
     ///
-    /// A BatchNormalization that does not follow an Affine directly stays as it is, and so does
-    /// one without running statistics. Layers keep their places and names; a folded one has no
-    /// parameters left, its [`activation`](Self::activation) is what the Affine before it now puts
-    /// out, and an Affine without a bias has one from then on. The network can be trained further, as
-    /// one without the normalisation.
+    /// A BatchNormalization is not folded if there is another layer in between, or if it has no running
+    /// statistics. Layers keep their positions and names. A folded BatchNormalization has no parameters,
+    /// and its [`activation`](Self::activation) is the output of the layer before it. That layer gets a
+    /// bias if it had none. The network can be trained further, as one without the normalisation.
     ///
     /// ```
     /// use bn_net::NetworkBuilder;
@@ -32,8 +31,8 @@ impl<T: Scalar> Network<T> {
     /// ```
     ///
     /// # Errors
-    /// The network's, and [`Error::NonFinite`] for a sample whose outputs are not finite; the
-    /// network is then as it was.
+    /// The errors of [`predict`](Self::predict), and [`Error::NonFinite`] if an output for the sample is
+    /// not finite. On an error, the network has not changed.
     pub fn fold(&mut self, sample: ArrayView2<'_, T>) -> Result<f64, Error> {
         let before = self.predict(sample)?;
         if before.iter().any(|y| !y.is_finite()) {
@@ -51,7 +50,7 @@ impl<T: Scalar> Network<T> {
                 push(&mut kept, l);
                 continue;
             }
-            // Its place is kept by a layer that computes nothing.
+            // A layer that computes nothing takes its position.
             let spec = Some(LayerSpec::new("Reshape", self.shapes[l.index]));
             let index = l.index;
             before.fused.push(FusedLayer { index, spec });
@@ -91,7 +90,7 @@ impl<T: Scalar> Network<T> {
     }
 }
 
-/// Appends a layer, which the one before it may now compute.
+/// Appends a layer, or fuses it into the one before it.
 fn push<T: Scalar>(kept: &mut Vec<NamedLayer<T>>, l: NamedLayer<T>) {
     if let Some(before) = kept.last_mut()
         && fuse(&mut *before.layer, &*l.layer)

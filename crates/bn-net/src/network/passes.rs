@@ -1,14 +1,14 @@
 //! Forward and backward through all layers.
 
 use super::{
-    buffers::{grow, matrix, matrix_mut},
+    buffers::{ACTIVATIONS, grow, matrix, matrix_mut},
     chain::{NamedLayer, Network},
 };
 use crate::error::Error;
 use bn_layers::{
     Error as LayerError, Io, Layer, Mode, Outcome, Pass, StateMut, Wanted as WantedFrom,
 };
-use bn_tensor::{Scalar, update};
+use bn_tensor::{Scalar, to_row_major, try_resize, update};
 use ndarray::{Array2, ArrayView2};
 
 /// Which gradients a backward pass is for.
@@ -20,12 +20,12 @@ pub(crate) enum Wanted {
 }
 
 impl<T: Scalar> Network<T> {
-    /// The output `(N, E)` for `x: (N, D)`, with the network's own buffers. The pass is a step of its
-    /// own: [`Mode::Train`] updates the running statistics, once the output has come out finite.
+    /// The output `(N, E)` for `x: (N, D)`, in the network's buffers. The pass is a whole step:
+    /// [`Mode::Train`] updates the running statistics if the output is finite.
     ///
     /// # Errors
     /// The network's; [`Error::NonFinite`] in [`Mode::Train`], naming the first layer whose output
-    /// holds a NaN or an infinity. (In the other modes they pass through to the output.)
+    /// has a NaN or an infinity. (In the other modes they pass through to the output.)
     pub fn forward(
         &mut self,
         x: ArrayView2<'_, T>,
@@ -42,8 +42,8 @@ impl<T: Scalar> Network<T> {
     }
 
     /// The gradient `dx: (N, D)` with respect to the input, for `dout: (N, E)` with respect to the
-    /// output of the last forward pass, whose `x` is handed in again; keeps the parameters'
-    /// gradients.
+    /// output of the last forward pass, which had the same `x`. The layers keep the gradients of their
+    /// parameters.
     ///
     /// # Errors
     /// The network's.
@@ -57,9 +57,9 @@ impl<T: Scalar> Network<T> {
         Ok(self.gradient_of_input()?.to_owned())
     }
 
-    /// As [`backward`](Self::backward), but the parameters' gradients stay as they are, and `dx`
-    /// lies in a buffer of the network's: the way back through a network that is not trained. Once
-    /// warm, it allocates nothing.
+    /// As [`backward`](Self::backward), but the gradients of the parameters do not change, and `dx` is in a
+    /// buffer of the network: the backward pass of a network that is not trained. A warm call allocates
+    /// nothing.
     ///
     /// ```
     /// use bn_layers::{LayerExt, Mode};
@@ -86,15 +86,15 @@ impl<T: Scalar> Network<T> {
         self.gradient_of_input()
     }
 
-    /// Begins a step: one that was left open, by a [`gradient`](Self::gradient) without a
-    /// [`settle`](Layer::settle), is taken back.
-    pub(super) fn begin_step(&mut self) {
+    /// Begins a step. A step that is still open, after a [`gradient`](Self::gradient) without a
+    /// [`settle`](Layer::settle), is undone.
+    pub(crate) fn begin_step(&mut self) {
         if self.is_open {
             self.settle(Outcome::TakenBack);
         }
     }
 
-    /// A whole step: its updates stand if `f` succeeds, and are taken back if it fails.
+    /// A whole step: its updates stand if `f` succeeds, and are undone if it fails.
     pub(super) fn transaction<R>(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<R, Error>,
@@ -108,10 +108,10 @@ impl<T: Scalar> Network<T> {
         result
     }
 
-    /// Runs all layers, into `outputs`. Whoever calls this settles the step.
+    /// Runs all layers, into `outputs`. The caller settles the step.
     pub(crate) fn pass(&mut self, x: ArrayView2<'_, T>, pass: &Pass<'_>) -> Result<(), Error> {
         self.check_input(&x, pass)?;
-        let x = x.as_standard_layout();
+        let x = to_row_major(ACTIVATIONS, &x)?;
         self.rows = x.nrows();
         self.is_open = true;
         for i in 0..self.layers.len() {
@@ -121,7 +121,7 @@ impl<T: Scalar> Network<T> {
                 Some(y) => matrix(y, self.rows, self.layers[i - 1].width)?,
             };
             let l = &mut self.layers[i];
-            after[0].resize(self.rows * l.width, T::zero());
+            try_resize(ACTIVATIONS, &mut after[0], &[self.rows, l.width])?;
             let y = matrix_mut(&mut after[0], self.rows, l.width)?;
             if let Err(source) = l.layer.forward_into(input, y, pass) {
                 return Err(match source {
@@ -136,8 +136,8 @@ impl<T: Scalar> Network<T> {
         Ok(())
     }
 
-    /// Runs all layers backward, from `dout`, in which the gradient with respect to `x` is then, if
-    /// it is wanted.
+    /// Runs all layers backward, from `dout`. If the gradient with respect to `x` is wanted, it is in `dout`
+    /// afterwards.
     pub(crate) fn pass_back(
         &mut self,
         x: ArrayView2<'_, T>,
@@ -148,7 +148,7 @@ impl<T: Scalar> Network<T> {
             let expected = [self.rows, self.input.size()];
             return Err(bn_tensor::Error::shape("Network::backward", &expected, x.shape()).into());
         }
-        let x = x.as_standard_layout();
+        let x = to_row_major(ACTIVATIONS, &x)?;
         for i in (0..self.layers.len()).rev() {
             let width = self.layers[i].width;
             let input = match i {
@@ -160,7 +160,7 @@ impl<T: Scalar> Network<T> {
                 y: matrix(&self.outputs[i], self.rows, width)?,
                 dout: matrix(&self.dout, self.rows, width)?,
             };
-            grow(&mut self.dx, input.len());
+            grow(&mut self.dx, self.rows, input.ncols())?;
             let dx = matrix_mut(&mut self.dx, self.rows, input.ncols())?;
             let wanted = WantedFrom {
                 dx: (i > 0 || wanted != Wanted::Params).then_some(dx),
@@ -178,7 +178,7 @@ impl<T: Scalar> Network<T> {
         Ok(())
     }
 
-    /// What [`pass_back`](Self::pass_back) has computed for `x`.
+    /// The gradient with respect to `x` that [`pass_back`](Self::pass_back) has computed.
     pub(crate) fn gradient_of_input(&self) -> Result<ArrayView2<'_, T>, Error> {
         matrix(&self.dout, self.rows, self.input.size())
     }
@@ -190,7 +190,7 @@ impl<T: Scalar> Network<T> {
             let op = "Network::backward";
             return Err(bn_tensor::Error::shape(op, &expected, dout.shape()).into());
         }
-        grow(&mut self.dout, dout.len());
+        grow(&mut self.dout, expected.0, expected.1)?;
         matrix_mut(&mut self.dout, expected.0, expected.1)?.assign(&dout);
         Ok(())
     }
@@ -200,7 +200,7 @@ impl<T: Scalar> Network<T> {
         matrix(last, self.rows, self.output.size())
     }
 
-    /// `Ok` when the last output is finite; otherwise the error names the first layer whose output
+    /// Returns `Ok` if the last output is finite, and else an error that names the first layer whose output
     /// is not.
     pub(crate) fn check_finite_output(&self, x: ArrayView2<'_, T>) -> Result<(), Error> {
         match self.last_output()?.iter().all(|v| v.is_finite()) {
@@ -209,7 +209,7 @@ impl<T: Scalar> Network<T> {
         }
     }
 
-    /// Says where a forward pass of `x` that ended in a NaN or an infinity has its first one.
+    /// The error of a forward pass of `x` that ended in a NaN or an infinity: where the first one is.
     pub(super) fn non_finite(&self, x: ArrayView2<'_, T>) -> Error {
         let first = self.first_non_finite(x, self.layers.len());
         first.unwrap_or_else(|| Error::NonFinite {
@@ -236,7 +236,7 @@ impl<T: Scalar> Network<T> {
         })
     }
 
-    /// `Ok` when a batch can be passed: its width, and that there are rows, unless it is a shard.
+    /// Returns `Ok` if a batch has the width of the input, and at least one row unless it is a shard.
     pub(super) fn check_input(&self, x: &ArrayView2<'_, T>, pass: &Pass<'_>) -> Result<(), Error> {
         if x.ncols() != self.input.size() {
             let expected = [x.nrows(), self.input.size()];

@@ -4,11 +4,11 @@ use bn_layers::{Layer, LayerSpec, Shape};
 use bn_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
-/// What a network inside a network calls itself in its description.
+/// The name of a network inside a network in its description.
 pub(super) const NETWORK: &str = "Network";
 
-/// A network's description, without its parameters: from this it can be made again, and its
-/// parameters restored from a [`Checkpoint`](crate::Checkpoint). It is serde data.
+/// A network's description, without its parameters. The network can be built from it, and its parameters
+/// restored from a [`Checkpoint`](crate::Checkpoint). It implements serde's traits.
 ///
 /// ```
 /// use bn_net::{Network, NetworkSpec};
@@ -31,11 +31,11 @@ pub struct NetworkSpec {
 /// A layer of a [`NetworkSpec`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NamedSpec {
-    /// What the builder calls it.
+    /// Its name in the builder.
     pub name: String,
     /// The λ of the penalty `λ/2·ΣW²` on its weights.
     pub weight_decay: f64,
-    /// Its own description.
+    /// The description of the layer.
     #[serde(flatten)]
     pub spec: LayerSpec,
 }
@@ -44,8 +44,9 @@ impl NetworkSpec {
     /// The network, with weights of zero.
     ///
     /// # Errors
-    /// [`Error::Layer`] for a layer that cannot be made or does not fit the one before it,
-    /// [`Error::EmptyNetwork`], [`Error::Tensor`] for a weight decay out of range.
+    /// [`Error::Layer`] for a layer that cannot be made, does not fit the one before it or is too large for
+    /// memory; [`Error::Layers`] for an input that is; [`Error::EmptyNetwork`], [`Error::Tensor`] for a
+    /// weight decay out of range.
     pub fn build<T: Scalar>(&self) -> Result<Network<T>, Error> {
         let mut links: Vec<Link<T>> = Vec::with_capacity(self.layers.len());
         for (index, named) in self.layers.iter().enumerate() {
@@ -77,7 +78,7 @@ fn build_layer<T: Scalar>(spec: &LayerSpec) -> Result<Box<dyn Layer<T>>, Error> 
     Ok(spec.build()?)
 }
 
-/// `Ok` for the λ of a penalty.
+/// Returns `Ok` if λ can be that of a penalty.
 pub(crate) fn check_weight_decay(lambda: f64) -> Result<(), Error> {
     let (what, range) = ("the weight decay", "a finite number, 0 or more");
     let passes = lambda.is_finite() && lambda >= 0.0;

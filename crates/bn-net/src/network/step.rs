@@ -16,15 +16,15 @@ use ndarray::ArrayView2;
 
 impl<T: Scalar> Network<T> {
     /// One step of training on the batch `x: (N, D)` with targets `t`: forward, loss, backward,
-    /// and the optimizer's update. Returns the loss before the update, any weight decay's penalty
-    /// included. Once warm, it allocates nothing. Some steps are
-    /// [timed](Self::set_adaptive_threads) on one thread; the bits are the same.
+    /// and the optimizer's update. Returns the loss before the update, including the penalty of any weight
+    /// decay. A warm step allocates nothing. Some steps are [timed](Self::set_adaptive_threads) on one
+    /// thread; the bits are the same.
     ///
     /// # Errors
-    /// The network's, the loss's and the optimizer's; [`Error::NonFinite`] when the loss, a gradient,
-    /// a running statistic or an updated parameter is not finite, for a NaN in `x` or a learning rate
-    /// too large, naming the place. After any of these the parameters, the running statistics, random
-    /// draws and the optimizer are as before.
+    /// The network's, the loss's and the optimizer's; [`Error::NonFinite`] if the loss, a gradient, a
+    /// running statistic or an updated parameter is not finite, because of a NaN in `x` or a learning rate
+    /// that is too large. After any error the parameters, the running statistics, random draws and the
+    /// optimizer are unchanged.
     pub fn train_step(
         &mut self,
         x: ArrayView2<'_, T>,
@@ -46,9 +46,9 @@ impl<T: Scalar> Network<T> {
         result
     }
 
-    /// The loss of the batch, and in the layers the gradients of all parameters (the book's
-    /// `gradient`). With an optimizer's step and [`settle`](Layer::settle) it makes a training loop
-    /// of one's own, in which the gradients can be seen and changed before the update:
+    /// The loss of the batch. The layers keep the gradients of all parameters (the book's `gradient`). With
+    /// an optimizer's step and [`settle`](Layer::settle) this makes a custom training loop, which can read
+    /// and change the gradients before the update:
     ///
     /// ```
     /// use bn_layers::{Layer, LayerExt, Outcome};
@@ -67,8 +67,8 @@ impl<T: Scalar> Network<T> {
     /// # Ok::<(), bn_net::Error>(())
     /// ```
     ///
-    /// Until the step is settled the running statistics stay as they are. After an error, and when
-    /// another step begins first, it is taken back.
+    /// The running statistics do not change until the step is settled. After an error, or if another step
+    /// begins first, the step is undone.
     ///
     /// # Errors
     /// As [`train_step`](Self::train_step).
@@ -81,8 +81,7 @@ impl<T: Scalar> Network<T> {
         self.gradient_in(x, t, loss, &Pass::new(Mode::Train))
     }
 
-    /// [`gradient`](Self::gradient) in a pass of the caller's: in another mode, or over a shard of a
-    /// batch.
+    /// [`gradient`](Self::gradient) in another pass: in another mode, or over a shard of a batch.
     ///
     /// # Errors
     /// As [`train_step`](Self::train_step).
@@ -113,8 +112,8 @@ impl<T: Scalar> Network<T> {
         Ok(value)
     }
 
-    /// The loss of the batch, and its gradient with respect to the output in `dout`. Whoever calls
-    /// this settles the step.
+    /// The loss of the batch. Its gradient with respect to the output is in `dout`. The caller settles the
+    /// step.
     pub(crate) fn loss(
         &mut self,
         x: ArrayView2<'_, T>,
@@ -130,8 +129,8 @@ impl<T: Scalar> Network<T> {
         }
         let (n, width) = (self.rows, self.output.size());
         let mut dout = std::mem::take(&mut self.dout);
-        grow(&mut dout, n * width);
-        let result = matrix_mut(&mut dout, n, width)
+        let result = grow(&mut dout, n, width)
+            .and_then(|()| matrix_mut(&mut dout, n, width))
             .and_then(|dout| loss.backward_into(self.last_output()?, t, dout));
         self.dout = dout;
         result?;

@@ -1,6 +1,7 @@
 use super::{
     safety::{Gradients, is_ordinary},
     settings::check_lr,
+    spec::OptimizerSpec,
     state::OptimizerState,
     step::Optimizer,
 };
@@ -42,7 +43,7 @@ impl<T: Scalar> AdaGrad<T> {
 
     fn with(lr: f64, eps: f64) -> Result<Self, Error> {
         check_lr::<T>(lr)?;
-        let h = OptimizerState::new(1);
+        let h = OptimizerState::new(1).with_squares(1);
         Ok(Self { lr, eps, h })
     }
 }
@@ -68,6 +69,10 @@ impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
 
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         gradients.are_ordinary(0.0) && is_ordinary(self.lr, 0.0, &self.h)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        Some(OptimizerSpec::new("AdaGrad", &[("eps", self.eps)]))
     }
 
     fn learning_rate(&self) -> f64 {

@@ -1,6 +1,7 @@
 use super::{
     safety::{Gradients, is_ordinary},
     settings::{check_lr, check_share, check_weight_decay},
+    spec::OptimizerSpec,
     state::OptimizerState,
     step::Optimizer,
 };
@@ -19,7 +20,7 @@ use bn_tensor::{Scalar, update_with_two_states};
 /// p  = p − lr/c1·m/(√(v/c2) + eps)       PyTorch's and the paper's Algorithm 1 (eps 1e-8)
 /// ```
 ///
-/// The two differ in where eps stands. [`AdamW`](crate::AdamW) decays apart from the gradient.
+/// The two differ in where eps is added. In [`AdamW`](crate::AdamW) the decay is not part of the gradient.
 ///
 /// ```
 /// use bn_net::Adam;
@@ -65,11 +66,11 @@ impl<T: Scalar> Adam<T> {
             eps,
             eps_after_correction,
             weight_decay: 0.0,
-            m_v: OptimizerState::new(2),
+            m_v: OptimizerState::new(2).with_squares(1),
         })
     }
 
-    /// The same with these shares kept.
+    /// The same with these decay rates of m and v.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] unless both are at least 0 and below 1.
@@ -132,6 +133,20 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         let kept = self.beta1.max(self.beta2);
         gradients.are_ordinary(self.weight_decay) && is_ordinary(self.lr, kept, &self.m_v)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        let kind = match self.eps_after_correction {
+            true => "Adam::pytorch",
+            false => "Adam::book",
+        };
+        let settings = [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("eps", self.eps),
+            ("weight_decay", self.weight_decay),
+        ];
+        Some(OptimizerSpec::new(kind, &settings))
     }
 
     fn learning_rate(&self) -> f64 {

@@ -1,6 +1,6 @@
 use super::{
-    adam::Adam, safety::Gradients, settings::check_weight_decay, state::OptimizerState,
-    step::Optimizer,
+    adam::Adam, safety::Gradients, settings::check_weight_decay, spec::OptimizerSpec,
+    state::OptimizerState, step::Optimizer,
 };
 use crate::error::Error;
 use bn_layers::ParamMut;
@@ -28,7 +28,7 @@ impl<T: Scalar> AdamW<T> {
         Ok(Self { adam, weight_decay })
     }
 
-    /// The same with these shares kept.
+    /// The same with these decay rates of m and v.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] unless both are at least 0 and below 1.
@@ -56,6 +56,17 @@ impl<T: Scalar> Optimizer<T> for AdamW<T> {
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         // The decay only shrinks parameters.
         self.adam.learning_rate() * self.weight_decay <= 1.0 && self.adam.stays_finite(gradients)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        let spec = self.adam.describe()?;
+        let optimizer = "AdamW".to_owned();
+        let mut settings = spec.settings;
+        settings.insert("weight_decay".to_owned(), self.weight_decay);
+        Some(OptimizerSpec {
+            optimizer,
+            settings,
+        })
     }
 
     fn learning_rate(&self) -> f64 {

@@ -1,5 +1,5 @@
-//! How parameters follow their gradients: one optimizer a file. The book's are in its
-//! `common/optimizer.py`; where PyTorch's formula differs, the constructor says whose it is.
+//! Optimizers, one per file. The book's are in its `common/optimizer.py`. Where PyTorch's formula
+//! differs, there is a constructor for each.
 
 mod ada_grad;
 mod adam;
@@ -10,6 +10,7 @@ mod rms_prop;
 mod safety;
 mod settings;
 mod sgd;
+mod spec;
 mod state;
 mod step;
 
@@ -21,5 +22,6 @@ pub use nesterov::Nesterov;
 pub use rms_prop::RmsProp;
 pub use safety::Gradients;
 pub use sgd::Sgd;
+pub use spec::OptimizerSpec;
 pub use state::OptimizerState;
 pub use step::Optimizer;

@@ -1,6 +1,7 @@
 use super::{
     safety::{Gradients, is_ordinary},
     settings::{check_lr, check_share},
+    spec::OptimizerSpec,
     state::OptimizerState,
     step::Optimizer,
 };
@@ -15,7 +16,7 @@ use bn_tensor::{Scalar, update_with_state};
 /// p = p + v
 /// ```
 ///
-/// PyTorch keeps the learning rate out of the velocity: [`Sgd`](crate::Sgd) with momentum. The two
+/// In PyTorch the learning rate is not part of the velocity: [`Sgd`](crate::Sgd) with momentum. The two
 /// agree while the learning rate does not change.
 #[derive(Debug, Clone)]
 pub struct Momentum<T> {
@@ -62,6 +63,11 @@ impl<T: Scalar> Optimizer<T> for Momentum<T> {
 
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         gradients.are_ordinary(0.0) && is_ordinary(self.lr, self.momentum, &self.velocity)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        let settings = [("momentum", self.momentum)];
+        Some(OptimizerSpec::new("Momentum", &settings))
     }
 
     fn learning_rate(&self) -> f64 {

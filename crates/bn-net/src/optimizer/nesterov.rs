@@ -1,6 +1,7 @@
 use super::{
     safety::{Gradients, is_ordinary},
     settings::{check_lr, check_share},
+    spec::OptimizerSpec,
     state::OptimizerState,
     step::Optimizer,
 };
@@ -8,14 +9,14 @@ use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, update_with_state};
 
-/// The book's `Nesterov` (arXiv:1212.0901), which moves the parameters by the old velocity:
+/// The book's `Nesterov` (arXiv:1212.0901), which updates the parameters with the old velocity:
 ///
 /// ```text
 /// p = p + momentum²·v − (1 + momentum)·lr·g
 /// v = momentum·v − lr·g
 /// ```
 ///
-/// (Until 2021 the book's code moved `v` first; this is the corrected order.) PyTorch's is
+/// (Until 2021 the book's code updated `v` first; this is the corrected order.) PyTorch's is
 /// [`Sgd`](crate::Sgd) with momentum and `nesterov`; the two agree while the learning rate does
 /// not change.
 #[derive(Debug, Clone)]
@@ -63,6 +64,11 @@ impl<T: Scalar> Optimizer<T> for Nesterov<T> {
 
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         gradients.are_ordinary(0.0) && is_ordinary(self.lr, self.momentum, &self.velocity)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        let settings = [("momentum", self.momentum)];
+        Some(OptimizerSpec::new("Nesterov", &settings))
     }
 
     fn learning_rate(&self) -> f64 {

@@ -1,6 +1,7 @@
 use super::{
     safety::{Gradients, is_ordinary},
     settings::{check_lr, check_share},
+    spec::OptimizerSpec,
     state::OptimizerState,
     step::Optimizer,
 };
@@ -48,7 +49,7 @@ impl<T: Scalar> RmsProp<T> {
             lr,
             decay_rate,
             eps,
-            h: OptimizerState::new(1),
+            h: OptimizerState::new(1).with_squares(1),
         })
     }
 }
@@ -75,6 +76,11 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
 
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         gradients.are_ordinary(0.0) && is_ordinary(self.lr, self.decay_rate, &self.h)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        let settings = [("decay_rate", self.decay_rate), ("eps", self.eps)];
+        Some(OptimizerSpec::new("RmsProp", &settings))
     }
 
     fn learning_rate(&self) -> f64 {

@@ -1,6 +1,6 @@
-//! Steps that leave parameters and state finite, or nothing changed.
+//! A step leaves parameters and state finite, or it changes nothing.
 //!
-//! A gradient that is not finite is refused before anything moves. With ordinary gradients,
+//! A gradient that is not finite is refused before anything changes. With ordinary gradients,
 //! learning rates and state no update can overflow:
 //!
 //! - `|g| ≤ 1e8`, weight decay included, `lr ≤ 100`, at most 0.9999 of a state is kept from step to
@@ -10,8 +10,8 @@
 //!   1e4 and whose eps is 1e-8), which is less than half the distance of the two largest `f32`, 1e31:
 //!   `p − Δp` is finite for every finite `p`.
 //!
-//! Every other step runs on a copy's safety: parameters and state are copied first, looked through
-//! after the update, and restored if one of them is not finite.
+//! Before any other step, parameters and state are copied. They are checked after the update, and
+//! restored if one of them is not finite.
 
 use super::state::OptimizerState;
 use crate::error::Error;

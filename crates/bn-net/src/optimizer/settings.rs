@@ -9,7 +9,7 @@ pub(super) fn check_lr<T: Scalar>(lr: f64) -> Result<(), Error> {
     Ok(check_setting("the learning rate", range, lr, passes)?)
 }
 
-/// For a share that is kept from step to step.
+/// Checks a momentum or a decay rate.
 pub(super) fn check_share(what: &'static str, value: f64) -> Result<(), Error> {
     let passes = (0.0..1.0).contains(&value);
     Ok(check_setting(

@@ -1,6 +1,7 @@
 use super::{
     safety::{Gradients, is_ordinary},
     settings::{check_lr, check_share, check_weight_decay},
+    spec::OptimizerSpec,
     state::OptimizerState,
     step::Optimizer,
 };
@@ -18,7 +19,7 @@ use bn_tensor::{Scalar, update, update_with_state};
 /// p = p − lr·(g + momentum·v)              with momentum and nesterov
 /// ```
 ///
-/// The book's own momentum is [`Momentum`](crate::Momentum), whose velocity contains the learning
+/// The book's momentum is [`Momentum`](crate::Momentum), whose velocity contains the learning
 /// rate.
 ///
 /// ```
@@ -61,15 +62,15 @@ impl<T: Scalar> Sgd<T> {
         Ok(self)
     }
 
-    /// The same with Nesterov's look ahead; it acts only with momentum.
+    /// The same with Nesterov's momentum; it has an effect only with momentum.
     #[must_use]
     pub fn with_nesterov(mut self) -> Self {
         self.nesterov = true;
         self
     }
 
-    /// The same with weight decay on every trained parameter, as PyTorch has it. (For weights
-    /// alone, as in the book, give it to the network's builder.)
+    /// The same with weight decay on every trained parameter, as in PyTorch. (The book's decays only
+    /// weights; for that, use [`NetworkBuilder::weight_decay`](crate::NetworkBuilder::weight_decay).)
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite weight decay.
@@ -108,6 +109,15 @@ impl<T: Scalar> Optimizer<T> for Sgd<T> {
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         gradients.are_ordinary(self.weight_decay)
             && is_ordinary(self.lr, self.momentum, &self.velocity)
+    }
+
+    fn describe(&self) -> Option<OptimizerSpec> {
+        let settings = [
+            ("momentum", self.momentum),
+            ("nesterov", f64::from(u8::from(self.nesterov))),
+            ("weight_decay", self.weight_decay),
+        ];
+        Some(OptimizerSpec::new("Sgd", &settings))
     }
 
     fn learning_rate(&self) -> f64 {

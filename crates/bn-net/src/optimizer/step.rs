@@ -1,24 +1,31 @@
 use super::{
     safety::{Gradients, not_finite},
+    spec::OptimizerSpec,
     state::OptimizerState,
 };
 use crate::error::Error;
 use bn_layers::{Layer, LayerExt, ParamMut};
 use bn_tensor::{Scalar, largest_magnitude};
 
-/// Updates parameters by their gradients. Its state is keyed by the parameter's name, so one
-/// optimizer serves one network.
+/// Updates parameters by their gradients. Each network needs an optimizer of its own, because the
+/// [state](Self::state) belongs to the network's parameters.
 ///
-/// A step is all or nothing: after an error parameters and [state](Self::state) are as before. (What
-/// an optimizer keeps elsewhere it must restore itself.)
+/// A step is all or nothing: after an error parameters and state are as before. (An optimizer that
+/// keeps anything elsewhere must restore it itself.)
 pub trait Optimizer<T: Scalar>: Send {
-    /// What it remembers from step to step, for a checkpoint; `None` if that is nothing.
+    /// What the optimizer keeps from step to step; `None` if it keeps nothing.
     fn state(&self) -> Option<&OptimizerState<T>> {
         None
     }
 
     /// The same, to change.
     fn state_mut(&mut self) -> Option<&mut OptimizerState<T>> {
+        None
+    }
+
+    /// The optimizer's kind and settings, which a checkpoint compares before it restores the state;
+    /// `None` for an optimizer that does not describe itself. Every optimizer of this crate does.
+    fn describe(&self) -> Option<OptimizerSpec> {
         None
     }
 
@@ -32,7 +39,7 @@ pub trait Optimizer<T: Scalar>: Send {
     /// Whether a parameter of this name and length can be updated.
     ///
     /// # Errors
-    /// [`Error::OptimizerState`] when this name was seen with another length.
+    /// [`Error::OptimizerState`] if the state of this name has another length.
     fn check(&self, name: &str, len: usize) -> Result<(), Error> {
         self.state().map_or(Ok(()), |state| state.check(name, len))
     }
@@ -43,9 +50,8 @@ pub trait Optimizer<T: Scalar>: Send {
     /// What [`check`](Self::check) refuses.
     fn update(&mut self, p: ParamMut<'_, T>) -> Result<(), Error>;
 
-    /// Whether parameters and state certainly stay finite in a step by these gradients, which are
-    /// finite. Where that is not certain, a step copies both first, and looks through them
-    /// afterwards.
+    /// Whether parameters and state certainly stay finite in a step with these gradients, which are
+    /// finite. If that is not certain, a step copies both first and checks them afterwards.
     fn stays_finite(&self, gradients: &Gradients<'_, T>) -> bool {
         let _ = gradients;
         false
@@ -63,35 +69,53 @@ pub trait Optimizer<T: Scalar>: Send {
     /// One step: updates every trained parameter of `network` by its gradient.
     ///
     /// # Errors
-    /// What [`check`](Self::check) refuses; [`Error::NonFinite`] for a gradient, or an updated
-    /// parameter, that is not finite. Then nothing has changed.
+    /// [`Error::OtherNetwork`] if the state belongs to another network; what
+    /// [`check`](Self::check) refuses; [`Error::NonFinite`] for a gradient, or an updated
+    /// parameter, that is not finite. Nothing has changed after an error.
     fn step(&mut self, network: &mut dyn Layer<T>) -> Result<(), Error> {
-        let mut result = Ok(());
+        let (mut result, mut of_network) = (Ok(()), None);
         network.visit(&mut |p| {
+            of_network = p.network;
             if p.is_trained && result.is_ok() {
                 result = self.check(p.name, p.value.len());
             }
         });
+        if let Some(state) = self.state() {
+            state.check_network(of_network)?;
+        }
         result?;
         if self.stays_finite(&Gradients::of(network)?) {
-            return update_all(self, network);
+            update_all(self, network)?;
+        } else {
+            update_or_restore(self, network)?;
         }
-        let state = self.state().cloned();
-        let mut params = Vec::new();
-        network.visit(&mut |p| {
-            if p.is_trained {
-                params.push(p.value.to_vec());
-            }
-        });
-        let result = update_all(self, network).and_then(|()| check_finite(self, network));
-        if result.is_err() {
-            if let (Some(now), Some(before)) = (self.state_mut(), state) {
-                *now = before;
-            }
-            restore(network, &params);
+        if let Some(state) = self.state_mut() {
+            state.set_network(of_network);
         }
-        result
+        Ok(())
     }
+}
+
+/// Copies parameters and state first, and puts the copies back if the update fails or is not finite.
+fn update_or_restore<T: Scalar>(
+    optimizer: &mut (impl Optimizer<T> + ?Sized),
+    network: &mut dyn Layer<T>,
+) -> Result<(), Error> {
+    let state = optimizer.state().cloned();
+    let mut params = Vec::new();
+    network.visit(&mut |p| {
+        if p.is_trained {
+            params.push(p.value.to_vec());
+        }
+    });
+    let result = update_all(optimizer, network).and_then(|()| check_finite(optimizer, network));
+    if result.is_err() {
+        if let (Some(now), Some(before)) = (optimizer.state_mut(), state) {
+            now.put_back(before);
+        }
+        restore(network, &params);
+    }
+    result
 }
 
 fn update_all<T: Scalar>(

@@ -1,6 +1,7 @@
 use super::{
     callback::Callback,
     history::{History, Record},
+    progress::Progress,
     settings::{EarlyStop, Length},
 };
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
 use bn_data::{Batches, Dataset, LastBatch, Sampling};
 use bn_layers::Mode;
 use bn_tensor::check_setting;
-use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{ArrayView1, ArrayView2, Axis, Slice};
 use std::{ops::ControlFlow, time::Instant};
 
@@ -111,7 +111,8 @@ impl Trainer {
         self
     }
 
-    /// Whether to draw a progress bar (on standard error, if that is a terminal).
+    /// Whether to draw a progress bar on standard error, if that is a terminal. The bar needs the
+    /// feature `progress`.
     #[must_use]
     pub fn progress(mut self, progress: bool) -> Self {
         self.progress = progress;
@@ -164,12 +165,12 @@ impl Trainer {
             test,
             per_epoch,
             workspace: Workspace::default(),
-            bar: self.progress_bar(total),
+            progress: Progress::new(total, self.progress),
             start: Instant::now(),
             history: History::default(),
         };
         run.all_steps(batches, total, callback)?;
-        run.bar.finish();
+        run.progress.finish();
         Ok(run.history)
     }
 
@@ -203,18 +204,6 @@ impl Trainer {
         }
         Ok(batches)
     }
-
-    fn progress_bar(&self, total: u64) -> ProgressBar {
-        if !self.progress {
-            return ProgressBar::hidden();
-        }
-        let style = "{bar:30} {pos}/{len} steps, {elapsed} of {duration}{msg}";
-        let bar = ProgressBar::new(total);
-        match ProgressStyle::with_template(style) {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        }
-    }
 }
 
 fn first_rows(data: &Dataset, rows: usize) -> ArrayView2<'_, f32> {
@@ -231,7 +220,7 @@ struct Run<'a> {
     test: Option<&'a Dataset>,
     per_epoch: u64,
     workspace: Workspace<f32>,
-    bar: ProgressBar,
+    progress: Progress,
     start: Instant,
     history: History,
 }
@@ -258,7 +247,7 @@ impl Run<'_> {
             loss_sum += loss * x.nrows() as f64;
             examples += x.nrows();
             iteration += 1;
-            self.bar.inc(1);
+            self.progress.step();
             if callback.on_step(iteration, loss).is_break() {
                 return Ok(());
             }
@@ -309,9 +298,8 @@ impl Run<'_> {
             test_accuracy,
             seconds: self.start.elapsed().as_secs_f64(),
         };
-        let shown = record.test_accuracy.unwrap_or(record.train_accuracy);
-        let message = format!(", loss {train_loss:.4}, accuracy {:.2} %", 100.0 * shown);
-        self.bar.set_message(message);
+        let accuracy = record.test_accuracy.unwrap_or(record.train_accuracy);
+        self.progress.message(train_loss, accuracy);
         self.history.records.push(record);
         Ok(record)
     }

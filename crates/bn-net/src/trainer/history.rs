@@ -47,6 +47,7 @@ impl History {
     ///
     /// # Errors
     /// [`Error::Write`].
+    #[cfg(feature = "csv")]
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         write_whole(path.as_ref(), |file| {
             let mut writer = csv::Writer::from_writer(file);

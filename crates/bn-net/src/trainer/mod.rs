@@ -4,6 +4,7 @@
 mod callback;
 mod fit;
 mod history;
+mod progress;
 mod settings;
 
 pub use callback::Callback;

@@ -1,4 +1,4 @@
-"""What the golden scripts of this folder share: inputs, and a JSON writer that loses no bit."""
+"""Shared by the golden scripts of this folder: inputs, and a JSON writer that keeps every bit."""
 
 import json
 import platform
@@ -13,7 +13,7 @@ def draw(rng, *shape, mean=0.0, std=1.0):
 
 
 def write(name, script, seed, versions, body):
-    """Writes `body`, in which any NumPy array may stand, below a `made_by` that says how."""
+    """Writes `body`, which may contain NumPy arrays, after a `made_by` entry."""
     made_by = {
         "script": script,
         "python": platform.python_version(),
@@ -28,7 +28,7 @@ def write(name, script, seed, versions, body):
 
 
 def to_json(value, indent=""):
-    """An array on one line; a dict or a list of dicts with one entry to a line."""
+    """Puts an array on one line, and each entry of a dict or a list of dicts on its own line."""
     deeper = indent + " "
     if isinstance(value, np.ndarray):
         # float64 holds every float32 exactly, and Python prints the shortest digits that read back.

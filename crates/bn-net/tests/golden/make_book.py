@@ -2,7 +2,7 @@
 
 The formulas of common/multi_layer_net_extend.py, common/layers.py and common/optimizer.py, written
 plainly in NumPy. Before a file is written, every gradient is compared with central differences, and
-each optimizer with a second way to write it.
+each optimizer with a second form of its formula.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def initial_parameters(rng):
         p[f"W{i}"] = draw(rng, SIZES[i - 1], SIZES[i], std=np.sqrt(2 / SIZES[i - 1]))
         p[f"b{i}"] = draw(rng, SIZES[i], std=0.1)
         if i in HIDDEN:
-            # The book starts at 1 and 0; these would hide a mistake in either.
+            # The book starts at 1 and 0, which would hide an error in either.
             p[f"gamma{i}"] = draw(rng, SIZES[i], mean=1.0, std=0.3)
             p[f"beta{i}"] = draw(rng, SIZES[i], std=0.3)
     return p
@@ -38,7 +38,7 @@ def initial_running():
 
 
 def forward(p, x, running=None):
-    """The logits and what backward needs; by the batch's statistics if no running ones are given."""
+    """The logits and what backward needs. Without `running`, it uses the batch's statistics."""
     kept = {}
     for i in HIDDEN:
         kept[f"x{i}"] = x
@@ -60,7 +60,7 @@ def cross_entropy(logits, labels):
 
 
 def cross_entropy_book(logits, labels):
-    """The book adds 1e-7 inside the logarithm, yet differentiates as if it did not."""
+    """The book adds 1e-7 inside the logarithm but differentiates without it."""
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     y = e / e.sum(axis=1, keepdims=True)
     return -np.log(y[np.arange(len(labels)), labels] + 1e-7).mean()
@@ -139,7 +139,7 @@ def net_case(name, weight_decay):
     return case
 
 
-# Optimizers. Each is a generator: it is sent a gradient and yields the parameters after the step.
+# Optimizers. Each is a generator: it receives a gradient and yields the parameters after the step.
 
 
 def sgd(p, lr):
@@ -157,7 +157,7 @@ def momentum(p, lr, momentum):
 
 
 def nesterov(p, lr, momentum):
-    """The book's repository since its commit 89eadd0 (2021-01-18): p moves by the old v."""
+    """The book's repository since its commit 89eadd0 (2021-01-18): p changes by the old v."""
     v = np.zeros_like(p)
     while True:
         g = yield p
@@ -166,7 +166,7 @@ def nesterov(p, lr, momentum):
 
 
 def nesterov_before_2021(p, lr, momentum):
-    """The repository before that fix: v moves first, so p moves by the new v."""
+    """The repository before that fix: v changes first, so p changes by the new v."""
     v = np.zeros_like(p)
     while True:
         g = yield p
@@ -219,12 +219,12 @@ def follow(start, grads, optimizer, config):
 
 
 def check_optimizers(start, grads, after):
-    """Each rule once more, as a closed sum over the gradients seen so far."""
+    """Checks each rule against a closed sum over the gradients so far."""
     lr, k, n = 0.1, 0.9, len(grads)
     np.testing.assert_allclose(after["SGD"], start - lr * grads.cumsum(axis=0))
     v = np.array([-lr * sum(k ** (t - s) * grads[s] for s in range(t + 1)) for t in range(n)])
     np.testing.assert_allclose(after["Momentum"], start + v.cumsum(axis=0))
-    # Nesterov's p is the look-ahead point theta + k v of the textbook's theta, which moves by v.
+    # Nesterov's p is the look-ahead point theta + k v of the textbook's theta, which changes by v.
     np.testing.assert_allclose(after["Nesterov"], start + v.cumsum(axis=0) + k * v)
     moves = k * k * v - (1 + k) * lr * grads
     np.testing.assert_allclose(after["Nesterov_before_2021"], start + moves.cumsum(axis=0))

@@ -1,6 +1,6 @@
 """Makes torch.json: PyTorch's losses, optimizers, schedules and a trained network, on the CPU.
 
-All but the schedules in f64 and again in f32, from the same inputs.
+Everything except the schedules is in f64 and again in f32, from the same inputs.
 """
 
 import os
@@ -28,7 +28,7 @@ def value(t):
 def cross_entropy_cases(dtype):
     rng = np.random.default_rng(SEED)
     moderate, labels = draw(rng, 6, 4, std=2.0), rng.integers(0, 4, size=6)
-    # Right and wrong by far, a tie of two, and all equal.
+    # Clearly right, clearly wrong, a tie of two, and all equal.
     extreme = np.array([
         [1e4, -1e4, 0.0, 0.0],
         [1e4, -1e4, 0.0, 0.0],

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::memory::{abort_without_memory, fits};
+#[cfg(feature = "openblas-static")]
 use openblas_src as _; // links the library
 use std::{
     cell::Cell,

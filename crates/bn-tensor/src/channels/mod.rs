@@ -16,10 +16,10 @@ use crate::{
 };
 use ndarray::{ArrayView3, ArrayViewMut3};
 
-/// The number of blocks that rows are cut into, if there are enough: work for as many threads. A block
-/// has an overhead of about eight rows.
+/// The number of blocks that rows are cut into, if there are enough rows. It is also the largest number
+/// of threads that share the work. A block has an overhead of about eight rows.
 const BLOCKS: usize = 16;
-/// The least values of a block, a few microseconds of work.
+/// The minimum number of values of a block: a few microseconds of work.
 const MIN_BLOCK: usize = 1 << 15;
 
 /// The shape `(outer, channels, inner)` of an array whose channels are reduced or scaled.
@@ -71,7 +71,7 @@ impl Dims {
         (self.outer * self.inner) as u64
     }
 
-    /// Rows of a block. They depend only on the size of the array.
+    /// The number of rows of a block. It depends only on the size of the array.
     pub(crate) fn block_rows(&self) -> usize {
         let enough = MIN_BLOCK.div_ceil(self.row().max(1));
         self.outer.div_ceil(BLOCKS).max(enough)

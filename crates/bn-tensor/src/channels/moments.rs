@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     error::{Error, check_setting, same_len},
+    memory::try_resize,
     scalar::Scalar,
 };
 use ndarray::{ArrayView1, ArrayView3};
@@ -25,7 +26,7 @@ use ndarray::{ArrayView1, ArrayView3};
 /// variances*, 1979. Two merged `Moments` equal one over both sets of values (except for rounding),
 /// whatever their counts, so a batch may be spread over micro-batches or machines.
 ///
-/// A NaN or an infinity in a channel makes the mean and variance of that channel NaN, and of no other.
+/// A NaN or an infinity makes the mean and variance of its channel NaN, and those of no other channel.
 ///
 /// ```
 /// use bn_tensor::Moments;
@@ -48,15 +49,17 @@ pub struct Moments {
 
 impl Moments {
     /// Creates moments of no values, for `channels` channels.
-    pub fn new(channels: usize) -> Self {
-        Self {
-            channels,
-            mean_m2: vec![0.0; 2 * channels],
-            ..Self::default()
-        }
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if there is no memory for so many channels.
+    pub fn new(channels: usize) -> Result<Self, Error> {
+        let mut moments = Self::default();
+        try_resize("Moments::new", &mut moments.mean_m2, &[2, channels])?;
+        moments.channels = channels;
+        Ok(moments)
     }
 
-    /// The moments of `x: (outer, channels, inner)`.
+    /// Computes the moments of `x: (outer, channels, inner)`.
     ///
     /// # Errors
     /// [`Error::NotContiguous`].
@@ -69,12 +72,13 @@ impl Moments {
     /// Replaces these moments by those of `x: (outer, channels, inner)`. A warm call does not allocate.
     ///
     /// # Errors
-    /// [`Error::NotContiguous`]; nothing has changed then.
+    /// [`Error::NotContiguous`], [`Error::TooLarge`]. On an error, nothing has changed.
     pub fn measure<T: Scalar>(&mut self, x: ArrayView3<'_, T>) -> Result<(), Error> {
-        let (x, dims) = elements("Moments::measure", &x)?;
+        const OP: &str = "Moments::measure";
+        let (x, dims) = elements(OP, &x)?;
+        try_resize(OP, &mut self.mean_m2, &[2, dims.channels])?;
         self.count = dims.count();
         self.channels = dims.channels;
-        self.mean_m2.resize(2 * dims.channels, 0.0);
         let (a, b) = self.mean_m2.split_at_mut(dims.channels);
         let dims = dims.one_channel_as_a_run();
         let deviations = Deviations { x, dims };
@@ -82,8 +86,8 @@ impl Moments {
         Ok(())
     }
 
-    /// Moments from their parts, such as those that another machine sent: the number of values per
-    /// channel, and mean and m2 of each channel, `(C)` both. A `count` of 0 gives those of
+    /// Creates moments from their parts, such as those received from another machine: the number of
+    /// values per channel, and mean and m2 of each channel, `(C)` both. A `count` of 0 gives the same as
     /// [`new`](Self::new).
     ///
     /// ```
@@ -105,18 +109,18 @@ impl Moments {
         Ok(moments)
     }
 
-    /// Replaces these moments by others from their parts; see [`from_parts`](Self::from_parts). It does
+    /// Replaces these moments by others, given as parts; see [`from_parts`](Self::from_parts). It does
     /// not allocate if there were at least as many channels before.
     ///
     /// ```
-    /// let mut moments = bn_tensor::Moments::new(2);
+    /// let mut moments = bn_tensor::Moments::new(2)?;
     /// moments.set_parts(4, &[1.0, 2.0], &[8.0, 0.0])?;
     /// assert_eq!(moments.variance()?.collect::<Vec<_>>(), [2.0, 0.0]);
     /// # Ok::<(), bn_tensor::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`from_parts`](Self::from_parts); nothing has changed then.
+    /// As [`from_parts`](Self::from_parts). On an error, nothing has changed.
     pub fn set_parts(&mut self, count: u64, mean: &[f64], m2: &[f64]) -> Result<(), Error> {
         same_len("Moments::set_parts", mean.len(), m2.len())?;
         for &m2 in m2 {
@@ -136,7 +140,8 @@ impl Moments {
     /// Merges the moments of other values into these.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] if the numbers of channels differ.
+    /// [`Error::ShapeMismatch`] if the numbers of channels differ, [`Error::InvalidSetting`] if the counts
+    /// add up to more than `u64::MAX`; nothing has changed then.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         if self.channels != other.channels {
             let (expected, got) = (&[self.channels], &[other.channels]);
@@ -145,6 +150,12 @@ impl Moments {
         if other.count == 0 {
             return Ok(());
         }
+        let count = self.count.checked_add(other.count);
+        let (what, sum) = (
+            "the sum of both counts",
+            self.count as f64 + other.count as f64,
+        );
+        check_setting(what, "at most u64::MAX", sum, count.is_some())?;
         let (mean, m2) = self.mean_m2.split_at_mut(self.channels);
         let (other_mean, other_m2) = other.mean_m2.split_at(self.channels);
         for c in 0..self.channels {

@@ -1,7 +1,8 @@
 //! Reductions to two results per channel of `(outer, channels, inner)`.
 //!
-//! Rows are cut into blocks, by the size of the array only. Each block leaves its results in a row of
-//! scratch, and those are combined in order: the same bits at any thread count.
+//! Rows are cut into blocks whose size depends only on the size of the array. Each block writes its
+//! results to a row of scratch, and these are combined in order, so the bits do not depend on the number
+//! of threads.
 //!
 //! Blocks are whole rows, because memory is fastest when it is read in order: blocks of 512 columns of
 //! a (8192, 4096) matrix were read at 9 GB/s, whole rows at 17, which is the speed of a plain read.
@@ -14,26 +15,26 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Rows that are summed in the element type before the sums go to double precision, which costs about
-/// as much as five rows.
+/// The number of rows that are summed in the element type before the sums continue in double precision,
+/// which takes as long as about five rows.
 const TILE_ROWS: usize = 256;
-/// Rows that are added in one sweep over the accumulators, so that these are loaded and stored less
-/// often: with 1, 4 and 8 rows a (8192, 4096) matrix was read at 11, 15 and 17 GB/s. With two inputs 4
+/// The number of rows that are added in one sweep over the accumulators, so that these are loaded and
+/// stored less often: with 1, 4 and 8 rows a (8192, 4096) matrix was read at 11, 15 and 17 GB/s. With two inputs 4
 /// rows are better: 8 rows of 1024 values compete for the same lines of the first-level cache, and
 /// (1024, 1024) took 0.35 ms instead of 0.26.
 const SWEEP: usize = 8;
 const SWEEP_OF_TWO: usize = 4;
-/// The most columns that are reduced together, and two smaller widths: all accumulators are set to
+/// The maximum number of columns that are reduced together, and two smaller widths: all accumulators are set to
 /// zero first, whether they are used or not.
 const MOST_COLUMNS: usize = 4096;
 const MANY_COLUMNS: usize = 1024;
 const FEW_COLUMNS: usize = 256;
 
-/// Memory for partial sums. It is kept from call to call, so that a warm call allocates nothing.
+/// Memory for partial sums. It is reused from call to call, so that a warm call allocates nothing.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
     blocks: Vec<f64>,            // (blocks, 2·C): the results of blocks of rows
-    pub(crate) unused: Vec<f64>, // (C): the second result, of a reduction that has one only
+    pub(crate) unused: Vec<f64>, // (C): the second result of a reduction that has only one
 }
 
 /// The two results of each channel of a range.

@@ -8,6 +8,7 @@ use crate::{
     contiguous::{in_order, in_order_mut},
     error::{Error, same_len},
     matmul::gemm::kernel::Start,
+    memory::try_resize,
     scalar::Scalar,
     window::Window,
 };
@@ -70,20 +71,23 @@ pub fn convolve_backward<T: Scalar>(
         reduction,
     } = scratch;
     sums.clear();
-    sums.resize(2 * out, 0.0);
+    try_resize(OP, sums, &[2, out])?;
     let (sums, block_sums) = sums.split_at_mut(out);
     let (mut beta, images) = (T::zero(), x.len() / window.image_len());
-    let (wt, room) = weights_and_room(window, out, images, w.reversed_axes(), patches);
+    let (wt, room) = weights_and_room(OP, window, out, images, w.reversed_axes(), patches)?;
+    if let (Some(dw), 0) = (&mut dw, images) {
+        dw.fill(T::zero());
+    }
     for block in blocks::<T>(window, out, images) {
         let rows = block.rows(window, out);
         let dz = if then.is_none() {
             &dout[rows]
         } else {
-            dz.resize(rows.len(), T::zero());
+            try_resize(OP, dz, &[rows.len()])?;
             then.backward(rows.start, &y[rows.clone()], &dout[rows], dz);
             &dz[..]
         };
-        let dz = matrix(OP, dz, out)?;
+        let dz = matrix(OP, dz, block.positions(window), out)?;
         if db.is_some() {
             let pixels: ArrayView3<'_, T> = dz.insert_axis(Axis(2));
             channel_sum(pixels, block_sums, reduction)?;

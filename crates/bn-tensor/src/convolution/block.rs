@@ -15,6 +15,7 @@ use crate::{
         },
         product::{gemm_is_faster, product},
     },
+    memory::{checked_len, try_resize},
     parallel,
     scalar::Scalar,
     simd::vectorize,
@@ -41,7 +42,8 @@ pub(super) fn blocks<T>(
     images: usize,
 ) -> impl Iterator<Item = Block> + use<T> {
     let (rows, columns) = window.output();
-    let row = columns * (window.patch() + out) * size_of::<T>();
+    let values = columns.saturating_mul(window.patch().saturating_add(out));
+    let row = values.saturating_mul(size_of::<T>());
     let fit = (BLOCK / row.max(1)).max(1); // rows of positions
     let (images_fit, rows_fit) = ((fit / rows).max(1), fit.min(rows));
     (0..images).step_by(images_fit).flat_map(move |image| {
@@ -53,31 +55,34 @@ pub(super) fn blocks<T>(
     })
 }
 
-/// The number of values in the patches of the largest block.
-pub(super) fn room_for_patches<T>(window: &Window, out: usize, images: usize) -> usize {
+/// The shape `(positions, patch)` of the patches of the largest block.
+pub(super) fn largest_patches<T>(window: &Window, out: usize, images: usize) -> [usize; 2] {
     let largest = blocks::<T>(window, out, images).next();
-    largest.map_or(0, |block| block.rows(window, window.patch()).len())
+    let positions = largest.map_or(0, |block| block.positions(window));
+    [positions, window.patch()]
 }
 
 /// The weights `(K, N)`, packed if the products of all blocks need them packed, and room for the patches
 /// of a block.
 pub(super) fn weights_and_room<'a, T: Scalar>(
+    op: &'static str,
     window: &Window,
     out: usize,
     images: usize,
     weights: ArrayView2<'a, T>,
     buffer: &'a mut Vec<T>,
-) -> (RightHandSide<'a, T>, &'a mut [T]) {
-    let patches = room_for_patches::<T>(window, out, images);
+) -> Result<(RightHandSide<'a, T>, &'a mut [T]), Error> {
+    let shape = largest_patches::<T>(window, out, images);
+    let patches = checked_len::<T>(op, &shape)?;
     let (k, n) = weights.dim();
-    let packs = gemm_is_faster(patches / window.patch(), n, k, false);
+    let packs = gemm_is_faster(shape[0], n, k, false);
     let packed = if packs { packed_len::<T>(k, n) } else { 0 };
-    buffer.resize(packed + patches, T::zero());
+    try_resize(op, buffer, &[packed.saturating_add(patches)])?;
     let (packed, room) = buffer.split_at_mut(packed);
-    match packs {
+    Ok(match packs {
         true => (RightHandSide::Packed(pack_all(weights, packed)), room),
         false => (RightHandSide::Matrix(weights), room),
-    }
+    })
 }
 
 /// The patches of a block, one in each row, as the left-hand side of a product.
@@ -117,11 +122,16 @@ impl<'a, T: Scalar> PatchMatrix<'a, T> {
 }
 
 impl Block {
+    /// The number of positions of the window in this block.
+    pub(super) fn positions(&self, window: &Window) -> usize {
+        self.images.len() * self.places.len() * window.output().1
+    }
+
     /// The range of this block's values in the rows `(places, out)` of all images.
     pub(super) fn rows(&self, window: &Window, out: usize) -> Range<usize> {
         let (rows, columns) = window.output();
         let start = (self.images.start * rows + self.places.start) * columns * out;
-        start..start + self.images.len() * self.places.len() * columns * out
+        start..start + self.positions(window) * out
     }
 
     /// The range of this block's images in the pixels `(images, H·W·C)` of all images.
@@ -169,6 +179,7 @@ impl Block {
             return Ok(PatchMatrix::Stored(matrix(
                 "patches",
                 &x[self.rows(window, patch)],
+                count,
                 patch,
             )?));
         }
@@ -196,7 +207,7 @@ impl Block {
                 patches,
             });
         });
-        Ok(PatchMatrix::Stored(matrix("patches", room, patch)?))
+        Ok(PatchMatrix::Stored(matrix("patches", room, count, patch)?))
     }
 
     /// Adds to each pixel its values in the patches. The first block of an image starts from `bias`.

@@ -22,10 +22,11 @@ use crate::{
     contiguous::{in_order, in_order_mut},
     error::{Error, same_len},
     matmul::gemm::kernel::Start,
+    memory::try_resize,
     scalar::Scalar,
     window::Window,
 };
-use block::{blocks, room_for_patches, weights_and_room};
+use block::{blocks, largest_patches, weights_and_room};
 use epilogue::Epilogue;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use shapes::{check, matrix, matrix_mut};
@@ -47,7 +48,8 @@ use shapes::{check, matrix, matrix_mut};
 /// ```
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`], [`Error::NotContiguous`].
+/// [`Error::ShapeMismatch`], [`Error::NotContiguous`]; [`Error::TooLarge`] if there is no memory for the
+/// patches.
 pub fn convolve<T: Scalar>(
     window: &Window,
     x: ArrayView2<'_, T>,
@@ -77,11 +79,11 @@ pub fn convolve_then<T: Scalar>(
     same_len(OP, out, bias.map_or(out, <[T]>::len))?;
     let (x, y) = (in_order(OP, &x)?, in_order_mut(OP, &mut y)?);
     let images = x.len() / window.image_len();
-    let (w, room) = weights_and_room(window, out, images, w, scratch);
+    let (w, room) = weights_and_room(OP, window, out, images, w, scratch)?;
     for block in blocks::<T>(window, out, images) {
         let rows = block.rows(window, out);
         let y = &mut y[rows.clone()];
-        let product = matrix_mut(OP, y, rows.len() / out.max(1), out)?;
+        let product = matrix_mut(OP, y, block.positions(window), out)?;
         let patches = block.patches(window, out, x, room)?;
         patches.times(
             w.reborrow(),
@@ -110,14 +112,27 @@ pub fn convolve_weights<T: Scalar>(
     let out = check(OP, window, x.dim(), dw.dim(), dout.dim())?;
     let (x, dout) = (in_order(OP, &x)?, in_order(OP, &dout)?);
     let (mut beta, images) = (beta, x.len() / window.image_len());
-    scratch.resize(room_for_patches::<T>(window, out, images), T::zero());
+    if images == 0 {
+        scale(beta, &mut dw);
+    }
+    try_resize(OP, scratch, &largest_patches::<T>(window, out, images))?;
     for block in blocks::<T>(window, out, images) {
         let patches = block.patches(window, out, x, scratch)?;
-        let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
+        let dout = &dout[block.rows(window, out)];
+        let dout = matrix(OP, dout, block.positions(window), out)?;
         patches.transposed_times(dout, Start::Scaled(beta), dw.view_mut())?;
         beta = T::one();
     }
     Ok(())
+}
+
+/// `dw = beta·dw`: all that is left of [`convolve_weights`] without images. A `beta` of 0 replaces `dw`,
+/// also where it is NaN.
+fn scale<T: Scalar>(beta: T, dw: &mut ArrayViewMut2<'_, T>) {
+    match beta == T::zero() {
+        true => dw.fill(T::zero()),
+        false => dw.mapv_inplace(|dw| beta * dw),
+    }
 }
 
 /// `dx = bias + Σ dout·wᵀ` over the patches that a pixel is in: the gradient of [`convolve`] with
@@ -140,9 +155,10 @@ pub fn convolve_transposed<T: Scalar>(
     same_len(OP, channels, bias.map_or(channels, <[T]>::len))?;
     let (dout, dx) = (in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?);
     let images = dx.len() / window.image_len();
-    let (wt, room) = weights_and_room(window, out, images, w.reversed_axes(), scratch);
+    let (wt, room) = weights_and_room(OP, window, out, images, w.reversed_axes(), scratch)?;
     for block in blocks::<T>(window, out, images) {
-        let dout = matrix(OP, &dout[block.rows(window, out)], out)?;
+        let dout = &dout[block.rows(window, out)];
+        let dout = matrix(OP, dout, block.positions(window), out)?;
         let images = &mut dx[block.pixels(window)];
         block.transposed(window, dout, &wt, bias, images, room)?;
     }

@@ -16,7 +16,7 @@ pub(super) fn check(
     for (expected, got) in [
         ((n, window.image_len()), images),
         ((window.patch(), out), w),
-        ((n, window.places() * out), y),
+        ((n, window.places().saturating_mul(out)), y),
     ] {
         if expected != got {
             return Err(Error::shape(op, &[expected.0, expected.1], &[got.0, got.1]));
@@ -25,16 +25,17 @@ pub(super) fn check(
     Ok(out)
 }
 
-/// The values as a matrix of `columns` columns.
+/// The values as a matrix `(rows, columns)`.
 pub(super) fn matrix<'a, T>(
     op: &'static str,
     values: &'a [T],
+    rows: usize,
     columns: usize,
 ) -> Result<ArrayView2<'a, T>, Error> {
-    ArrayView2::from_shape((values.len() / columns.max(1), columns), values).map_err(|_| bug(op))
+    ArrayView2::from_shape((rows, columns), values).map_err(|_| bug(op))
 }
 
-/// The values as a matrix `(rows, columns)`, mutable.
+/// [`matrix`], mutable.
 pub(super) fn matrix_mut<'a, T>(
     op: &'static str,
     values: &'a mut [T],

@@ -1,5 +1,5 @@
-//! Matrix products: by the BLAS, by a product of this crate's own, or by loops over vectors,
-//! whichever is fastest for the shape.
+//! Matrix products: by the BLAS, by this crate's own kernel, or by loops over vectors, whichever is
+//! fastest for the shape.
 
 pub(crate) mod gemm;
 pub(crate) mod product;
@@ -63,9 +63,9 @@ pub fn matmul_tn<T: Scalar>(
     )
 }
 
-/// [`matmul_tn`] with `beta = 0`, and the [largest magnitude](crate::largest_magnitude) in `c`, which
-/// is found while each part of `c` is in the cache: of gradients it shows for next to nothing whether
-/// they are finite.
+/// Computes [`matmul_tn`] with `beta = 0` and returns the
+/// [largest magnitude](crate::largest_magnitude) in `c`, which is found while each part of `c` is in the
+/// cache. For gradients, this shows at almost no cost whether they are finite.
 ///
 /// ```
 /// use ndarray::{array, Array2};

@@ -20,17 +20,17 @@ const WORTH_CUTTING: usize = 1 << 19;
 /// A product by the BLAS is cut into two tiles below this many multiply-adds, and into at least four
 /// from there on.
 const WORTH_FOUR: usize = 1 << 26;
-/// The least multiply-adds of a tile, for products by the BLAS that are cut into more than four.
+/// The minimum number of multiply-adds of a tile, if a product by the BLAS is cut into more than four.
 const BLAS_TILE: usize = 1 << 30;
-/// The least multiply-adds of a tile of [`gemm`]: packing smaller ones takes too long.
+/// The minimum number of multiply-adds of a tile of [`gemm`]: packing smaller ones takes too long.
 const GEMM_TILE: usize = 1 << 20;
-/// Up to this depth the BLAS packs for longer than it multiplies. It is above that of a 3×3 kernel on
-/// one channel.
+/// Up to this depth, the BLAS spends more time on packing than on multiplying. A 3×3 kernel on one
+/// channel, with a depth of 9, is below it.
 const SHALLOW: usize = 16;
 /// Tiles are cut at multiples of this, so that only the last tile leaves a vector partly empty.
 const TILE_ALIGN: usize = 16;
-/// Without a BLAS, products of fewer multiply-adds are loops over vectors: they need no packing, and
-/// no memory for it.
+/// Without a BLAS, products of fewer multiply-adds are loops over vectors, which need no packing and no
+/// memory for it.
 const SMALL: usize = 1 << 12;
 const HAS_BLAS: bool = cfg!(any(feature = "openblas", feature = "openblas-static"));
 /// Rows of the tiles of [`gemm`] are cut at multiples of this, the height of its panels.
@@ -47,7 +47,7 @@ pub(crate) fn product<'a, T: Scalar>(
     measured_product(op, a, b, start, c, false).map(drop)
 }
 
-/// [`product`], and the largest magnitude in `c` if it `measures`.
+/// As [`product`]; returns the largest magnitude in `c` if `measures` is true.
 pub(crate) fn measured_product<'a, T: Scalar>(
     op: &'static str,
     a: LeftHandSide<'a, T>,
@@ -69,7 +69,7 @@ pub(crate) fn measured_product<'a, T: Scalar>(
     );
     let b_by_columns = matches!(&b, RightHandSide::Matrix(b) if b.stride_of(Axis(1)) != 1);
     let by_gemm = !are_matrices || gemm_is_faster(m, n, k, b_by_columns) && c.strides()[1] == 1;
-    let tiles = match m * n * k {
+    let tiles = match multiply_adds(m, n, k) {
         // The only cut that depends on the number of threads: no cut changes the bits of `gemm`.
         work if by_gemm => parallel::threads()
             .next_power_of_two()
@@ -89,17 +89,22 @@ pub(crate) fn measured_product<'a, T: Scalar>(
     Ok(product.compute(tiles.checked_ilog2().unwrap_or(0)))
 }
 
+/// The number of multiply-adds of a product; a view that repeats its rows may ask for any number.
+fn multiply_adds(m: usize, n: usize, k: usize) -> usize {
+    m.saturating_mul(n).saturating_mul(k)
+}
+
 /// Whether [`gemm`] is faster than the BLAS for `a: (M, K)`, `b: (K, N)`; `b` may be stored by columns.
 ///
 /// Up to a million multiply-adds OpenBLAS has kernels that do not pack. At (100, 100)·(100, 100) they
-/// reach 109 GFLOP/s, `gemm` 96, of 115 that a core can do. For larger products `gemm` is faster: 95
+/// reach 109 GFLOP/s and `gemm` 96; the peak of the core is 115. For larger products `gemm` is faster: 95
 /// against 90 at (100, 784)·(784, 100), 100 against 94 at (256, 100)·(100, 100), 108 against 98 at
 /// (1024, 2048)·(2048, 2048). It is also faster for a small `a·bᵀ` (93 against 81) and for a small
-/// depth. It is slower if `b` has as few columns as a last layer, or `a` as few as the 50 rows of a
-/// part of an evaluation, for which packing `b` took 0.03 of 0.18 ms. Without a BLAS, `gemm` takes
-/// all but the smallest.
+/// depth. It is slower if `b` has as few columns as in a last layer, or if `a` has as few rows as a part
+/// of an evaluation: with 50 rows, packing `b` took 0.03 of 0.18 ms. Without a BLAS, `gemm` computes all
+/// but the smallest products.
 pub(crate) fn gemm_is_faster(m: usize, n: usize, k: usize, b_by_columns: bool) -> bool {
-    let work = m * n * k;
+    let work = multiply_adds(m, n, k);
     if HAS_BLAS {
         let enough = if b_by_columns && k > SHALLOW {
             1 << 18
@@ -118,13 +123,13 @@ struct Product<'a, T> {
     start: Start<'a, T>,
     c: ArrayViewMut2<'a, T>, // (M, N)
     by_gemm: bool,
-    measures: bool, // whether the largest magnitude in `c` is asked for
+    measures: bool, // whether to find the largest magnitude in `c`
 }
 
 impl<T: Scalar> Product<'_, T> {
-    /// Halves the longer side of `c`, and that of its parts, `halvings` times, then multiplies.
-    /// (Halving until a part is small enough cut the longer of 48 and 52 rows once more, and the
-    /// book's training step on two threads took 0.50 ms instead of 0.46.)
+    /// Halves the longer side of `c`, and of its parts, `halvings` times, then multiplies. (When each
+    /// part was halved until it was small enough, of two parts with 48 and 52 rows only the longer was
+    /// halved again, and the book's training step on two threads took 0.50 ms instead of 0.46.)
     fn compute(self, halvings: u32) -> T {
         let (m, n) = self.c.dim();
         let across = m < n && matches!(self.b, RightHandSide::Matrix(_));
@@ -134,7 +139,7 @@ impl<T: Scalar> Product<'_, T> {
             (true, _) => (n, TILE_ALIGN),
         };
         let middle = (longer / 2 + align / 2) / align * align;
-        // With less than a third on one side the work would not be balanced.
+        // With less than a third on one side, the work would not be balanced.
         if halvings == 0 || middle.min(longer - middle.min(longer)) < longer / 3 {
             return self.multiply();
         }

@@ -2,8 +2,8 @@ use super::vector::{add_dot_products, add_outer_product, add_row_product, scale}
 use crate::scalar::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
-/// `c = a·b + beta·c` for a small product, or one row, by loops over vectors that need no memory.
-/// False, and nothing changed, where neither rows nor columns are contiguous as they must be.
+/// `c = a·b + beta·c` for a small product, or one row, by loops over vectors, which allocate nothing.
+/// Returns false, and changes nothing, if the loops cannot use the memory layout.
 pub(super) fn add_small_product<T: Scalar>(
     a: ArrayView2<'_, T>, // (M, K)
     b: ArrayView2<'_, T>, // (K, N)

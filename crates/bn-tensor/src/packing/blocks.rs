@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-/// Bytes of a row of `a` in a block. A panel of 12 rows is 24 KiB, of the 32 KiB or more of a
-/// first-level cache. Half of it makes a large product 5 % slower, because `c` is read and written
-/// twice as often; twice or four times as much makes it up to 10 % slower.
+/// Bytes of a row of `a` in a block. A panel of 12 rows then takes 24 KiB of the 32 KiB or more of a
+/// first-level cache. With half of this, a large product is 5 % slower, because `c` is read and written
+/// twice as often; with two or four times as much, it is up to 10 % slower.
 const BLOCK_K: usize = 2048;
 /// Rows of a block of `a`: at most 4 MiB of the third-level cache, from which one panel at a time
 /// moves to the first.
 pub(crate) const BLOCK_M: usize = 2048;
-/// Bytes of a row of `b` in a block: with `BLOCK_K` half a MiB of f32, of the second-level cache.
+/// Bytes of a row of `b` in a block. With `BLOCK_K`, a block of f32 takes half a MiB of the second-level
+/// cache.
 const BLOCK_N: usize = 1024;
 
 /// Rows of a block of `b`.

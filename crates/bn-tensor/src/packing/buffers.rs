@@ -40,7 +40,7 @@ pub(crate) fn allocate() {
 
 /// The length of a buffer in which `len` values can start at a cache line.
 pub(crate) const fn with_alignment<T>(len: usize) -> usize {
-    len + LINE / size_of::<T>()
+    len.saturating_add(LINE / size_of::<T>())
 }
 
 /// `len` values of the buffer, from its first cache line on.

@@ -1,5 +1,7 @@
-//! Random arrays, and tests in a process of their own.
+//! Random arrays, a process with little memory, and tests in a process of their own.
+
 pub(crate) mod child;
+pub(crate) mod memory_limit;
 
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array2, Array3};

@@ -23,7 +23,7 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
             (Shape::Image { channels, .. }, Layout::ChannelsLast) => channels,
             (Shape::Image { .. }, Layout::ChannelsFirst) => {
                 let op =
-                    "BatchNormalization (channels first, where images of a network have them last)";
+                    "BatchNormalization (channels first; images in a network have channels last)";
                 return Err(Error::shape(op, &[self.channels], &[input.size()]));
             }
             _ => input.size(),
@@ -45,7 +45,8 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         self.run(reshaped(x, view)?, reshaped_mut(y, view)?, pass)
     }
 
-    /// Without `track_running_stats` this needs the batch's statistics and allocates.
+    /// Without `track_running_stats`, this computes the batch's statistics in a copy of the layer,
+    /// which allocates.
     fn eval_into(
         &self,
         x: ArrayView2<'_, T>,

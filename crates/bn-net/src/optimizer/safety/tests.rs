@@ -1,5 +1,5 @@
-//! The bound of the module's documentation, at its worst: the largest parameters, gradients, learning
-//! rate and state that count as ordinary, for every optimizer.
+//! The worst case of the bound in the module's documentation: the largest ordinary parameters,
+//! gradients, learning rate and state, for every optimizer.
 
 use super::{Gradients, LARGEST_GRADIENT, LARGEST_LEARNING_RATE, LARGEST_SHARE_KEPT};
 use crate::{
@@ -30,7 +30,7 @@ fn optimizers() -> Vec<Box<dyn Optimizer<f32>>> {
     ]
 }
 
-/// Every combination of the arrays of a state being 0 or as large as can be.
+/// Every combination of arrays that are 0 or as large as possible.
 fn states(arrays: usize, len: usize) -> impl Iterator<Item = Vec<f32>> {
     (0..1u32 << arrays).map(move |bits| {
         let value = |i: usize| (bits >> (i / len) & 1) as f32 * LARGEST_STATE;
@@ -68,7 +68,7 @@ fn the_largest_ordinary_steps_leave_the_largest_parameters_finite() {
     }
 }
 
-/// One step beyond the bound is no ordinary one: it is looked through afterwards.
+/// A step beyond the bound is checked afterwards.
 #[test]
 fn beyond_the_bound_a_step_is_looked_through() {
     let mut network: Network = Network::builder(1).affine(1).build(1).unwrap();

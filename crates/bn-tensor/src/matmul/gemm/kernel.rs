@@ -7,8 +7,8 @@ use std::ops::Range;
 
 /// Columns of a narrow tile: a quarter of a vector of 16 elements, the longest.
 const QUARTER: usize = 4;
-/// Bytes of a vector from which on a narrow tile is faster. Of a shorter vector, four columns leave
-/// too little empty for it to pay.
+/// The size of a vector in bytes from which a narrow tile is faster. Four columns leave too little of a
+/// shorter vector empty.
 const WIDE: usize = 64;
 
 /// What the product is added to.
@@ -46,7 +46,7 @@ impl<T: Vectors> Strip<'_, T> {
     #[inline(always)]
     fn tiles<S: Simd, const ROWS: usize>(&self, simd: S, c: ArrayViewMut2<'_, T>) {
         let mut lines = c.into_outer_iter_mut().filter_map(|row| row.into_slice());
-        // The rows of the padding are empty: nothing is written to them.
+        // Padding rows are empty, so nothing is written to them.
         let mut c: [&mut [T]; ROWS] = std::array::from_fn(|_| lines.next().unwrap_or_default());
         let (lanes, width) = (T::lanes::<S>(), 2 * T::lanes::<S>());
         let panels = self.b.chunks_exact(width * self.depth);
@@ -62,8 +62,8 @@ impl<T: Vectors> Strip<'_, T> {
         }
     }
 
-    /// A tile of so few columns that most of a vector would be empty. Of 100 columns the last 4 would
-    /// otherwise take as long as 16.
+    /// A tile of so few columns that most of a vector would be empty. Without it, the last 4 of 100
+    /// columns would take as long as 16.
     #[inline(always)]
     fn narrow_tile<const ROWS: usize>(
         &self,
@@ -129,8 +129,8 @@ impl<T: Vectors> Strip<'_, T> {
     }
 }
 
-/// `c = f(index of the vector, sum, c)` for the columns of a tile. The last vector may be filled only
-/// in part; empty rows are padding.
+/// `c = f(index of the vector, sum, c)` for the columns of a tile. The last vector may be partly filled;
+/// empty rows are padding.
 #[inline(always)]
 fn write<T: Vectors, S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,

@@ -107,7 +107,8 @@ mod tests {
     };
     use ndarray::{Array2, Array4};
 
-    /// All patches of some images as a matrix, by the naive convolution with one weight at a time.
+    /// All patches of some images as a matrix, by the naive convolution with the identity matrix as
+    /// weights.
     fn stored(window: &Window, stride: usize, n: usize, x: &[f32]) -> Array2<f32> {
         let ((h, w, c), (rows, columns)) = (window.image(), window.kernel());
         let images = Array4::from_shape_vec((n, h, w, c), x.to_vec()).unwrap();
@@ -145,19 +146,19 @@ mod tests {
                 assert!(a == b, "{window:?} {is:?} {ks:?}");
             }
         };
-        let (factor, matrix) = (
+        let (patches, matrix) = (
             LeftHandSide::Patches(implicit.clone()),
             LeftHandSide::Matrix(all.view()),
         );
-        same(&factor, &matrix);
-        let ((_, later), (_, wanted)) = (factor.split_at(8), matrix.split_at(8));
+        same(&patches, &matrix);
+        let ((_, later), (_, wanted)) = (patches.split_at(8), matrix.split_at(8));
         same(&later, &wanted);
-        let (factor, matrix) = (
+        let (patches, matrix) = (
             LeftHandSide::PatchesT(implicit),
             LeftHandSide::Matrix(all.t()),
         );
-        same(&factor, &matrix);
-        let ((_, later), (_, wanted)) = (factor.split_at(16), matrix.split_at(16));
+        same(&patches, &matrix);
+        let ((_, later), (_, wanted)) = (patches.split_at(16), matrix.split_at(16));
         same(&later, &wanted);
     }
 

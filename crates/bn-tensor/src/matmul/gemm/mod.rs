@@ -30,7 +30,7 @@ use right::RightHandSide;
 use std::ops::Range;
 
 /// `c = a·b + start`, with this processor's registers and this thread's buffers; the rows of `c` are
-/// contiguous. Returns the largest magnitude in `c` if it `measures`.
+/// contiguous. Returns the largest magnitude in `c` if `measures` is true.
 pub(crate) fn gemm<'a, T: Scalar>(
     a: LeftHandSide<'a, T>,
     b: RightHandSide<'a, T>,

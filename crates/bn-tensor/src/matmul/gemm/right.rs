@@ -53,7 +53,7 @@ impl<'a, T: Scalar> RightHandSide<'a, T> {
         (Self::Matrix(b0), Self::Matrix(b1))
     }
 
-    /// Rows `ks` of columns `js`, packed; into the buffer, unless they are already.
+    /// Rows `ks` of columns `js`, packed. They are packed into the buffer unless they are already packed.
     #[inline(always)]
     pub(super) fn pack_block<'b>(
         &'b self,
@@ -82,7 +82,7 @@ pub(crate) fn pack_all<'a, T: Scalar>(
 
 /// The length of the buffer that [`pack_all`] needs, whatever the registers.
 pub(crate) fn packed_len<T>(k: usize, n: usize) -> usize {
-    with_alignment::<T>(k * n.next_multiple_of(32))
+    with_alignment::<T>(k.saturating_mul(n.next_multiple_of(32)))
 }
 
 enum Pack {}

@@ -46,7 +46,7 @@ fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
         }
     };
 
-    let mut c = Array2::from_elem((m, n), T::nan()); // a zero must not read it
+    let mut c = Array2::from_elem((m, n), T::nan()); // beta = 0 must not read it
     gemm(
         simd,
         a.view(),
@@ -57,7 +57,7 @@ fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
     close(&c, &product, "a·b");
     let whole = c.clone();
 
-    // Each side stored transposed: the same bits.
+    // The bits are the same if either side is stored transposed.
     let (at, bt) = (
         a.t().as_standard_layout().into_owned(),
         b.t().as_standard_layout().into_owned(),
@@ -68,7 +68,7 @@ fn check<T: Scalar, S: Simd>(simd: S, (m, k, n): (usize, usize, usize)) {
         assert_eq!(c, whole);
     }
 
-    // In parts, cut anywhere.
+    // The bits are the same if `c` is computed in two parts.
     for (axis, len) in [(Axis(0), m), (Axis(1), n)] {
         c.fill(T::nan());
         let at = len / 3;

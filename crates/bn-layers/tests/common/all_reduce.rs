@@ -3,22 +3,22 @@
 use bn_layers::{Error, Moments, ShardReduction};
 use std::sync::{Barrier, Mutex};
 
-/// What the shards of one batch hand to each other.
+/// The values that the shards of one batch exchange.
 #[derive(Debug)]
-pub(crate) struct Meeting {
+pub(crate) struct AllReduce {
     barrier: Barrier,
     moments: Mutex<Vec<Moments>>,
     sums: Mutex<Vec<Vec<f64>>>,
 }
 
-/// One shard's place at the meeting.
+/// The reduction as seen by one shard.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    pub(crate) meeting: &'a Meeting,
-    pub(crate) place: usize,
+pub(crate) struct Rank<'a> {
+    pub(crate) all_reduce: &'a AllReduce,
+    pub(crate) rank: usize,
 }
 
-impl Meeting {
+impl AllReduce {
     pub(crate) fn new(shards: usize) -> Self {
         Self {
             barrier: Barrier::new(shards),
@@ -27,15 +27,16 @@ impl Meeting {
         }
     }
 
-    /// Hands in `mine`, and merges all once they are there; nobody goes on before all have read.
+    /// Adds the values of one shard, waits for those of all shards, and merges them. No shard continues
+    /// before all have read.
     fn merge<V: Clone>(
         &self,
         all: &Mutex<Vec<V>>,
-        place: usize,
-        mine: &mut V,
+        rank: usize,
+        values: &mut V,
         merge: impl Fn(&mut V, &V),
     ) {
-        all.lock().unwrap()[place] = mine.clone();
+        all.lock().unwrap()[rank] = values.clone();
         self.barrier.wait();
         let merged = {
             let all = all.lock().unwrap();
@@ -45,26 +46,26 @@ impl Meeting {
             merged
         };
         self.barrier.wait();
-        *mine = merged;
+        *values = merged;
     }
 }
 
-impl ShardReduction for Place<'_> {
+impl ShardReduction for Rank<'_> {
     fn moments(&self, moments: &mut Moments) -> Result<(), Error> {
-        let all = &self.meeting.moments;
-        self.meeting
-            .merge(all, self.place, moments, |whole, shard| {
+        let all = &self.all_reduce.moments;
+        self.all_reduce
+            .merge(all, self.rank, moments, |whole, shard| {
                 whole.merge(shard).unwrap();
             });
         Ok(())
     }
 
     fn sums(&self, sums: &mut [f64]) -> Result<(), Error> {
-        let (all, mut whole) = (&self.meeting.sums, sums.to_vec());
+        let (all, mut whole) = (&self.all_reduce.sums, sums.to_vec());
         let add = |whole: &mut Vec<f64>, shard: &Vec<f64>| {
             whole.iter_mut().zip(shard).for_each(|(w, s)| *w += s);
         };
-        self.meeting.merge(all, self.place, &mut whole, add);
+        self.all_reduce.merge(all, self.rank, &mut whole, add);
         sums.copy_from_slice(&whole);
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! sums, Batch Normalization.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::Pool;
@@ -46,7 +47,7 @@ fn reductions(c: &mut Criterion, pool: &Pool) {
         let mut group = c.benchmark_group("reduction");
         group.throughput(Throughput::Bytes((4 * rows * channels) as u64));
         group.bench_function(BenchmarkId::new("Moments::measure", &shape), |b| {
-            let mut moments = Moments::new(channels);
+            let mut moments = Moments::default();
             pool.install(|| b.iter(|| moments.measure(x).expect("in order")));
         });
         group.bench_function(BenchmarkId::new("channel_sum", &shape), |b| {
@@ -58,7 +59,7 @@ fn reductions(c: &mut Criterion, pool: &Pool) {
 }
 
 fn batch_norm(c: &mut Criterion, pool: &Pool) {
-    // Both by the bytes that no way of writing it avoids.
+    // The rates count the bytes that every implementation must read and write.
     let mut group = c.benchmark_group("BatchNormalization");
     for (rows, channels) in SHAPES {
         let (mut bn, shape) = (BatchNorm::new(rows, channels), format!("{rows}×{channels}"));

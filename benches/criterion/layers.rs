@@ -2,6 +2,7 @@
 //! BatchNormalization with ReLU, Dropout.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::tensor::threads;
@@ -42,7 +43,7 @@ fn main() {
     });
 }
 
-/// Forward through the layers, and back; all of them keep the width.
+/// Measures the forward and the backward pass through the layers, which all keep the width.
 fn bench<const L: usize>(
     c: &mut Criterion,
     pool: &Pool,

@@ -1,6 +1,7 @@
-//! Convolutions of the examples' networks, each beside the matrix product that it comes down to.
+//! Convolutions of the examples' networks, each with the matrix product that it amounts to.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::tensor::{

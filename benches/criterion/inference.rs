@@ -1,6 +1,7 @@
 //! Inference of the book's network: one image, a batch, and a whole test set.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::{Pool, net::Workspace, tensor::threads};

@@ -2,6 +2,7 @@
 //! layer.
 
 mod report;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use batchnorm::{Pool, tensor::threads};

@@ -1,4 +1,4 @@
-//! Runs criterion, and writes what it measured as a table to `target/bench`.
+//! Runs criterion and writes its results as a table to `target/bench`.
 
 use super::workload::machine::{header, target_folder};
 use super::workload::table::Table;
@@ -11,8 +11,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Measures, and writes `target/bench/<name>.md` and `.txt`. `elements` is what criterion's
-/// elements are here, as in `images`.
+/// Runs `measure`, and writes `target/bench/<name>.md` and `.txt`. `elements` is the unit of
+/// criterion's elements, such as `images`.
 pub(crate) fn run(name: &str, elements: &str, measure: impl FnOnce(&mut Criterion)) {
     println!("{}", header());
     let (start, folder) = (SystemTime::now(), target_folder());
@@ -65,7 +65,7 @@ fn estimates_since(start: SystemTime, folder: &Path, files: &mut Vec<(SystemTime
 fn row(estimates: &Path, elements: &str) -> Option<Vec<String>> {
     let benchmark = read(&estimates.with_file_name("benchmark.json"))?;
     let median = &read(estimates)?["median"];
-    let seconds = |figure: &Value| figure.as_f64().map(|ns| 1e-9 * ns);
+    let seconds = |value: &Value| value.as_f64().map(|ns| 1e-9 * ns);
     let time = seconds(&median["point_estimate"])?;
     let interval = &median["confidence_interval"];
     let (low, high) = (
