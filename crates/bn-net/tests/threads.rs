@@ -21,7 +21,7 @@ fn images() -> Array2<f32> {
 fn a_step_does_not_wait_for_a_long_job_of_rayon() {
     child::run(|| {
         for _ in 0..2 {
-            rayon::spawn(|| thread::park());
+            rayon::spawn(thread::park);
         }
         let labels: Vec<usize> = (0..100).map(|n| n % 10).collect();
         let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
