@@ -80,10 +80,10 @@ pub trait Optimizer<T: Scalar>: Send {
                 result = self.check(p.name, p.value.len());
             }
         });
+        result?;
         if let Some(state) = self.state() {
             state.check_network(of_network)?;
         }
-        result?;
         if self.stays_finite(&Gradients::of(network)?) {
             update_all(self, network)?;
         } else {
