@@ -1,14 +1,14 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
 # is not available. Everything here is a plain cargo line; see README.md to do without make.
 
-.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits lint doc
+.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits fuzz lint doc
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Train a network with and without Batch Normalization, and draw both curves
 	@features=$$(sh scripts/features.sh) && \
-	cargo run --release $$features --example quickstart -- $(ARGS)
+	cargo run --profile demo $$features --example quickstart -- $(ARGS)
 
 test: ## Run all tests
 	@features=$$(sh scripts/features.sh) && \
@@ -38,6 +38,9 @@ peers: ## Compare with PyTorch, Keras, NumPy, candle and burn (ARGS=--help says 
 
 same-bits: ## Compare the bits of trained parameters with and without threads, and without a BLAS
 	@sh scripts/same-bits.sh
+
+fuzz: ## Feed random IDX files and checkpoints to their readers (ARGS: how many, 200000 by default)
+	@sh scripts/fuzz.sh $(ARGS)
 
 lint: ## Check the format, clippy, and the licences, sources and use of dependencies
 	cargo fmt --all --check
