@@ -1,5 +1,7 @@
 //! Reads the golden files of `tests/golden`.
 
+pub(crate) mod checkpoints;
+
 use ndarray::Array2;
 use serde_json::Value;
 
