@@ -6,6 +6,7 @@ mod binary_cross_entropy;
 mod builder;
 mod checkpoint;
 mod checkpoint_killed;
+mod checkpoint_optimizer;
 mod checkpoint_refused;
 mod common;
 mod every_size;

@@ -3,6 +3,8 @@
 #[path = "../../../bn-tensor/tests/common/child.rs"]
 pub(crate) mod child;
 
+pub(crate) mod checkpoints;
+
 use ndarray::Array2;
 use serde_json::Value;
 
