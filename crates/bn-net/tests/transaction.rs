@@ -1,10 +1,8 @@
 //! A step is a transaction: wherever it fails, the parameters, running statistics, draws and optimizer
 //! state keep their bits, and training continues as if the step had not been taken.
 
-use bn_layers::{
-    Conv2dConfig, Error as LayerError, Io, Layer, LayerExt, Param, ParamMut, Pass, Shape, State,
-    StateMut, Wanted,
-};
+use crate::common::failing_layer::{FAULTS, Fails, Fault};
+use bn_layers::{Conv2dConfig, Error as LayerError, Layer, LayerExt, ParamMut, State};
 use bn_net::{
     AdaGrad, Adam, AdamW, Error, Loss, Momentum, Nesterov, Network, Optimizer, OptimizerState,
     RmsProp, Sgd, SoftmaxWithLoss, Targets,
@@ -15,108 +13,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The ways in which a layer can fail.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
-    None,
-    Forward,
-    NanOutput,
-    Backward,
-    InfiniteGradient,
-    NanInputGradient,
-}
-
-const FAULTS: [Fault; 6] = [
-    Fault::None,
-    Fault::Forward,
-    Fault::NanOutput,
-    Fault::Backward,
-    Fault::InfiniteGradient,
-    Fault::NanInputGradient,
-];
-
-/// A custom layer `y = x + b` with one parameter. A switch says how it fails.
-#[derive(Debug, Clone)]
-struct Fails {
-    b: [f32; 1],
-    db: [f32; 1],
-    switch: Arc<AtomicUsize>,
-}
-
-impl Fails {
-    fn fault(&self) -> Fault {
-        FAULTS[self.switch.load(Ordering::Relaxed)]
-    }
-}
-
-impl Layer<f32> for Fails {
-    fn output_shape(&self, input: Shape) -> Result<Shape, LayerError> {
-        Ok(input)
-    }
-
-    fn forward_into(
-        &mut self,
-        x: ArrayView2<'_, f32>,
-        mut y: ArrayViewMut2<'_, f32>,
-        _: &Pass<'_>,
-    ) -> Result<(), LayerError> {
-        y.assign(&(&x + self.b[0]));
-        match self.fault() {
-            Fault::Forward => Err(LayerError::EmptyBatch { layer: "Fails" }),
-            Fault::NanOutput => {
-                y[[0, 0]] = f32::NAN;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn backward_into(
-        &mut self,
-        io: Io<'_, f32>,
-        wanted: Wanted<'_, f32>,
-        _: &Pass<'_>,
-    ) -> Result<(), LayerError> {
-        self.db = [io.dout.sum()];
-        if let Some(mut dx) = wanted.dx {
-            dx.assign(&io.dout);
-            if self.fault() == Fault::NanInputGradient {
-                dx.fill(f32::NAN);
-            }
-        }
-        match self.fault() {
-            Fault::Backward => Err(LayerError::EmptyBatch { layer: "Fails" }),
-            Fault::InfiniteGradient => {
-                self.db = [f32::INFINITY];
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn state(&self, visit: &mut dyn FnMut(State<'_, f32>)) {
-        visit(State::Array(Param::new("b", &[1], &self.b, &self.db)));
-    }
-
-    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, f32>)) {
-        visit(StateMut::Array(ParamMut::new(
-            "b",
-            &[1],
-            &mut self.b,
-            &mut self.db,
-        )));
-    }
-}
-
 /// A network of every kind of layer, with layers that can fail at the front, in the middle and at the
 /// end.
 fn network() -> (Network, [Arc<AtomicUsize>; 3]) {
     let switches: [Arc<AtomicUsize>; 3] = Default::default();
-    let fails = |i: usize| Fails {
-        b: [0.1],
-        db: [0.0],
-        switch: switches[i].clone(),
-    };
+    let fails = |i: usize| Fails::new(&switches[i]);
     let network = Network::builder((8, 8, 2))
         .weight_decay(0.01)
         .layer("fails", fails(0))

@@ -4,6 +4,7 @@
 pub(crate) mod child;
 
 pub(crate) mod checkpoints;
+pub(crate) mod failing_layer;
 
 use ndarray::Array2;
 use serde_json::Value;
