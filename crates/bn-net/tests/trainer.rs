@@ -1,9 +1,9 @@
 //! The trainer on the embedded digits: what it promises, and that it learns.
 
 use bn_data::{Dataset, Digits, LastBatch, Sampling};
-use bn_layers::LayerExt;
+use bn_layers::{LayerExt, ParamMut};
 use bn_net::{
-    Callback, EarlyStop, Error, History, Network, Optimizer, Record, Schedule, Sgd,
+    Callback, EarlyStop, Error, History, Network, Optimizer, OptimizerState, Record, Schedule, Sgd,
     SoftmaxWithLoss, Trainer,
 };
 use std::ops::ControlFlow;
@@ -109,30 +109,59 @@ fn early_stop_ends_a_run_whose_loss_no_longer_falls() {
     assert_eq!(history.records.len(), 1 + 3);
 }
 
+/// Takes so many steps of a run with a schedule, and then fails.
+struct FailsLater {
+    sgd: Sgd<f32>,
+    steps: usize,
+}
+
+impl Optimizer<f32> for FailsLater {
+    fn state(&self) -> Option<&OptimizerState<f32>> {
+        self.sgd.state()
+    }
+
+    fn state_mut(&mut self) -> Option<&mut OptimizerState<f32>> {
+        self.sgd.state_mut()
+    }
+
+    fn update(&mut self, p: ParamMut<'_, f32>) -> Result<(), Error> {
+        self.sgd.update(p)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.sgd.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
+        if self.steps == 0 {
+            return Err(Error::EmptyNetwork { what: "a step" });
+        }
+        self.steps -= 1;
+        self.sgd.set_learning_rate(lr)
+    }
+}
+
 #[test]
 fn a_history_as_a_callback_keeps_the_records_of_a_run_that_fails() {
     let (train, test) = digits();
-    // Two epochs of 14 steps, then a learning rate that f32 cannot hold.
-    let schedule = Schedule::Step {
-        lr: 0.1,
-        step_size: 28,
-        gamma: 1e300,
-    };
+    let schedule = Schedule::Constant { lr: 0.1 };
     let trainer = Trainer::new(100).epochs(4).schedule(schedule);
     let mut fitted = network();
     let mut history = History::default();
-    let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+    let (mut loss, sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+    let steps = 28; // two epochs
+    let mut optimizer = FailsLater { sgd, steps };
     let error = trainer
         .fit_with(
             &mut fitted,
             &mut loss,
-            &mut sgd,
+            &mut optimizer,
             &train,
             Some(&test),
             &mut history,
         )
         .unwrap_err();
-    assert!(error.to_string().contains("learning rate"), "{error}");
+    assert!(matches!(error, Error::EmptyNetwork { .. }), "{error}");
 
     let two_epochs = Trainer::new(100).epochs(2);
     let expected = fit(&two_epochs, &train, Some(&test)).unwrap();
