@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// use bn_data::{Error, Idx, IdxReader};
 /// use ndarray::ArrayD;
 ///
-/// # fn main() -> bn_data::Result<()> {
+/// # fn main() -> Result<(), bn_data::Error> {
 /// let bytes = Idx::from(ArrayD::<f64>::zeros(vec![100, 10])).to_bytes()?; // 8000 bytes of elements
 /// let error = IdxReader::new().limit(7999).from_bytes(&bytes).unwrap_err();
 /// assert!(matches!(error, Error::OverLimit { size: 8000, limit: 7999 }));
