@@ -11,7 +11,7 @@ need() { # the tool, and cargo's flags for its installation
     cargo "${tool#cargo-}" --version >/dev/null 2>&1 && return
     printf 'Installing %s.\n' "$tool" >&2
     # Without optimisation: the tool runs for a second, and would be compiled for minutes.
-    cargo install --quiet --locked --debug "$@" "$tool"
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug "$@" "$tool"
 }
 
 need cargo-deny --no-default-features
