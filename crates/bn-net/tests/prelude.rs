@@ -3,14 +3,4 @@
 #[allow(unused_imports)]
 use bn_net::*;
 
-#[test]
-fn a_glob_import_hides_no_name_of_the_prelude() {
-    let parsed: Result<Option<u8>, String> = Ok(Some(1));
-    assert!(matches!(
-        parsed,
-        std::result::Result::Ok(std::option::Option::Some(1))
-    ));
-    let values: Vec<String> = std::vec::Vec::from([ToString::to_string("a")]);
-    let boxed: Box<dyn Iterator<Item = String>> = std::boxed::Box::new(values.into_iter());
-    drop(boxed);
-}
+include!("../../bn-tensor/tests/common/prelude_names.rs");

@@ -20,8 +20,9 @@ use ndarray::{Array2, ArrayView2};
 ///
 /// The discriminator ends with one logit. Each network has its own optimizer, which changes only that
 /// network, so nothing has to be frozen: the generator's loss passes back through the discriminator
-/// without changing its gradients or its running statistics. By default both optimizers are Adam in the book's and Keras' form with a learning rate of 2e-4 and beta1 0.5 (the
-/// DCGAN paper, arXiv:1511.06434); [`with_optimizers`](Self::with_optimizers) sets others.
+/// without changing its gradients or its running statistics. By default both optimizers are Adam in the
+/// book's and Keras' form with a learning rate of 2e-4 and beta1 0.5 (the DCGAN paper, arXiv:1511.06434);
+/// [`with_optimizers`](Self::with_optimizers) sets others.
 ///
 /// The generator normalises by the statistics of its batch and updates its running statistics. By default
 /// the fakes for the discriminator are normalised by their batch too ([`Mode::BatchStats`]): in
