@@ -1,4 +1,4 @@
-//! Each pixel to mean 0 and variance 1.
+//! Scales each pixel to mean 0 and variance 1.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -61,9 +61,8 @@ impl Standardize {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for another D than that of the
-    /// training set, [`Error::NotFinite`](crate::Error::NotFinite); the images are unchanged
-    /// then.
+    /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) if D is not that of the training set;
+    /// [`Error::NotFinite`](crate::Error::NotFinite). The images are then unchanged.
     pub fn apply(&self, mut images: ArrayViewMut2<'_, f32>) -> Result<()> {
         check_images("Standardize::apply", self.mean.len(), images.view())?;
         for mut image in images.outer_iter_mut() {

@@ -1,4 +1,4 @@
-//! Pixels without correlation: PCA and ZCA whitening.
+//! PCA and ZCA whitening: removes the correlation between pixels.
 
 use bn_tensor::try_zeros;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
@@ -17,12 +17,13 @@ const OP: &str = "Whitening::fit";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhiteningKind {
-    /// The coordinates along the principal axes, strongest first; the first `components` of them.
+    /// Projects each image onto the `components` principal axes of largest variance, largest first.
     Pca {
-        /// How many axes to keep: at least 1, at most D.
+        /// The number of axes to keep, from 1 to D.
         components: usize,
     },
-    /// Back to the coordinates of the pixels. Of all whitened data these are nearest to the images.
+    /// Rotates the result back to the pixels' coordinates. Of all whitening transforms, its output is
+    /// closest to the original images.
     Zca,
 }
 
@@ -37,11 +38,11 @@ pub enum WhiteningKind {
 /// ```
 ///
 /// An axis along which the training set does not vary (a constant pixel, or more pixels than images;
-/// λ at most D ε λ_max) has scale 0 instead. The training set has no information about it, and the
+/// λ at most D ε λ_max) gets scale 0 instead. The training set has no information about it, and the
 /// formula would amplify small values of a test image without limit. So a constant pixel becomes 0,
 /// and PCA components beyond the rank are 0.
 ///
-/// Fit it on the training set only, as a [`Standardize`](crate::Standardize). Source: Krizhevsky,
+/// Fit it on the training set only, like [`Standardize`](crate::Standardize). Source: Krizhevsky,
 /// *Learning Multiple Layers of Features from Tiny Images* (2009), appendix A.
 ///
 /// The eigendecomposition is LAPACK's: `fit` needs the features `lapack` and `openblas` (or
@@ -133,8 +134,8 @@ impl Whitening {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`] for another D than that of the training set,
-    /// [`Error::NotFinite`], [`Error::Tensor`] if there is no memory for the result.
+    /// [`Error::ShapeMismatch`] if D is not that of the training set; [`Error::NotFinite`];
+    /// [`Error::Tensor`] if there is no memory for the result.
     pub fn apply(&self, images: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         const OP: &str = "Whitening::apply";
         check_images(OP, self.mean.len(), images)?;

@@ -2,8 +2,8 @@ use crate::{error::Error, weights::Weights};
 use bn_tensor::Scalar;
 use ndarray::{Array1, Array4};
 
-/// The weights `w: (kernel rows, kernel columns, a, b)` as the matrix `(rows·columns·a, b)` of a
-/// lowered convolution, and a bias of `out` values.
+/// Reshapes the weights `w: (kernel rows, kernel columns, a, b)` to the matrix `(rows·columns·a, b)`
+/// of a lowered convolution, and checks that the bias has `out` values.
 pub(super) fn checked_kernel<T: Scalar>(
     op: &'static str,
     w: Array4<T>,

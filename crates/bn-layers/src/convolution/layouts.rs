@@ -1,9 +1,9 @@
-//! Arrays and kernels of channels-first frameworks, both ways.
+//! Converts images and kernels from and to the layouts of channels-first frameworks.
 
 use bn_tensor::Scalar;
 use ndarray::{Array4, ArrayView4};
 
-/// `(N, C, H, W)` to `(N, H, W, C)`.
+/// Converts images `(N, C, H, W)` to `(N, H, W, C)`.
 ///
 /// ```
 /// use ndarray::Array4;
@@ -17,12 +17,12 @@ pub fn images_to_channels_last<T: Scalar>(images: ArrayView4<'_, T>) -> Array4<T
     moved(images, [0, 2, 3, 1])
 }
 
-/// `(N, H, W, C)` to `(N, C, H, W)`.
+/// Converts images `(N, H, W, C)` to `(N, C, H, W)`.
 pub fn images_to_channels_first<T: Scalar>(images: ArrayView4<'_, T>) -> Array4<T> {
     moved(images, [0, 3, 1, 2])
 }
 
-/// PyTorch's `Conv2d.weight (out, in, rows, columns)` to `(rows, columns, in, out)`.
+/// Converts PyTorch's `Conv2d.weight (out, in, rows, columns)` to `(rows, columns, in, out)`.
 ///
 /// ```
 /// use ndarray::Array4;
@@ -33,17 +33,19 @@ pub fn kernel_from_pytorch<T: Scalar>(w: ArrayView4<'_, T>) -> Array4<T> {
     moved(w, [2, 3, 1, 0])
 }
 
-/// `(rows, columns, in, out)` to PyTorch's `Conv2d.weight (out, in, rows, columns)`.
+/// Converts `(rows, columns, in, out)` to PyTorch's `Conv2d.weight (out, in, rows, columns)`.
 pub fn kernel_to_pytorch<T: Scalar>(w: ArrayView4<'_, T>) -> Array4<T> {
     moved(w, [3, 2, 0, 1])
 }
 
-/// PyTorch's `ConvTranspose2d.weight (in, out, rows, columns)` to `(rows, columns, out, in)`.
+/// Converts PyTorch's `ConvTranspose2d.weight (in, out, rows, columns)` to
+/// `(rows, columns, out, in)`.
 pub fn transposed_kernel_from_pytorch<T: Scalar>(w: ArrayView4<'_, T>) -> Array4<T> {
     moved(w, [2, 3, 1, 0])
 }
 
-/// `(rows, columns, out, in)` to PyTorch's `ConvTranspose2d.weight (in, out, rows, columns)`.
+/// Converts `(rows, columns, out, in)` to PyTorch's `ConvTranspose2d.weight (in, out, rows,
+/// columns)`.
 pub fn transposed_kernel_to_pytorch<T: Scalar>(w: ArrayView4<'_, T>) -> Array4<T> {
     moved(w, [3, 2, 0, 1])
 }

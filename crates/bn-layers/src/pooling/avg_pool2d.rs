@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 /// y[i, j, c] = Σ x[i·stride + a − top, j·stride + b − left, c] / count
 /// ```
 ///
-/// The count is that of the pixels in the image, as in Keras, or the window's size, padding counted
-/// as zeros, as in PyTorch ([`counting_padding`](Self::counting_padding)). Rows of `x: (N, H·W·C)`
-/// are images, channels last. Train and Eval are the same.
+/// The sum is over a, b inside the image. By default `count` is the number of pixels in the sum, as
+/// in Keras. With [`counting_padding`](Self::counting_padding) it is the size of the window, as in
+/// PyTorch. Each row of `x: (N, H·W·C)` is an image, channels last. Train and Eval do the same.
 ///
 /// ```
 /// use bn_layers::{AvgPool2d, LayerExt, Mode, Padding};
@@ -29,14 +29,14 @@ use serde::{Deserialize, Serialize};
 /// let x = array![[1.0, 5.0, 2.0, 0.0]];
 /// let mut pool = AvgPool2d::new((2, 2, 1), (2, 2), (1, 1), Padding::Valid)?;
 /// assert_eq!(pool.forward(x.view(), Mode::Train)?, array![[2.0]]);
-/// // Of a whole image, to a flat row.
+/// // The mean of each channel of the whole image.
 /// let mut pool = AvgPool2d::global((2, 1, 2))?;
 /// assert_eq!(pool.forward(x.view(), Mode::Train)?, array![[1.5, 2.5]]);
 /// # Ok::<(), bn_layers::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
+/// [`Error::Tensor`] for shapes that do not fit; [`Error::EmptyBatch`].
 #[derive(Debug, Clone)]
 pub struct AvgPool2d {
     window: Window,
@@ -51,7 +51,8 @@ pub(crate) struct Settings {
 }
 
 impl AvgPool2d {
-    /// A window of `kernel` moved by `stride` over images `(height, width, channels)`.
+    /// Creates a pool whose window of size `kernel` moves by `stride` over images `(height, width,
+    /// channels)`.
     ///
     /// # Errors
     /// As [`MaxPool2d::new`](crate::MaxPool2d::new).
@@ -73,7 +74,8 @@ impl AvgPool2d {
         })
     }
 
-    /// The mean of each channel of the whole image (Keras' `GlobalAveragePooling2D`).
+    /// Creates a pool that returns the mean of each channel over the whole image, as a flat row
+    /// (Keras' `GlobalAveragePooling2D`).
     ///
     /// # Errors
     /// [`bn_tensor::Error::Window`] for an empty image.
@@ -83,7 +85,7 @@ impl AvgPool2d {
         Ok(pool)
     }
 
-    /// Counts padding as zeros, as PyTorch does by default.
+    /// Divides by the size of the window: padding counts as zeros, as it does by default in PyTorch.
     #[must_use]
     pub fn counting_padding(mut self) -> Self {
         self.settings.counts_padding = true;

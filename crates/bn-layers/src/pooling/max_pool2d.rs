@@ -13,11 +13,12 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// `MaxPooling2D`, the book's `Pooling` in `common/layers.py`).
 ///
 /// ```text
-/// y[i, j, c] = max x[i·stride + a − top, j·stride + b − left, c]       of pixels in the image
+/// y[i, j, c] = max x[i·stride + a − top, j·stride + b − left, c]       over a, b inside the image
 /// ```
 ///
-/// Rows of `x: (N, H·W·C)` are images, channels last. The gradient goes to the first of the largest
-/// values in row-major order; a NaN is larger than all. Train and Eval are the same.
+/// Each row of `x: (N, H·W·C)` is an image, channels last. If several values under a window are
+/// equally large, the gradient goes to the first in row-major order. A NaN counts as larger than any
+/// number. Train and Eval do the same.
 ///
 /// ```
 /// use bn_layers::{LayerExt, MaxPool2d, Mode, Padding};
@@ -32,7 +33,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// ```
 ///
 /// # Errors
-/// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
+/// [`Error::Tensor`] for shapes that do not fit; [`Error::EmptyBatch`].
 #[derive(Debug, Clone)]
 pub struct MaxPool2d {
     window: Window,
@@ -40,11 +41,13 @@ pub struct MaxPool2d {
 }
 
 impl MaxPool2d {
-    /// A window of `kernel` moved by `stride` over images `(height, width, channels)`.
+    /// Creates a pool whose window of size `kernel` moves by `stride` over images `(height, width,
+    /// channels)`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::Window`] for a window that does not fit; [`bn_tensor::Error::InvalidSetting`] for a
-    /// padding as large as the kernel, under which there would be no pixel.
+    /// [`bn_tensor::Error::Window`] if the window does not fit the image;
+    /// [`bn_tensor::Error::InvalidSetting`] if a padding is as large as the kernel, because some windows
+    /// would contain no pixel.
     pub fn new(
         image: (usize, usize, usize),
         kernel: (usize, usize),
