@@ -1,17 +1,13 @@
 //! How a training step scales with threads, with the batch and with the width: writes a table and a
 //! picture of the curves to `target/bench`.
 
-// The tests of `common` run in tests/examples.
-#[allow(unused_imports)]
-#[path = "../examples/common/mod.rs"]
-mod common;
 mod workload;
 
 use anyhow::Result;
 use batchnorm::Pool;
-use common::line_chart::{Axis, Line, LineChart};
-use common::picture;
-use common::style::{BLUE, GREEN, INK, ORANGE, heading};
+use bn_examples::line_chart::{Axis, Line, LineChart};
+use bn_examples::picture;
+use bn_examples::style::{BLUE, GREEN, INK, ORANGE, heading};
 use plotters::chart::SeriesLabelPosition;
 use plotters::style::RGBColor;
 use std::time::Duration;
@@ -140,7 +136,7 @@ fn table<'a>(threads: &[usize], steps: impl Iterator<Item = &'a Step>) -> Table 
 const COLORS: [RGBColor; 3] = [BLUE, ORANGE, GREEN];
 
 fn draw_speed_up(
-    area: &common::picture::Area<'_>,
+    area: &bn_examples::picture::Area<'_>,
     threads: &[usize],
     networks: &[Step],
 ) -> Result<()> {
@@ -179,7 +175,7 @@ fn draw_speed_up(
 }
 
 fn draw_rate(
-    area: &common::picture::Area<'_>,
+    area: &bn_examples::picture::Area<'_>,
     title: &str,
     name: &str,
     threads: &[usize],

@@ -1,17 +1,15 @@
 //! The activations of the hidden layers of an untrained network, with and without Batch
 //! Normalization (the book's `ch06/weight_init_activation_histogram.py`).
 
-mod common;
-
 use anyhow::{Result, ensure};
 use batchnorm::data::{Dataset, Standardize};
 use batchnorm::layers::Init;
 use batchnorm::{Mode, Network};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::histogram::{self, Panel, Row, short};
+use bn_examples::style::{BLUE, ORANGE, heading, percent};
+use bn_examples::values;
 use clap::{Parser, ValueEnum};
-use common::args::{CommonArgs, Defaults};
-use common::histogram::{self, Panel, Row, short};
-use common::style::{BLUE, ORANGE, heading, percent};
-use common::values;
 use serde_json::{Value, json};
 use std::{io::Write, ops::Range, process::ExitCode, time::Instant};
 
@@ -59,7 +57,7 @@ fn main() -> ExitCode {
         data: "digits",
         picture: Some("bn-activations.png"),
     };
-    common::run(defaults, activation_histograms)
+    bn_examples::run(defaults, activation_histograms)
 }
 
 fn activation_histograms(args: &Args) -> Result<()> {

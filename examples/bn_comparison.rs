@@ -2,19 +2,17 @@
 //! (`ch06/batch_norm_test.py`), for sixteen standard deviations of the initial weights from 1 to
 //! 0.0001.
 
-mod common;
-
 use anyhow::{Context, Result, ensure};
 use batchnorm::net::{Error, WeightInitStd};
 use batchnorm::{
     Batches, MultiLayerNet, MultiLayerNetConfig, Sampling, Sgd, data::Batch, data::Dataset,
 };
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::line_chart::{Axis, Line, LineChart};
+use bn_examples::picture::Area;
+use bn_examples::style::{BLUE, ORANGE, heading, percent, progress_bar};
+use bn_examples::values;
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::line_chart::{Axis, Line, LineChart};
-use common::picture::Area;
-use common::style::{BLUE, ORANGE, heading, percent, progress_bar};
-use common::values;
 use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 use std::{io::Write, process::ExitCode, time::Instant};
@@ -65,7 +63,7 @@ fn main() -> ExitCode {
         data: "mnist",
         picture: Some("bn-comparison.png"),
     };
-    common::run(defaults, bn_comparison)
+    bn_examples::run(defaults, bn_comparison)
 }
 
 fn bn_comparison(args: &Args) -> Result<()> {

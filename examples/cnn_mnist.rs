@@ -1,18 +1,16 @@
 //! A convolutional network with Batch Normalization on MNIST: more than 99 % of the test images in
 //! a few minutes.
 
-mod common;
-
 use anyhow::{Context, Result};
 use batchnorm::net::History;
 use batchnorm::{Network, data::Dataset};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::epochs::{self, Epochs};
+use bn_examples::line_chart::{Axis, LineChart};
+use bn_examples::picture::Area;
+use bn_examples::style::{count, font, heading, percent, threads};
+use bn_examples::{cnn, images, memory, output, values};
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::epochs::{self, Epochs};
-use common::line_chart::{Axis, LineChart};
-use common::picture::Area;
-use common::style::{count, font, heading, percent, threads};
-use common::{cnn, images, memory, output, values};
 use ndarray::{Array2, Axis as ArrayAxis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -53,7 +51,7 @@ fn main() -> ExitCode {
         data: "mnist",
         picture: Some("bn-cnn-mnist.png"),
     };
-    common::run(defaults, cnn_mnist)
+    bn_examples::run(defaults, cnn_mnist)
 }
 
 fn cnn_mnist(args: &Args) -> Result<()> {

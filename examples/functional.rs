@@ -4,18 +4,16 @@
 //! Gamma and beta learn to undo the normalisation, as section 3 of the paper says they can
 //! (arXiv:1502.03167): gamma becomes the standard deviation of x, and beta its mean.
 
-mod common;
-
 use anyhow::{Context, Result};
 use batchnorm::Sampling;
 use batchnorm::data::{Batches, Dataset, LastBatch};
 use batchnorm::layers::{BatchNormCache, BatchNormConfig, RunningStats};
 use batchnorm::layers::{batch_norm_backward, batch_norm_eval, batch_norm_train};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::histogram::{self, Panel, Row, short};
+use bn_examples::style::{BLUE, GREEN, ORANGE, heading};
+use bn_examples::values;
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::histogram::{self, Panel, Row, short};
-use common::style::{BLUE, GREEN, ORANGE, heading};
-use common::values;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde_json::json;
 use std::{io::Write, process::ExitCode, time::Instant};
@@ -54,7 +52,7 @@ fn main() -> ExitCode {
         data: "digits",
         picture: None,
     };
-    common::run(defaults, functional)
+    bn_examples::run(defaults, functional)
 }
 
 /// Minimises `L = Σ(y − x)²/2N` for `y = BatchNormalization(x)`.

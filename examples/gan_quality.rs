@@ -1,14 +1,12 @@
 //! Rates the digits of a GAN with a classifier that took no part in its training.
 
-mod common;
-
 use anyhow::{Context, Result, ensure};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::cnn::{self, Predictions};
+use bn_examples::picture::Area;
+use bn_examples::style::{font, heading, percent};
+use bn_examples::{dcgan, images, values};
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::cnn::{self, Predictions};
-use common::picture::Area;
-use common::style::{font, heading, percent};
-use common::{dcgan, images, values};
 use ndarray::{Array1, Array2, Axis};
 use ndarray_linalg::{Eigh, UPLO};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -51,7 +49,7 @@ fn main() -> ExitCode {
         data: "mnist",
         picture: Some("bn-gan-quality.png"),
     };
-    common::run(defaults, gan_quality)
+    bn_examples::run(defaults, gan_quality)
 }
 
 fn gan_quality(args: &Args) -> Result<()> {

@@ -1,19 +1,17 @@
 //! Compares the gradients of the backward pass with numerical ones, for every parameter of a
 //! network with Batch Normalization (the book's `ch05/gradient_check.py`, with a larger batch).
 
-mod common;
-
 use anyhow::{Result, bail};
 use batchnorm::layers::{Error as LayerError, ParamReport};
 use batchnorm::net::Loss;
 use batchnorm::{
     BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets,
 };
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::picture::Area;
+use bn_examples::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
+use bn_examples::values;
 use clap::{Parser, ValueEnum};
-use common::args::{CommonArgs, Defaults};
-use common::picture::Area;
-use common::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
-use common::values;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::{Value, json};
@@ -56,7 +54,7 @@ fn main() -> ExitCode {
         data: "digits",
         picture: None,
     };
-    common::run(defaults, gradient_check)
+    bn_examples::run(defaults, gradient_check)
 }
 
 fn gradient_check(args: &Args) -> Result<()> {

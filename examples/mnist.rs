@@ -1,18 +1,16 @@
 //! The book's deep network with Batch Normalization on MNIST: five hidden layers of 100, more than
 //! 98 % of the test images in less than a minute.
 
-mod common;
-
 use anyhow::{Context, Result, bail};
 use batchnorm::net::{ConfusionMatrix, History};
 use batchnorm::{Network, data::Dataset};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::epochs::{self, Epochs};
+use bn_examples::line_chart::{Axis, LineChart};
+use bn_examples::picture::Area;
+use bn_examples::style::{count, heading, percent, threads};
+use bn_examples::{confusion, interrupt, memory, output, values};
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::epochs::{self, Epochs};
-use common::line_chart::{Axis, LineChart};
-use common::picture::Area;
-use common::style::{count, heading, percent, threads};
-use common::{confusion, interrupt, memory, output, values};
 use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, time::Instant};
@@ -54,7 +52,7 @@ fn main() -> ExitCode {
         data: "mnist",
         picture: Some("bn-mnist.png"),
     };
-    common::run(defaults, mnist)
+    bn_examples::run(defaults, mnist)
 }
 
 fn mnist(args: &Args) -> Result<()> {

@@ -1,16 +1,14 @@
 //! Trains the same deep network with and without Batch Normalization, in a second.
 
-mod common;
-
 use anyhow::{Context, Result};
 use batchnorm::net::{History, Record, WeightInitStd};
 use batchnorm::{MultiLayerNet, MultiLayerNetConfig, Sgd, data::Dataset};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::epochs::{self, Epochs, test_accuracy};
+use bn_examples::line_chart::{Axis, Line, LineChart};
+use bn_examples::style::{BLUE, ORANGE, count, heading, percent};
+use bn_examples::values;
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::epochs::{self, Epochs, test_accuracy};
-use common::line_chart::{Axis, Line, LineChart};
-use common::style::{BLUE, ORANGE, count, heading, percent};
-use common::values;
 use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 use std::{io::Write, process::ExitCode, time::Instant};
@@ -45,7 +43,7 @@ fn main() -> ExitCode {
         data: "digits",
         picture: Some("bn-quickstart.png"),
     };
-    common::run(defaults, quickstart)
+    bn_examples::run(defaults, quickstart)
 }
 
 fn quickstart(args: &Args) -> Result<()> {

@@ -9,7 +9,7 @@ runs=${1:-200000}
 # The coverage counters that libFuzzer reads, by flags of the stable compiler.
 coverage='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
--Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1'
+-Cllvm-args=-sanitizer-coverage-trace-compares'
 host=$(rustc -vV | sed -n 's/^host: //p')
 # With --target, build scripts are compiled without the flags.
 RUSTFLAGS=$(echo "$coverage" | tr '\n' ' ') cargo build --release \

@@ -1,7 +1,7 @@
 //! The options that every example has.
 
-use super::picture::{self, Area};
-use super::{data, data::DataKind, interrupt, memory, output, values};
+use crate::picture::{self, Area};
+use crate::{data, data::DataKind, interrupt, memory, output, values};
 use anyhow::Result;
 use batchnorm::{Pool, data::Dataset};
 use clap::{Args, Command};
@@ -14,13 +14,13 @@ use std::{
 };
 
 #[derive(Debug, Args)]
-pub(crate) struct CommonArgs {
+pub struct CommonArgs {
     /// Seed of all random numbers; the same seed gives the same results on any number of threads
     #[arg(long, default_value_t = 42, value_parser = values::seed)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Data set
     #[arg(long, value_enum)]
-    pub(crate) data: DataKind,
+    pub data: DataKind,
     /// Folder with the files of MNIST or Fashion-MNIST [default: the folder that the environment
     /// variable BN_DATA_DIR names, or else the cache folder, into which they are downloaded]
     #[arg(long, value_name = "DIR")]
@@ -31,13 +31,13 @@ pub(crate) struct CommonArgs {
 
 /// The options of an example that needs no data.
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub struct RunArgs {
     /// Number of threads [default: the number of processors]
     #[arg(long, value_parser = values::size(1, 1024))]
     threads: Option<usize>,
     /// Write the picture to this file, whose name ends in .png or .svg
     #[arg(long, value_name = "FILE")]
-    pub(crate) picture: Option<PathBuf>,
+    pub picture: Option<PathBuf>,
     /// Write all results as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -52,13 +52,13 @@ impl std::ops::Deref for CommonArgs {
 }
 
 /// The defaults that differ from example to example.
-pub(crate) struct Defaults {
-    pub(crate) data: &'static str,
-    pub(crate) picture: Option<&'static str>,
+pub struct Defaults {
+    pub data: &'static str,
+    pub picture: Option<&'static str>,
 }
 
 impl Defaults {
-    pub(crate) fn apply(self, command: Command) -> Command {
+    pub fn apply(self, command: Command) -> Command {
         command
             .mut_arg("data", |arg| arg.required(false).default_value(self.data))
             .mut_arg("picture", |arg| match self.picture {
@@ -69,7 +69,7 @@ impl Defaults {
 }
 
 /// Takes `-1` as a value, so that the message says which values the option takes.
-pub(crate) fn take_negative_numbers(command: Command) -> Command {
+pub fn take_negative_numbers(command: Command) -> Command {
     command.mut_args(|arg| match arg.get_action().takes_values() {
         true => arg.allow_negative_numbers(true),
         false => arg,
@@ -78,12 +78,12 @@ pub(crate) fn take_negative_numbers(command: Command) -> Command {
 
 impl CommonArgs {
     /// The images to train and to test on.
-    pub(crate) fn load(&self) -> Result<(Dataset, Dataset)> {
+    pub fn load(&self) -> Result<(Dataset, Dataset)> {
         data::load(self.data, self.data_dir.as_deref())
     }
 
     /// What the JSON of every example has.
-    pub(crate) fn results(&self, start: Instant) -> Value {
+    pub fn results(&self, start: Instant) -> Value {
         let mut results = self.run.results(start);
         results["data"] = json!(self.data.to_string());
         results["seed"] = json!(self.seed);
@@ -93,7 +93,7 @@ impl CommonArgs {
 
 impl RunArgs {
     /// Refuses what would fail only at the end, and returns the pool to compute in.
-    pub(crate) fn prepare(&self) -> Result<Pool> {
+    pub fn prepare(&self) -> Result<Pool> {
         if cfg!(debug_assertions) {
             let notice = "This is a debug build, about 30 times slower; run with --release (cargo run --release)";
             let _ = writeln!(std::io::stderr(), "{notice}");
@@ -108,7 +108,7 @@ impl RunArgs {
     }
 
     /// Checks that the picture, the JSON file and `more` can be written, each to its own file.
-    pub(crate) fn check_outputs(&self, more: &[&Path]) -> Result<()> {
+    pub fn check_outputs(&self, more: &[&Path]) -> Result<()> {
         let own = [&self.picture, &self.json].into_iter().flatten();
         let own = own.map(PathBuf::as_path);
         let all: Vec<&Path> = own.chain(more.iter().copied()).collect();
@@ -117,7 +117,7 @@ impl RunArgs {
     }
 
     /// What the JSON of every example has.
-    pub(crate) fn results(&self, start: Instant) -> Value {
+    pub fn results(&self, start: Instant) -> Value {
         json!({
             "threads": batchnorm::tensor::threads(),
             "seconds": start.elapsed().as_secs_f64(),
@@ -127,7 +127,7 @@ impl RunArgs {
 
     /// Writes the picture and the JSON file, if they are wanted, and prints their names. If one
     /// of them fails, the other one is written all the same.
-    pub(crate) fn write(
+    pub fn write(
         &self,
         results: &Value,
         size: (u32, u32),
@@ -142,7 +142,7 @@ impl RunArgs {
     }
 
     /// Writes the JSON file, if it is wanted, and prints its name.
-    pub(crate) fn write_json(&self, results: &Value) -> Result<()> {
+    pub fn write_json(&self, results: &Value) -> Result<()> {
         let Some(path) = &self.json else {
             return Ok(());
         };

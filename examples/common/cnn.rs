@@ -1,6 +1,6 @@
 //! The convolutional network that `cnn_mnist` trains, and its file.
 
-use super::interrupt;
+use crate::interrupt;
 use anyhow::{Context, Result, bail};
 use batchnorm::{BatchNormConvNet, Checkpoint, Mode, Network};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -10,7 +10,7 @@ use std::path::Path;
 const CHUNK: usize = 500;
 
 /// Four convolutions with Batch Normalization, two of which halve the image, and a hidden layer.
-pub(crate) fn network(side: usize, classes: usize, dropout: f64, seed: u64) -> Result<Network> {
+pub fn network(side: usize, classes: usize, dropout: f64, seed: u64) -> Result<Network> {
     let blocks = [(32, 1), (32, 2), (64, 1), (64, 2)];
     let config = BatchNormConvNet {
         hidden: Some(128),
@@ -20,7 +20,7 @@ pub(crate) fn network(side: usize, classes: usize, dropout: f64, seed: u64) -> R
     Ok(config.builder().build(seed)?)
 }
 
-pub(crate) fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
+pub fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
     let mut checkpoint = Checkpoint::new();
     checkpoint.add_network("classifier", network)?;
     checkpoint.add_value("data", &data)?;
@@ -33,7 +33,7 @@ pub(crate) fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
 }
 
 /// Loads a classifier of images with `side·side` pixels.
-pub(crate) fn load(path: &Path, side: usize) -> Result<Network> {
+pub fn load(path: &Path, side: usize) -> Result<Network> {
     let checkpoint = Checkpoint::load(path).with_context(|| {
         format!(
             "no classifier in {} (train one with the example cnn_mnist)",
@@ -53,14 +53,14 @@ pub(crate) fn load(path: &Path, side: usize) -> Result<Network> {
 
 /// A classifier's results for n images: the probabilities of the classes `(n, classes)` and the
 /// values of the last hidden layer `(n, features)`.
-pub(crate) struct Predictions {
-    pub(crate) probabilities: Array2<f64>,
-    pub(crate) features: Array2<f64>,
+pub struct Predictions {
+    pub probabilities: Array2<f64>,
+    pub features: Array2<f64>,
 }
 
 impl Predictions {
     /// Classifies images `(n, pixels)` with values from 0 to 1.
-    pub(crate) fn new(classifier: &mut Network, images: ArrayView2<'_, f32>) -> Result<Self> {
+    pub fn new(classifier: &mut Network, images: ArrayView2<'_, f32>) -> Result<Self> {
         let classes = classifier.output().size();
         let mut probabilities = Array2::zeros((0, classes));
         let mut features: Option<Array2<f64>> = None;
@@ -90,7 +90,7 @@ impl Predictions {
     }
 
     /// The most probable class of each image, and its probability.
-    pub(crate) fn best(&self) -> Vec<(usize, f64)> {
+    pub fn best(&self) -> Vec<(usize, f64)> {
         let best = |row: ndarray::ArrayView1<'_, f64>| {
             let pairs = row.iter().copied().enumerate();
             pairs.fold(

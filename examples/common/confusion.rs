@@ -1,7 +1,7 @@
 //! A confusion matrix as a picture.
 
-use super::picture::Area;
-use super::style::{BLUE, INK, ORANGE, font};
+use crate::picture::Area;
+use crate::style::{BLUE, INK, ORANGE, font};
 use anyhow::Result;
 use batchnorm::net::ConfusionMatrix;
 use plotters::prelude::*;
@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Draws the counts. Misclassifications are darker the more frequent they are; the diagonal,
 /// whose counts are much higher, is pale.
-pub(crate) fn draw(area: &Area<'_>, matrix: &ConfusionMatrix) -> Result<()> {
+pub fn draw(area: &Area<'_>, matrix: &ConfusionMatrix) -> Result<()> {
     let counts = matrix.counts();
     let classes = counts.nrows() as i32;
     let wrong = counts

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use std::path::Path;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DataKind {
+pub enum DataKind {
     /// 1,797 handwritten digits of 8×8 pixels, part of the library
     Digits,
     /// 70,000 handwritten digits of 28×28 pixels
@@ -29,7 +29,7 @@ impl std::fmt::Display for DataKind {
 
 impl DataKind {
     /// The name in texts and pictures.
-    pub(crate) fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::Digits => "UCI digits",
             Self::Mnist => "MNIST",
@@ -38,7 +38,7 @@ impl DataKind {
     }
 
     /// The height and width of the images.
-    pub(crate) fn side(self) -> usize {
+    pub fn side(self) -> usize {
         match self {
             Self::Digits => 8,
             Self::Mnist | Self::Fashion => 28,
@@ -47,7 +47,7 @@ impl DataKind {
 }
 
 /// The images to train and to test on; only from `folder`, if there is one.
-pub(crate) fn load(kind: DataKind, folder: Option<&Path>) -> Result<(Dataset, Dataset)> {
+pub fn load(kind: DataKind, folder: Option<&Path>) -> Result<(Dataset, Dataset)> {
     read(kind, folder).map_err(|error| match error {
         Error::NotFound { .. }
         | Error::Download { .. }

@@ -10,12 +10,12 @@ use clap::ValueEnum;
 use std::path::Path;
 
 /// The number of noise values that an image is generated from.
-pub(crate) const LATENT: usize = 100;
+pub const LATENT: usize = 100;
 /// The height and width of an image.
-pub(crate) const SIDE: usize = 28;
+pub const SIDE: usize = 28;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Recipe {
+pub enum Recipe {
     /// 4×4 kernels with stride 2, a hidden layer of 1024 in both networks, and Batch Normalization
     /// before every activation except the generator's last and the discriminator's first
     Dcgan,
@@ -34,7 +34,7 @@ impl std::fmt::Display for Recipe {
 }
 
 impl Recipe {
-    pub(crate) fn gan(self, seed: u64) -> Result<Gan> {
+    pub fn gan(self, seed: u64) -> Result<Gan> {
         let generator = self.generator().build(seed)?;
         let discriminator = self.discriminator().build(seed.wrapping_add(1))?;
         let gan = Gan::new(generator, discriminator, seed.wrapping_add(2))?;
@@ -49,7 +49,7 @@ impl Recipe {
     /// that layer the strokes of a digit did not fit together: the classifier was at least 90 %
     /// confident on 70 % of the digits after ten epochs. With it, that many are reached within the
     /// first epoch.
-    pub(crate) fn generator(self) -> NetworkBuilder<f32> {
+    pub fn generator(self) -> NetworkBuilder<f32> {
         let doubled = |filters| {
             Conv2dConfig::new(filters, 4)
                 .stride(2)
@@ -86,7 +86,7 @@ impl Recipe {
     }
 
     /// Images to the logit of the probability that they are real.
-    pub(crate) fn discriminator(self) -> NetworkBuilder<f32> {
+    pub fn discriminator(self) -> NetworkBuilder<f32> {
         let halved = |filters| {
             Conv2dConfig::new(filters, 4)
                 .stride(2)
@@ -123,14 +123,14 @@ impl Recipe {
 /// statistics, are an exponential moving average of the trained generator's over about the last
 /// thousand steps (arXiv:1806.04498); its digits change less from step to step. In `seed` they are
 /// those of the trained generator.
-pub(crate) struct AveragedGenerator {
-    pub(crate) network: Network,
+pub struct AveragedGenerator {
+    pub network: Network,
     decay: f32,
     current: Vec<f32>, // the trained generator's parameters
 }
 
 impl AveragedGenerator {
-    pub(crate) fn new(recipe: Recipe, seed: u64) -> Result<Self> {
+    pub fn new(recipe: Recipe, seed: u64) -> Result<Self> {
         Ok(Self {
             network: recipe.generator().build(seed)?,
             decay: match recipe {
@@ -143,7 +143,7 @@ impl AveragedGenerator {
 
     /// Adds the generator's parameters to the average. The first steps count for more, so that the
     /// average soon forgets the initial parameters.
-    pub(crate) fn update(&mut self, gan: &Gan) -> Result<()> {
+    pub fn update(&mut self, gan: &Gan) -> Result<()> {
         let steps = gan.iteration() as f32;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
         self.current.clear();
@@ -163,7 +163,7 @@ impl AveragedGenerator {
 }
 
 /// Loads the file that `dcgan` writes.
-pub(crate) fn load(path: &Path) -> Result<(Recipe, Gan, AveragedGenerator)> {
+pub fn load(path: &Path) -> Result<(Recipe, Gan, AveragedGenerator)> {
     let checkpoint = Checkpoint::load(path)?;
     let recipe: String = checkpoint.value("recipe")?;
     let recipe = Recipe::from_str(&recipe, false)

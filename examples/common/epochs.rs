@@ -1,8 +1,8 @@
 //! Training by epochs: a progress bar on a terminal, a line for each epoch, the evaluations, and
 //! how a picture shows them.
 
-use super::line_chart::{Axis, Line};
-use super::style::{BLUE, ORANGE, percent, progress_bar};
+use crate::line_chart::{Axis, Line};
+use crate::style::{BLUE, ORANGE, percent, progress_bar};
 use anyhow::Result;
 use batchnorm::net::{Callback, History, Optimizer, Record};
 use batchnorm::{Adam, Network, Schedule, SoftmaxWithLoss, Trainer, data::Dataset};
@@ -12,19 +12,19 @@ use std::{
     ops::ControlFlow,
 };
 
-pub(crate) struct Epochs<'a> {
+pub struct Epochs<'a> {
     /// What each line begins with.
-    pub(crate) name: &'a str,
-    pub(crate) count: u64,
-    pub(crate) batch_size: usize,
-    pub(crate) seed: u64,
+    pub name: &'a str,
+    pub count: u64,
+    pub batch_size: usize,
+    pub seed: u64,
     /// An epoch that ends earlier than this has no line.
-    pub(crate) quiet_seconds: f64,
+    pub quiet_seconds: f64,
 }
 
 impl Epochs<'_> {
     /// Trains `network`. Returns the evaluation after each epoch, also if training failed later.
-    pub(crate) fn train(
+    pub fn train(
         &self,
         network: &mut Network,
         optimizer: &mut dyn Optimizer<f32>,
@@ -56,7 +56,7 @@ impl Epochs<'_> {
     }
 
     /// [`train`](Self::train) with Adam, whose learning rate falls from `lr` to 0 along a cosine.
-    pub(crate) fn train_with_adam(
+    pub fn train_with_adam(
         &self,
         lr: f64,
         network: &mut Network,
@@ -118,12 +118,12 @@ impl Callback for Log<'_> {
     }
 }
 
-pub(crate) fn test_accuracy(record: &Record) -> f64 {
+pub fn test_accuracy(record: &Record) -> f64 {
     record.test_accuracy.unwrap_or(f64::NAN)
 }
 
 /// A line for the training images and one for the test images: `value` of their accuracies.
-pub(crate) fn lines(history: &History, value: fn(f64) -> f64) -> Vec<Line<'static>> {
+pub fn lines(history: &History, value: fn(f64) -> f64) -> Vec<Line<'static>> {
     let line = |name, accuracy: fn(&Record) -> f64, color, dashed| {
         let records = history.records.iter();
         Line {
@@ -140,7 +140,7 @@ pub(crate) fn lines(history: &History, value: fn(f64) -> f64) -> Vec<Line<'stati
 }
 
 /// From the first epoch to the last one, with whole numbers only.
-pub(crate) fn axis(history: &History) -> Axis<'static> {
+pub fn axis(history: &History) -> Axis<'static> {
     let last = history.records.len() as f64;
     Axis {
         name: "epoch",

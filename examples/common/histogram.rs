@@ -1,7 +1,7 @@
 //! Histograms in rows and columns; those of a row have the same range.
 
-use super::picture::Area;
-use super::style::{INK, PALE, bold, font};
+use crate::picture::Area;
+use crate::style::{INK, PALE, bold, font};
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -9,20 +9,20 @@ use std::ops::Range;
 
 const BINS: usize = 40;
 
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) color: RGBColor,
-    pub(crate) panels: Vec<Panel>,
+pub struct Row {
+    pub name: &'static str,
+    pub color: RGBColor,
+    pub panels: Vec<Panel>,
 }
 
-pub(crate) struct Panel {
-    pub(crate) title: String,
-    pub(crate) note: String,
-    pub(crate) values: Vec<f64>,
+pub struct Panel {
+    pub title: String,
+    pub note: String,
+    pub values: Vec<f64>,
 }
 
 /// Draws the panels, each scaled to its highest bar. Values outside the row's range are left out.
-pub(crate) fn draw(area: &Area<'_>, rows: &[(Row, Range<f64>)]) -> Result<()> {
+pub fn draw(area: &Area<'_>, rows: &[(Row, Range<f64>)]) -> Result<()> {
     let cells = area.split_evenly((rows.len(), 1));
     for ((row, range), cell) in rows.iter().zip(cells) {
         let (side, rest) = cell.split_horizontally(70);
@@ -92,7 +92,7 @@ fn count(values: &[f64], range: &Range<f64>) -> [usize; BINS] {
 }
 
 /// A number in few characters, without trailing zeros.
-pub(crate) fn short(x: f64) -> String {
+pub fn short(x: f64) -> String {
     if x != 0.0 && !(1e-3..1e5).contains(&x.abs()) {
         return format!("{x:.0e}");
     }

@@ -1,6 +1,6 @@
 //! Grey images.
 
-use super::picture::Area;
+use crate::picture::Area;
 use anyhow::Result;
 use ndarray::{ArrayView1, ArrayView2};
 use plotters::prelude::*;
@@ -9,13 +9,13 @@ use plotters::prelude::*;
 const GAP: usize = 2;
 
 /// The width in pixels of `images` images side by side.
-pub(crate) fn extent(images: usize, side: usize, scale: usize) -> i32 {
+pub fn extent(images: usize, side: usize, scale: usize) -> i32 {
     (images * (side + GAP) * scale - GAP * scale) as i32
 }
 
 /// Draws images `(n, side·side)` with values from −1 (black) to 1 (white) at `(left, top)`, with
 /// `columns` images in a row. A pixel is a square of `scale` pixels.
-pub(crate) fn draw(
+pub fn draw(
     area: &Area<'_>,
     (left, top): (i32, i32),
     images: ArrayView2<'_, f32>,

@@ -24,7 +24,7 @@ fn state() -> MutexGuard<'static, State> {
 }
 
 /// Handles Ctrl-C from now on.
-pub(crate) fn handle() {
+pub fn handle() {
     let handler = || {
         let mut state = state();
         if state.held == 0 || state.requested {
@@ -37,23 +37,23 @@ pub(crate) fn handle() {
 }
 
 /// Whether Ctrl-C was pressed while work is held.
-pub(crate) fn requested() -> bool {
+pub fn requested() -> bool {
     state().requested
 }
 
 /// Work that the first Ctrl-C does not cut off.
 #[must_use]
-pub(crate) struct Held(());
+pub struct Held(());
 
 /// Begins work that the first Ctrl-C does not cut off.
-pub(crate) fn hold() -> Held {
+pub fn hold() -> Held {
     state().held += 1;
     Held(())
 }
 
 impl Held {
     /// Ends the work, and the program if Ctrl-C was pressed meanwhile.
-    pub(crate) fn release(self) {
+    pub fn release(self) {
         let mut state = state();
         state.held -= 1;
         if state.held == 0 && state.requested {

@@ -1,39 +1,39 @@
 //! A line chart.
 
-use super::picture::Area;
-use super::style::{INK, PALE, font};
+use crate::picture::Area;
+use crate::style::{INK, PALE, font};
 use anyhow::Result;
 use plotters::{chart::SeriesLabelPosition, element::DashedPathElement, prelude::*};
 use std::ops::Range;
 
-pub(crate) struct Axis<'a> {
+pub struct Axis<'a> {
     /// The label; an axis without one has no numbers either.
-    pub(crate) name: &'a str,
-    pub(crate) range: Range<f64>,
+    pub name: &'a str,
+    pub range: Range<f64>,
     /// About how many numbers the axis has.
-    pub(crate) ticks: usize,
-    pub(crate) format: &'a dyn Fn(&f64) -> String,
+    pub ticks: usize,
+    pub format: &'a dyn Fn(&f64) -> String,
 }
 
-pub(crate) struct Line<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) points: Vec<(f64, f64)>,
-    pub(crate) color: RGBColor,
-    pub(crate) dashed: bool,
+pub struct Line<'a> {
+    pub name: &'a str,
+    pub points: Vec<(f64, f64)>,
+    pub color: RGBColor,
+    pub dashed: bool,
 }
 
-pub(crate) struct LineChart<'a> {
-    pub(crate) title: &'a str,
-    pub(crate) x: Axis<'a>,
-    pub(crate) y: Axis<'a>,
-    pub(crate) lines: Vec<Line<'a>>,
-    pub(crate) legend: Option<SeriesLabelPosition>,
+pub struct LineChart<'a> {
+    pub title: &'a str,
+    pub x: Axis<'a>,
+    pub y: Axis<'a>,
+    pub lines: Vec<Line<'a>>,
+    pub legend: Option<SeriesLabelPosition>,
     /// The size of the numbers, in pixels; the title is larger.
-    pub(crate) font_size: u32,
+    pub font_size: u32,
 }
 
 impl LineChart<'_> {
-    pub(crate) fn draw(&self, area: &Area<'_>) -> Result<()> {
+    pub fn draw(&self, area: &Area<'_>) -> Result<()> {
         let small = self.font_size;
         let large = small * 6 / 5;
         let number = |axis: &Axis<'_>, value: &f64| match axis.name {

@@ -2,7 +2,7 @@
 
 /// The peak resident set size in bytes, on Linux. (That of `getrusage` also counts the process
 /// that started this one.)
-pub(crate) fn peak_rss_bytes() -> Option<u64> {
+pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
@@ -10,7 +10,7 @@ pub(crate) fn peak_rss_bytes() -> Option<u64> {
 }
 
 /// `, peak memory 240 MiB`, or an empty string if the system does not report it.
-pub(crate) fn note() -> String {
+pub fn note() -> String {
     peak_rss_bytes().map_or_else(String::new, |bytes| {
         format!(", peak memory {} MiB", bytes >> 20)
     })

@@ -1,6 +1,6 @@
 //! Files that are written completely or not at all.
 
-use super::interrupt;
+use crate::interrupt;
 use anyhow::{Context, Result, bail};
 use std::{
     io::Write,
@@ -9,7 +9,7 @@ use std::{
 use tempfile::{Builder, NamedTempFile};
 
 /// Checks that the file can be written, before the work whose results it will hold.
-pub(crate) fn check_writable(path: &Path) -> Result<()> {
+pub fn check_writable(path: &Path) -> Result<()> {
     let name = path.display();
     if path.is_dir() {
         bail!("cannot write {name}: it is a folder; give the name of a file");
@@ -27,7 +27,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
 }
 
 /// Checks that `folder` is a folder that can be written to, or can be created.
-pub(crate) fn check_folder(folder: &Path) -> Result<()> {
+pub fn check_folder(folder: &Path) -> Result<()> {
     let existing = folder.ancestors().find(|path| path.exists());
     let existing = match existing {
         Some(path) if !path.as_os_str().is_empty() => path,
@@ -43,7 +43,7 @@ pub(crate) fn check_folder(folder: &Path) -> Result<()> {
 }
 
 /// Checks that no two of the files are the same one.
-pub(crate) fn check_different(paths: &[&Path]) -> Result<()> {
+pub fn check_different(paths: &[&Path]) -> Result<()> {
     for (i, path) in paths.iter().enumerate() {
         if paths[..i].contains(path) {
             let path = path.display();
@@ -54,7 +54,7 @@ pub(crate) fn check_different(paths: &[&Path]) -> Result<()> {
 }
 
 /// Writes a temporary file in the same folder and then renames it.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let held = interrupt::hold();
     let written = temporary(&folder_of(path)).and_then(|mut file| {
         file.write_all(content)?;
@@ -66,7 +66,7 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 /// Prints the name of a file that was written.
-pub(crate) fn announce(what: &str, path: &Path) -> Result<()> {
+pub fn announce(what: &str, path: &Path) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{what}: {}", path.display())?)
 }
 

@@ -1,23 +1,23 @@
 //! Pictures. They are drawn as SVG; a PNG is rendered from the SVG, so both look alike.
 
-use super::output;
+use crate::output;
 use anyhow::{Context, Result, anyhow, bail};
 use plotters::{coord::Shift, prelude::*, style::register_font};
 use resvg::{tiny_skia, usvg};
 use std::path::Path;
 
 /// What an example draws on.
-pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     Png,
     Svg,
 }
 
 impl Format {
     /// The format that the file name's ending selects.
-    pub(crate) fn of(path: &Path) -> Result<Self> {
+    pub fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         match ending.to_lowercase().as_str() {
             "png" => Ok(Self::Png),
@@ -31,7 +31,7 @@ impl Format {
 }
 
 /// Draws a picture of `size` pixels to `path`. It should be twice as large as it will be shown.
-pub(crate) fn save(
+pub fn save(
     path: &Path,
     size: (u32, u32),
     draw: impl FnOnce(&Area<'_>) -> Result<()>,

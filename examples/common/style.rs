@@ -1,34 +1,34 @@
 //! The common style of pictures, numbers and progress bars.
 
-use super::picture::Area;
+use crate::picture::Area;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 // Okabe and Ito's colours, which people with colour blindness can distinguish too.
-pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
-pub(crate) const ORANGE: RGBColor = RGBColor(213, 94, 0);
-pub(crate) const GREEN: RGBColor = RGBColor(0, 158, 115);
+pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 /// Text and axes.
-pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
+pub const INK: RGBColor = RGBColor(40, 40, 40);
 /// Grid lines.
-pub(crate) const PALE: RGBColor = RGBColor(222, 222, 222);
+pub const PALE: RGBColor = RGBColor(222, 222, 222);
 
 /// The font of all text, at a size in pixels.
-pub(crate) fn font(size: u32) -> TextStyle<'static> {
+pub fn font(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
 /// The same in bold.
-pub(crate) fn bold(size: u32) -> TextStyle<'static> {
+pub fn bold(size: u32) -> TextStyle<'static> {
     ("sans-serif", size, FontStyle::Bold)
         .into_font()
         .color(&INK)
 }
 
 /// Draws a title and a smaller line below it; returns the rest of `area`.
-pub(crate) fn heading<'a>(area: &Area<'a>, title: &str, subtitle: &str) -> Result<Area<'a>> {
+pub fn heading<'a>(area: &Area<'a>, title: &str, subtitle: &str) -> Result<Area<'a>> {
     let (head, rest) = area.split_vertically(130);
     let middle = head.dim_in_pixel().0 as i32 / 2;
     let centered = |style: TextStyle<'static>| style.pos(Pos::new(HPos::Center, VPos::Center));
@@ -38,23 +38,23 @@ pub(crate) fn heading<'a>(area: &Area<'a>, title: &str, subtitle: &str) -> Resul
 }
 
 /// `0.975` as `97.5 %`, with `decimals` decimals.
-pub(crate) fn percent(share: f64, decimals: usize) -> String {
+pub fn percent(share: f64, decimals: usize) -> String {
     format!("{:.decimals$} %", 100.0 * share)
 }
 
 /// `1 epoch`, `2 epochs`.
-pub(crate) fn count(n: u64, what: &str) -> String {
+pub fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The number of threads that the library computes with.
-pub(crate) fn threads() -> String {
+pub fn threads() -> String {
     count(batchnorm::tensor::threads() as u64, "thread")
 }
 
 /// A progress bar on standard error, if that is a terminal. Its message is cut where the terminal
 /// ends.
-pub(crate) fn progress_bar(length: u64, what: &'static str) -> ProgressBar {
+pub fn progress_bar(length: u64, what: &'static str) -> ProgressBar {
     let style = "{bar:30} {pos}/{len} {prefix}, {elapsed} of {duration}{wide_msg}";
     let bar = ProgressBar::new(length).with_prefix(what);
     match ProgressStyle::with_template(style) {

@@ -1,21 +1,21 @@
 //! Parsers of option values: what an example cannot use is refused before it starts.
 
 /// The images of a training step. Batch Normalization needs two, MNIST has 60,000.
-pub(crate) fn batch_size(text: &str) -> Result<usize, String> {
+pub fn batch_size(text: &str) -> Result<usize, String> {
     size(2, 60_000)(text)
 }
 
 /// A size from `least` to `most`.
-pub(crate) fn size(least: u64, most: u64) -> impl Fn(&str) -> Result<usize, String> + Clone {
+pub fn size(least: u64, most: u64) -> impl Fn(&str) -> Result<usize, String> + Clone {
     move |text| integer(text, least, most).map(|value| value as usize)
 }
 
 /// A number of times: at least once.
-pub(crate) fn times(text: &str) -> Result<u64, String> {
+pub fn times(text: &str) -> Result<u64, String> {
     integer(text, 1, u64::MAX)
 }
 
-pub(crate) fn seed(text: &str) -> Result<u64, String> {
+pub fn seed(text: &str) -> Result<u64, String> {
     integer(text, 0, u64::MAX)
 }
 
@@ -27,15 +27,15 @@ fn integer(text: &str, least: u64, most: u64) -> Result<u64, String> {
     })
 }
 
-pub(crate) fn learning_rate(text: &str) -> Result<f64, String> {
+pub fn learning_rate(text: &str) -> Result<f64, String> {
     number(text, "a finite number above 0", |value| value > 0.0)
 }
 
-pub(crate) fn standard_deviation(text: &str) -> Result<f64, String> {
+pub fn standard_deviation(text: &str) -> Result<f64, String> {
     number(text, "a finite number, 0 or more", |value| value >= 0.0)
 }
 
-pub(crate) fn dropout_ratio(text: &str) -> Result<f64, String> {
+pub fn dropout_ratio(text: &str) -> Result<f64, String> {
     let range = "a number from 0 to 1, but not 1 itself";
     number(text, range, |value| (0.0..1.0).contains(&value))
 }

@@ -1,17 +1,15 @@
 //! A DCGAN (arXiv:1511.06434) that learns to generate the digits of MNIST.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod pictures;
 mod run;
 
 use anyhow::{Context, Result, bail, ensure};
 use batchnorm::{Batches, LastBatch, Sampling};
+use bn_examples::args::{CommonArgs, Defaults};
+use bn_examples::dcgan::{self, Recipe, SIDE};
+use bn_examples::style::{count, percent, threads};
+use bn_examples::{interrupt, output, picture, values};
 use clap::Parser;
-use common::args::{CommonArgs, Defaults};
-use common::dcgan::{self, Recipe, SIDE};
-use common::style::{count, percent, threads};
-use common::{interrupt, output, picture, values};
 use run::{Metrics, Run};
 use serde_json::json;
 use std::{
@@ -94,7 +92,7 @@ fn main() -> ExitCode {
         data: "mnist",
         picture: Some("bn-dcgan.png"),
     };
-    common::run(defaults, |args: &Args| match args.sample {
+    bn_examples::run(defaults, |args: &Args| match args.sample {
         Some(n) => sample(args, n),
         None => train(args),
     })

@@ -1,11 +1,11 @@
 //! Grids of samples, the contact sheet, and the curves of losses and accuracies.
 
-use super::common::line_chart::{Axis, Line, LineChart};
-use super::common::picture::Area;
-use super::common::style::{BLUE, GREEN, ORANGE, count, font, heading, percent};
-use super::common::{dcgan::SIDE, images};
 use super::run::{COLUMNS, Metrics, Run, Snapshot};
 use anyhow::Result;
+use bn_examples::line_chart::{Axis, Line, LineChart};
+use bn_examples::picture::Area;
+use bn_examples::style::{BLUE, GREEN, ORANGE, count, font, heading, percent};
+use bn_examples::{dcgan::SIDE, images};
 use ndarray::ArrayView2;
 use plotters::chart::SeriesLabelPosition;
 use plotters::style::text_anchor::{HPos, Pos, VPos};

@@ -1,14 +1,14 @@
 //! A training run: its history, and what happens after each step.
 
 use super::Args;
-use super::common::dcgan::AveragedGenerator;
-use super::common::style::{count, percent, progress_bar};
-use super::common::{interrupt, picture};
 use super::pictures;
 use anyhow::{Result, bail};
 use batchnorm::data::BatchState;
 use batchnorm::net::{GanCallback, GanRecord};
 use batchnorm::{Batches, Checkpoint, Gan};
+use bn_examples::dcgan::AveragedGenerator;
+use bn_examples::style::{count, percent, progress_bar};
+use bn_examples::{interrupt, picture};
 use indicatif::ProgressBar;
 use ndarray::{Array2, Axis};
 use std::{

@@ -1,8 +1,8 @@
 //! Shares as horizontal bars, in groups.
 
-use crate::common::picture::Area;
-use crate::common::style::{font, percent};
 use anyhow::Result;
+use bn_examples::picture::Area;
+use bn_examples::style::{font, percent};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

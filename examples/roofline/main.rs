@@ -4,8 +4,6 @@
 //! Williams, Waterman and Patterson, *Roofline: an insightful visual performance model*, 2009.
 
 mod bars;
-#[path = "../common/mod.rs"]
-mod common;
 mod copy;
 mod measure;
 mod picture;
@@ -15,9 +13,9 @@ mod workload;
 
 use anyhow::Result;
 use batchnorm::Pool;
+use bn_examples::args::RunArgs;
+use bn_examples::style::progress_bar;
 use clap::{CommandFactory, FromArgMatches, Parser};
-use common::args::RunArgs;
-use common::style::progress_bar;
 use measure::{Measured, Plan};
 use std::{io::Write, process::ExitCode, time::Instant};
 
@@ -32,10 +30,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let command = common::args::take_negative_numbers(Args::command());
+    let command = bn_examples::args::take_negative_numbers(Args::command());
     let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
     let pool = args.run.prepare();
-    common::finish(pool.and_then(|pool| roofline(&args, &pool)))
+    bn_examples::finish(pool.and_then(|pool| roofline(&args, &pool)))
 }
 
 fn roofline(args: &Args, pool: &Pool) -> Result<()> {

@@ -1,7 +1,6 @@
 //! The measurements on one thread pool, in three groups. The members of a group take turns with
 //! the limits that they are compared with.
 
-use crate::common::style::count;
 use crate::copy::Copy;
 use crate::workload::BatchNorm;
 use crate::workload::network::NETWORKS;
@@ -9,6 +8,7 @@ use crate::workload::product::{Form, Operands, Product, StepProducts};
 use crate::workload::timing::{Sample, in_turns, least, median, sample};
 use anyhow::Result;
 use batchnorm::Pool;
+use bn_examples::style::count;
 use indicatif::ProgressBar;
 use std::io::{Write, stdout};
 use std::sync::{Mutex, PoisonError};

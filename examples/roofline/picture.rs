@@ -1,14 +1,14 @@
 //! The picture: the roofline plot on the left, the shares as bars on the right.
 
 use crate::bars::{self, Bar};
-use crate::common::picture::Area;
-use crate::common::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
 use crate::measure::{Kernel, Measured, NetworkProduct};
 use crate::report::threads;
 use crate::workload::network::NETWORKS;
 use crate::workload::product::Form;
 use crate::workload::timing::{duration, rate};
 use anyhow::Result;
+use bn_examples::picture::Area;
+use bn_examples::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

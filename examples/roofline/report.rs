@@ -1,9 +1,9 @@
 //! The measurements as tables and as JSON, with two columns for each number of threads.
 
-use crate::common::style::count;
 use crate::measure::{Kernel, Measured, Step};
 use crate::workload::table::Table;
 use crate::workload::timing::{duration, rate};
+use bn_examples::style::count;
 use serde_json::{Value, json};
 
 pub(crate) fn text(measured: &[Measured]) -> String {
@@ -107,7 +107,7 @@ pub(crate) fn threads(on: &Measured) -> String {
 }
 
 pub(crate) fn percent(share: f64) -> String {
-    crate::common::style::percent(share, 0)
+    bn_examples::style::percent(share, 0)
 }
 
 pub(crate) fn to_json(on: &Measured) -> Value {

@@ -1,10 +1,10 @@
 //! The DCGAN, runs of it that are killed or interrupted, and the classifier that rates its digits.
 
-use crate::common::{cnn, dcgan};
 use crate::run::{command, fail, files, is_png, json, numbers, place, succeed};
 #[cfg(unix)]
 use crate::run::{errors, interrupt};
 use batchnorm::Network;
+use bn_examples::{cnn, dcgan};
 use serde_json::Value;
 use std::{
     fs,

@@ -1,9 +1,6 @@
 //! Runs each example as its users do, on small inputs, and checks what it prints, writes and
 //! refuses.
 
-// The modules that the examples share, with their tests.
-#[path = "../../examples/common/mod.rs"]
-mod common;
 mod gan;
 mod output;
 mod refused;

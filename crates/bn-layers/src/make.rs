@@ -46,3 +46,12 @@ impl LayerSpec {
         })
     }
 }
+
+#[cfg(all(debug_assertions, not(test)))]
+type Build<T> = fn(&LayerSpec) -> Result<Box<dyn Layer<T>>, Error>;
+
+/// Compiles every layer for both scalar types in this crate. In a debug build, the crates above share
+/// this code and do not compile it again.
+#[cfg(all(debug_assertions, not(test)))]
+#[used]
+static BUILDS: (Build<f32>, Build<f64>) = (LayerSpec::build::<f32>, LayerSpec::build::<f64>);

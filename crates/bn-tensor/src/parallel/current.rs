@@ -40,6 +40,19 @@ pub(super) fn enter<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
+/// Runs `a` on this thread, and `b` on any thread of the current computation, or of a new one. (As trait
+/// objects, so that this is compiled once and not for each loop.)
+pub(super) fn join(a: &mut dyn FnMut(), b: &mut (dyn FnMut() + Send)) {
+    enter(|| {
+        if threads() > 1 {
+            team::join(a, b);
+        } else {
+            a();
+            b();
+        }
+    });
+}
+
 fn with_workers<R>(f: impl FnOnce(&Workers) -> R) -> R {
     INSTALLED.with_borrow(|installed| match installed {
         Some(workers) => f(workers),

@@ -110,13 +110,15 @@ pub fn join<A: Send, B: Send>(
 ) -> (A, B) {
     #[cfg(feature = "parallel")]
     if work >= WORTH_SHARING && threads() > 1 {
-        return current::enter(|| {
-            if threads() > 1 {
-                team::join(a, b)
-            } else {
-                (a(), b())
-            }
+        let (mut a, mut b) = (Some(a), Some(b));
+        let (mut of_a, mut of_b) = (None, None);
+        current::join(&mut || of_a = a.take().map(|a| a()), &mut || {
+            of_b = b.take().map(|b| b())
         });
+        match (of_a, of_b) {
+            (Some(of_a), Some(of_b)) => return (of_a, of_b),
+            _ => unreachable!("both closures have run"),
+        }
     }
     let _ = work;
     (a(), b())

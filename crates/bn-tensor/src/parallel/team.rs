@@ -169,7 +169,7 @@ pub(super) fn wake_helpers() {
 }
 
 /// Runs `a` on this thread, and `b` on any thread of its team.
-pub(super) fn join<A, B: Send>(a: impl FnOnce() -> A, b: impl FnOnce() -> B + Send) -> (A, B) {
+pub(super) fn join(a: &mut dyn FnMut(), b: &mut (dyn FnMut() + Send)) {
     let share = |job| {
         seated(|seat| {
             let part_of = seat.job.get();
@@ -177,7 +177,7 @@ pub(super) fn join<A, B: Send>(a: impl FnOnce() -> A, b: impl FnOnce() -> B + Se
             seat.team.news.wake_one();
         });
     };
-    job::join(a, b, share, wait)
+    job::join(a, b, share, wait);
 }
 
 /// Waits until the job with this number, which this thread has shared, `is_done`. If no other thread has

@@ -1,5 +1,6 @@
 //! The innermost loops: a tile of `c` in registers.
 
+use super::pack::panel_unit;
 use crate::simd::{Vectors, chunk};
 use ndarray::ArrayViewMut2;
 use pulp::Simd;
@@ -34,12 +35,19 @@ impl<T: Vectors> Strip<'_, T> {
     /// padding.
     #[inline(always)]
     pub(super) fn add_to<S: Simd>(&self, simd: S, rows: usize, c: ArrayViewMut2<'_, T>) {
-        match rows {
-            12 => self.tiles::<S, 12>(simd, c),
-            8 => self.tiles::<S, 8>(simd, c),
-            6 => self.tiles::<S, 6>(simd, c),
-            4 => self.tiles::<S, 4>(simd, c),
-            _ => self.tiles::<S, 2>(simd, c),
+        // Each instruction set has its own panels, so only those are compiled for it.
+        if const { panel_unit::<S>() == 4 } {
+            match rows {
+                12 => self.tiles::<S, 12>(simd, c),
+                8 => self.tiles::<S, 8>(simd, c),
+                _ => self.tiles::<S, 4>(simd, c),
+            }
+        } else {
+            match rows {
+                6 => self.tiles::<S, 6>(simd, c),
+                4 => self.tiles::<S, 4>(simd, c),
+                _ => self.tiles::<S, 2>(simd, c),
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! The left-hand side of a product: a matrix, or the patches of images without storing them.
 
 use super::{
-    pack::{pack, panel_rows},
+    pack::{pack, panel_rows, panel_unit},
     patches::Patches,
 };
 use crate::{packing::aligned, scalar::Scalar};
 use ndarray::{ArrayView2, Axis, Slice};
+use pulp::Simd;
 use std::ops::Range;
 
 /// `a` in `c = a·b`.
@@ -47,14 +48,13 @@ impl<'a, T: Scalar> LeftHandSide<'a, T> {
     /// Packs rows `is` of columns `ks` into panels, one after the other; a panel holds, for each `k`,
     /// the values of its rows. If the last rows do not fill a panel they are padded with zeros.
     #[inline(always)]
-    pub(super) fn pack_block<'b>(
+    pub(super) fn pack_block<'b, S: Simd>(
         &self,
         is: Range<usize>,
         ks: Range<usize>,
-        unit: usize,
         buffer: &'b mut [T],
     ) -> &'b [T] {
-        let (m, depth) = (is.len(), ks.len());
+        let (m, depth, unit) = (is.len(), ks.len(), panel_unit::<S>());
         let packed = aligned(buffer, m.next_multiple_of(unit) * depth);
         // First the rows in panels of three units, then the rest, in panels of the same height.
         let (panels, left) = (m / (3 * unit), m % (3 * unit));
@@ -67,13 +67,20 @@ impl<'a, T: Scalar> LeftHandSide<'a, T> {
             (middle..is.end, rest, panel_rows(m - full, unit)),
         ] {
             let ks = ks.clone();
-            match width {
-                0 => {}
-                12 => self.pack_panels::<12>(lines, ks, packed),
-                8 => self.pack_panels::<8>(lines, ks, packed),
-                6 => self.pack_panels::<6>(lines, ks, packed),
-                4 => self.pack_panels::<4>(lines, ks, packed),
-                _ => self.pack_panels::<2>(lines, ks, packed),
+            if const { panel_unit::<S>() == 4 } {
+                match width {
+                    0 => {}
+                    12 => self.pack_panels::<12>(lines, ks, packed),
+                    8 => self.pack_panels::<8>(lines, ks, packed),
+                    _ => self.pack_panels::<4>(lines, ks, packed),
+                }
+            } else {
+                match width {
+                    0 => {}
+                    6 => self.pack_panels::<6>(lines, ks, packed),
+                    4 => self.pack_panels::<4>(lines, ks, packed),
+                    _ => self.pack_panels::<2>(lines, ks, packed),
+                }
             }
         }
         packed

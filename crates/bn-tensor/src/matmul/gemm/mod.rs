@@ -25,6 +25,7 @@ use crate::{
 use kernel::{Start, Strip};
 use left::LeftHandSide;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
+use pack::panel_unit;
 use pulp::{Simd, WithSimd};
 use right::RightHandSide;
 use std::ops::Range;
@@ -69,7 +70,7 @@ impl<'a> PerType<'a> for Gemm {
     }
 }
 
-/// The product block by block, for registers of any length.
+/// The product block by block, for vector registers of any length.
 struct InBlocks<'a, 'b, T> {
     operands: Operands<'a, T>,
     buffers: &'b mut Buffers<T>,
@@ -80,6 +81,8 @@ impl<T: Scalar> WithSimd for InBlocks<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> T {
+        // Nothing below is compiled for a processor that never runs it.
+        assert!(!S::IS_SCALAR, "the caller has checked `has_registers`");
         let Self { operands, buffers } = self;
         let Operands {
             a,
@@ -91,8 +94,7 @@ impl<T: Scalar> WithSimd for InBlocks<'_, '_, T> {
         let mut largest = T::Bits::default();
         let ((m, k), (_, n)) = (a.dim(), b.dim());
         let width = 2 * T::lanes::<S>();
-        // Twelve rows of two vectors fill 24 of 32 registers, six rows 12 of 16.
-        let unit = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let unit = panel_unit::<S>();
         let (depth, columns) = (block_depth::<T>(), block_columns::<T>());
         for ks in blocks(k, depth, 8) {
             let start = if ks.start == 0 {
@@ -101,7 +103,7 @@ impl<T: Scalar> WithSimd for InBlocks<'_, '_, T> {
                 Start::Scaled(T::one())
             };
             for is in blocks(m, BLOCK_M, 3 * unit) {
-                let packed_a = a.pack_block(is.clone(), ks.clone(), unit, &mut buffers.a);
+                let packed_a = a.pack_block::<S>(is.clone(), ks.clone(), &mut buffers.a);
                 for js in blocks(n, columns, width) {
                     let packed_b = b.pack_block(ks.clone(), js.clone(), width, &mut buffers.b);
                     let (mut i, mut at) = (is.start, 0);

@@ -103,7 +103,7 @@ impl<T: Scalar> Patches<'_, T> {
         ks: Range<usize>,
         packed: &mut [T],
     ) {
-        match WIDTH % 4 {
+        match const { WIDTH % 4 } {
             0 => self.pack_units::<WIDTH, 4>(is, ks, packed),
             _ => self.pack_units::<WIDTH, 2>(is, ks, packed),
         }

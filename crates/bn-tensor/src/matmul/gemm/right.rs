@@ -108,6 +108,7 @@ impl<'a, T: Scalar> WithSimd for PackAll<'a, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> PackedMatrix<'a, T> {
+        assert!(!S::IS_SCALAR, "the caller has checked `has_registers`");
         let Self { b, buffer } = self;
         let ((k, n), width) = (b.dim(), 2 * T::lanes::<S>());
         let values = aligned(buffer, k * n.next_multiple_of(width));

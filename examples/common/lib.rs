@@ -1,23 +1,23 @@
 //! What the examples share: options, data, training by epochs, files, pictures.
 
-// Each example is a separate program and uses only a part of this.
-#![allow(dead_code)]
+// Only the examples use this; it is not published.
+#![allow(missing_docs)]
 
-pub(crate) mod args;
-pub(crate) mod cnn;
-pub(crate) mod confusion;
-pub(crate) mod data;
-pub(crate) mod dcgan;
-pub(crate) mod epochs;
-pub(crate) mod histogram;
-pub(crate) mod images;
-pub(crate) mod interrupt;
-pub(crate) mod line_chart;
-pub(crate) mod memory;
-pub(crate) mod output;
-pub(crate) mod picture;
-pub(crate) mod style;
-pub(crate) mod values;
+pub mod args;
+pub mod cnn;
+pub mod confusion;
+pub mod data;
+pub mod dcgan;
+pub mod epochs;
+pub mod histogram;
+pub mod images;
+pub mod interrupt;
+pub mod line_chart;
+pub mod memory;
+pub mod output;
+pub mod picture;
+pub mod style;
+pub mod values;
 
 use anyhow::Result;
 use args::{CommonArgs, Defaults};
@@ -29,7 +29,7 @@ use std::{
 
 /// Parses the command line and runs `example` in a pool of `--threads` threads. An error is one
 /// line on standard error and exit code 1 (2 for options that cannot be parsed).
-pub(crate) fn run<A>(defaults: Defaults, example: impl FnOnce(&A) -> Result<()> + Send) -> ExitCode
+pub fn run<A>(defaults: Defaults, example: impl FnOnce(&A) -> Result<()> + Send) -> ExitCode
 where
     A: CommandFactory + FromArgMatches + AsRef<CommonArgs> + Sync,
 {
@@ -40,7 +40,7 @@ where
 }
 
 /// Prints the error, if there is one, and returns the exit code.
-pub(crate) fn finish(result: Result<()>) -> ExitCode {
+pub fn finish(result: Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
