@@ -1,4 +1,4 @@
-//! All integration tests of this crate except `allocations`, as one program, so that each generic layer
+//! All integration tests of this crate except `allocations` and `same_bits`, as one program, so that each generic layer
 //! and kernel is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
 mod bad_input;
@@ -22,7 +22,6 @@ mod memory_limit;
 mod one_network;
 mod outside;
 mod prelude;
-mod same_bits;
 mod small_errors;
 mod threads;
 mod trainer;
