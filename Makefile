@@ -8,7 +8,9 @@ help: ## Show this help
 
 demo: ## Train a network with and without Batch Normalization, and draw both curves
 	@features=$$(sh scripts/features.sh) && \
-	cargo run --profile demo $$features --example quickstart -- $(ARGS)
+	cargo run --profile demo --no-default-features \
+	    --features "parallel,progress,$$([ -n "$$features" ] || echo openblas)" \
+	    --example quickstart -- $(ARGS)
 
 test: ## Run all tests
 	@features=$$(sh scripts/features.sh) && \

@@ -58,5 +58,5 @@ install_openblas() {
 have_openblas || install_openblas
 if ! have_openblas; then
     say 'OpenBLAS is not available: using the pure-Rust matrix product, which is slower.'
-    echo '--no-default-features --features parallel'
+    echo '--no-default-features --features parallel,download,progress,csv,png'
 fi

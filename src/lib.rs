@@ -46,6 +46,7 @@
 //! | `download` | yes | `load_or_download` of MNIST and Fashion-MNIST over HTTPS |
 //! | `progress` | yes | the progress bar of the trainer |
 //! | `csv` | yes | `History::write_csv` |
+//! | `png` | yes | PNG pictures of the examples; no effect on the library |
 //! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
 //!
 //! Without any of them the library is pure Rust and single-threaded.

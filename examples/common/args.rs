@@ -62,7 +62,10 @@ impl Defaults {
         command
             .mut_arg("data", |arg| arg.required(false).default_value(self.data))
             .mut_arg("picture", |arg| match self.picture {
-                Some(file) => arg.default_value(file),
+                Some(file) if cfg!(feature = "png") => arg.default_value(file),
+                Some(file) => {
+                    arg.default_value(Path::new(file).with_extension("svg").into_os_string())
+                }
                 None => arg,
             })
     }

@@ -61,8 +61,16 @@ fn read(kind: DataKind, folder: Option<&Path>) -> Result<(Dataset, Dataset), Err
     Ok(match (kind, folder) {
         (DataKind::Digits, _) => Digits::load()?.into_parts(),
         (DataKind::Mnist, Some(folder)) => Mnist::load(folder)?.into_parts(),
-        (DataKind::Mnist, None) => Mnist::load_or_download()?.into_parts(),
         (DataKind::Fashion, Some(folder)) => FashionMnist::load(folder)?.into_parts(),
+        #[cfg(feature = "download")]
+        (DataKind::Mnist, None) => Mnist::load_or_download()?.into_parts(),
+        #[cfg(feature = "download")]
         (DataKind::Fashion, None) => FashionMnist::load_or_download()?.into_parts(),
+        // A build that cannot download.
+        #[cfg(not(feature = "download"))]
+        (kind, None) => {
+            let folder = std::env::var_os("BN_DATA_DIR").ok_or(Error::NoCacheFolder)?;
+            return read(kind, Some(Path::new(&folder)));
+        }
     })
 }

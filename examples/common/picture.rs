@@ -3,7 +3,6 @@
 use crate::output;
 use anyhow::{Context, Result, anyhow, bail};
 use plotters::{coord::Shift, prelude::*, style::register_font};
-use resvg::{tiny_skia, usvg};
 use std::path::Path;
 
 /// What an example draws on.
@@ -20,7 +19,11 @@ impl Format {
     pub fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         match ending.to_lowercase().as_str() {
-            "png" => Ok(Self::Png),
+            "png" if cfg!(feature = "png") => Ok(Self::Png),
+            "png" => bail!(
+                "cannot draw {}: this program was built without the feature png; name an .svg",
+                path.display()
+            ),
             "svg" => Ok(Self::Svg),
             _ => bail!(
                 "cannot draw {}: the name of a picture must end in .png or .svg",
@@ -64,12 +67,19 @@ fn render(
     if format == Format::Svg {
         return Ok(svg.into_bytes());
     }
+    png(&svg, size, fonts.map(|(_, bytes)| bytes))
+}
+
+#[cfg(feature = "png")]
+fn png(svg: &str, size: (u32, u32), fonts: [&[u8]; 2]) -> Result<Vec<u8>> {
+    use resvg::{tiny_skia, usvg};
+
     let mut options = usvg::Options::default();
-    for (_, bytes) in fonts {
-        options.fontdb_mut().load_font_data(bytes.to_vec());
+    for font in fonts {
+        options.fontdb_mut().load_font_data(font.to_vec());
     }
     options.fontdb_mut().set_sans_serif_family("DejaVu Sans");
-    let tree = usvg::Tree::from_str(&svg, &options)?;
+    let tree = usvg::Tree::from_str(svg, &options)?;
     let mut pixels =
         tiny_skia::Pixmap::new(size.0, size.1).context("a picture needs a width and a height")?;
     resvg::render(
@@ -78,6 +88,11 @@ fn render(
         &mut pixels.as_mut(),
     );
     Ok(pixels.encode_png()?)
+}
+
+#[cfg(not(feature = "png"))]
+fn png(_svg: &str, _size: (u32, u32), _fonts: [&[u8]; 2]) -> Result<Vec<u8>> {
+    bail!("built without the feature png")
 }
 
 #[cfg(test)]
