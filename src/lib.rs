@@ -61,14 +61,15 @@ pub use rand;
 pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling};
 pub use bn_layers::{
     Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,
-    ConvTranspose2d, Dropout, GradientCheck, Identity, Init, Io, Layer, LayerExt, LeakyRelu,
-    MaxPool2d, Mode, Outcome, Padding, Param, ParamMut, Pass, Relu, Reshape, Shape, Sigmoid, State,
+    ConvTranspose2d, Dropout, Elu, Gelu, GradientCheck, GroupNorm, Identity, Init, InstanceNorm,
+    Io, Layer, LayerExt, LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, Mode, Outcome, PRelu,
+    Padding, Param, ParamMut, Pass, Relu, Relu6, Reshape, Shape, Sigmoid, Silu, Softmax, State,
     StateMut, Tanh, Upsample2d, Wanted,
 };
 pub use bn_net::{
     AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, EarlyStop, Error, Gan,
     History, IdentityWithLoss, Loss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
-    Network, NetworkBuilder, NetworkSpec, Optimizer, RmsProp, Schedule, Sgd, SimpleConvNet,
+    Network, NetworkBuilder, NetworkSpec, Optimizer, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet,
     SoftmaxWithLoss, Targets, Trainer,
 };
 pub use bn_tensor::{Moments, Pool, Scalar};

@@ -57,6 +57,7 @@ mod batch_norm;
 mod convolution;
 mod dropout;
 mod error;
+mod example_norm;
 #[doc(hidden)]
 pub mod fusion;
 mod gradient_check;
@@ -73,7 +74,10 @@ mod spec;
 mod state;
 mod weights;
 
-pub use activation::{Activation, Identity, LeakyRelu, Relu, Sigmoid, Tanh};
+pub use activation::{
+    Activation, Elu, Gelu, Identity, LeakyRelu, LogSoftmax, PRelu, Relu, Relu6, Sigmoid, Silu,
+    Softmax, Tanh, softmax,
+};
 pub use affine::Affine;
 pub use batch_norm::{
     BatchNormCache, BatchNormConfig, BatchNormalization, Layout, RunningAverage, RunningStats,
@@ -87,6 +91,7 @@ pub use convolution::{
 };
 pub use dropout::Dropout;
 pub use error::Error;
+pub use example_norm::{ExampleNorm, GroupNorm, InstanceNorm, LayerNorm, NormKind};
 pub use gradient_check::{Entry, GradientCheck, Objective, ParamReport, Report};
 pub use init::Init;
 pub use layer::{Io, Layer, LayerExt, Outcome, Wanted};

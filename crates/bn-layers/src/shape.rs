@@ -47,6 +47,14 @@ impl Shape {
         self.checked_size().unwrap_or(usize::MAX)
     }
 
+    /// The number of channels of an image, or of values of a vector.
+    pub fn channels(&self) -> usize {
+        match *self {
+            Self::Flat(size) => size,
+            Self::Image { channels, .. } => channels,
+        }
+    }
+
     /// The number of values in a row.
     ///
     /// ```

@@ -2,8 +2,8 @@
 
 use crate::common::{bits, evaluated, random, random_row};
 use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Dropout, Error, Identity, Layer, LayerExt, Layout,
-    LeakyRelu, Mode, Relu, Sigmoid, Tanh,
+    Affine, BatchNormConfig, BatchNormalization, Dropout, Elu, Error, Gelu, Identity, Layer,
+    LayerExt, Layout, LeakyRelu, Mode, PRelu, Relu, Relu6, Sigmoid, Silu, Tanh,
 };
 use bn_tensor::Scalar;
 use ndarray::{Array2, Array4, Axis};
@@ -17,6 +17,13 @@ fn element_wise<T: Scalar>() -> Vec<Box<dyn Layer<T>>> {
         Box::new(LeakyRelu::new(0.1).unwrap()),
         Box::new(Sigmoid),
         Box::new(Tanh),
+        Box::new(Elu::new(1.5).unwrap()),
+        Box::new(Gelu::new()),
+        Box::new(Gelu::tanh()),
+        Box::new(PRelu::new(1, 0.25).unwrap()),
+        Box::new(PRelu::new(DIM.1, 0.25).unwrap()),
+        Box::new(Relu6),
+        Box::new(Silu),
         Box::new(Identity),
         Box::new(Dropout::new(0.9, 1).unwrap()), // a dropped NaN is a NaN too
         Box::new(Dropout::book(0.9, 1).unwrap()),

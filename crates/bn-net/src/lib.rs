@@ -33,18 +33,18 @@ mod schedule;
 mod trainer;
 
 pub use bn_tensor::Scalar;
-pub use builder::NetworkBuilder;
+pub use builder::{Branches, NetworkBuilder};
 pub use error::Error;
 pub use file::Checkpoint;
 pub use gan::{DiscriminatorStep, Gan, GanCallback, GanRecord};
 pub use loss::{BinaryCrossEntropy, IdentityWithLoss, Loss, SoftmaxWithLoss, Targets};
 pub use metric::ConfusionMatrix;
 pub use model::{
-    BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, SimpleConvNet,
+    BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, ResNet, SimpleConvNet,
     WeightInitStd,
 };
 pub use ndarray;
-pub use network::{NamedSpec, Network, NetworkSpec, Workspace};
+pub use network::{LayerSummary, NamedSpec, Network, NetworkSpec, Summary, Workspace};
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
     RmsProp, Sgd,

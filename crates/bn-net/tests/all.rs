@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod binary_cross_entropy;
+mod branches;
 mod builder;
 mod checkpoint;
 mod checkpoint_killed;

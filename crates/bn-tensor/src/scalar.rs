@@ -42,6 +42,9 @@ pub trait Scalar: NdFloat + Default + Sum + Zeroable + Vectors {
 
     /// The value in double precision (exact).
     fn as_f64(self) -> f64;
+
+    /// The complementary error function, `1 − erf(x)`, accurate for large `x` too.
+    fn erfc(self) -> Self;
 }
 
 impl Scalar for f32 {
@@ -53,6 +56,9 @@ impl Scalar for f32 {
     fn as_f64(self) -> f64 {
         f64::from(self)
     }
+    fn erfc(self) -> Self {
+        libm::erfcf(self)
+    }
 }
 
 impl Scalar for f64 {
@@ -63,5 +69,8 @@ impl Scalar for f64 {
     #[inline(always)]
     fn as_f64(self) -> f64 {
         self
+    }
+    fn erfc(self) -> Self {
+        libm::erfc(self)
     }
 }

@@ -8,6 +8,7 @@ use crate::{
 };
 use bn_tensor::{Padding, Scalar, Window};
 use ndarray::{ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
 
 /// The largest value under a window, channel by channel (PyTorch's `MaxPool2d`, Keras'
 /// `MaxPooling2D`, the book's `Pooling` in `common/layers.py`).
@@ -37,7 +38,15 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 #[derive(Debug, Clone)]
 pub struct MaxPool2d {
     window: Window,
-    settings: WindowSettings,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    #[serde(flatten)]
+    window: WindowSettings,
+    #[serde(default)]
+    is_global: bool,
 }
 
 impl MaxPool2d {
@@ -54,17 +63,31 @@ impl MaxPool2d {
         stride: (usize, usize),
         padding: Padding,
     ) -> Result<Self, Error> {
-        Self::from_settings(&WindowSettings {
-            image,
-            kernel,
-            stride,
-            padding,
+        Self::from_settings(&Settings {
+            window: WindowSettings {
+                image,
+                kernel,
+                stride,
+                padding,
+            },
+            is_global: false,
         })
     }
 
-    pub(crate) fn from_settings(settings: &WindowSettings) -> Result<Self, Error> {
+    /// Creates a pool that returns the largest value of each channel of the whole image, as a flat row
+    /// (Keras' `GlobalMaxPooling2D`).
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] for an empty image.
+    pub fn global(image: (usize, usize, usize)) -> Result<Self, Error> {
+        let mut pool = Self::new(image, (image.0, image.1), (1, 1), Padding::Valid)?;
+        pool.settings.is_global = true;
+        Ok(pool)
+    }
+
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            window: pool_window(settings)?,
+            window: pool_window(&settings.window)?,
             settings: *settings,
         })
     }
@@ -103,7 +126,10 @@ impl<T: Scalar> Layer<T> for MaxPool2d {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
         input.expect_image("MaxPool2d", self.window.image())?;
         let ((rows, columns), channels) = (self.window.output(), self.window.image().2);
-        Ok((rows, columns, channels).into())
+        Ok(match self.settings.is_global {
+            true => channels.into(),
+            false => (rows, columns, channels).into(),
+        })
     }
 
     fn forward_into(

@@ -2,9 +2,10 @@
 
 use super::{random, random_row};
 use bn_layers::{
-    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, ConvTranspose2d, Dropout,
-    Identity, Layer, Layout, LeakyRelu, MaxPool2d, Padding, Relu, Reshape, RunningAverage, Sigmoid,
-    Tanh, Upsample2d, fusion,
+    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, ConvTranspose2d, Dropout, Elu,
+    Gelu, GroupNorm, Identity, InstanceNorm, Layer, LayerNorm, Layout, LeakyRelu, LogSoftmax,
+    MaxPool2d, PRelu, Padding, Relu, Relu6, Reshape, RunningAverage, Sigmoid, Silu, Softmax, Tanh,
+    Upsample2d, fusion,
 };
 use bn_tensor::Scalar;
 use ndarray::Array4;
@@ -87,12 +88,33 @@ pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     all.push((Box::new(Relu), 7));
     all.push((Box::new(Sigmoid), 7));
     all.push((Box::new(Tanh), 7));
+    all.push((Box::new(Elu::new(1.5).unwrap()), 7));
+    all.push((Box::new(Gelu::new()), 7));
+    all.push((Box::new(Gelu::tanh()), 7));
+    all.push((Box::new(Relu6), 7));
+    all.push((Box::new(Silu), 7));
+    let slopes = random_row(3, 0.2, 20);
+    all.push((
+        Box::new(PRelu::new(3, 0.0).unwrap().with_slopes(slopes).unwrap()),
+        12,
+    ));
+    all.push((Box::new(Softmax::new(3).unwrap()), 12));
+    all.push((Box::new(LogSoftmax::new(7).unwrap()), 7));
+    let (gamma, beta) = (random_row(6, 1.5, 21), random_row(6, 0.0, 22));
+    let of = LayerNorm::new(6).unwrap().with_eps(1e-3).unwrap();
+    all.push((Box::new(of.with_gamma_beta(gamma, beta).unwrap()), 12));
+    let (gamma, beta) = (random_row(6, 1.5, 23), random_row(6, 0.0, 24));
+    let of = GroupNorm::new(2, 6).unwrap();
+    all.push((Box::new(of.with_gamma_beta(gamma, beta).unwrap()), 24));
+    all.push((Box::new(GroupNorm::new(3, 6).unwrap().without_affine()), 6));
+    all.push((Box::new(InstanceNorm::new(3).unwrap()), 12));
     let max = MaxPool2d::new((5, 4, 2), (3, 2), (2, 1), ASYMMETRIC).unwrap();
     all.push((Box::new(max), 40));
     let average = AvgPool2d::new((5, 4, 2), (3, 2), (2, 1), ASYMMETRIC).unwrap();
     all.push((Box::new(average.clone()), 40));
     all.push((Box::new(average.counting_padding()), 40));
     all.push((Box::new(AvgPool2d::global((5, 4, 2)).unwrap()), 40));
+    all.push((Box::new(MaxPool2d::global((5, 4, 2)).unwrap()), 40));
     all.push((Box::new(Reshape::new((2, 3, 1).into())), 6));
     all.push((Box::new(Upsample2d::new((2, 3, 2), 3).unwrap()), 12));
     all

@@ -73,6 +73,14 @@ impl<T: Scalar> NetworkBuilder<T> {
         })
     }
 
+    /// The largest value of each channel of an image, as a flat row ([`MaxPool2d::global`]).
+    #[must_use]
+    pub fn global_max_pool2d(self) -> Self {
+        self.push("global_max_pool2d", |input, _| {
+            Ok(Box::new(MaxPool2d::global(image("MaxPool2d", input)?)?))
+        })
+    }
+
     /// An [`Upsample2d`] to images `factor` times as high and wide.
     #[must_use]
     pub fn upsample2d(self, factor: usize) -> Self {

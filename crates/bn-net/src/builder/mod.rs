@@ -1,14 +1,19 @@
+mod activations;
+mod branches;
 mod images;
+mod normalizations;
+
+pub use branches::Branches;
 
 use crate::{
     error::Error,
     network::{Network, check_weight_decay, output_of},
 };
 use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Dropout, Error as LayerError, Identity, Init,
-    Layer, LeakyRelu, Relu, Shape, Sigmoid, Tanh,
+    Affine, BatchNormConfig, BatchNormalization, Dropout, Error as LayerError, Init, Layer, Shape,
 };
 use bn_tensor::{Scalar, check_setting};
+use ndarray::Array1;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -131,45 +136,20 @@ impl<T: Scalar> NetworkBuilder<T> {
     /// A [`BatchNormalization`] with these settings.
     #[must_use]
     pub fn batch_norm_with(self, config: BatchNormConfig) -> Self {
+        self.batch_norm_from(config, 1.0)
+    }
+
+    /// A [`BatchNormalization`] whose gamma has this value at first.
+    pub(crate) fn batch_norm_from(self, config: BatchNormConfig, gamma: f64) -> Self {
         self.push("batch_norm", move |input, _| {
-            let channels = match input {
-                Shape::Flat(size) => size,
-                Shape::Image { channels, .. } => channels,
-            };
-            Ok(Box::new(BatchNormalization::new(channels, config)?))
+            let bn = BatchNormalization::new(input.channels(), config)?;
+            if !config.affine || gamma == 1.0 {
+                return Ok(Box::new(bn));
+            }
+            let gammas = Array1::from_elem(input.channels(), T::from_f64(gamma));
+            let betas = Array1::zeros(input.channels());
+            Ok(Box::new(bn.with_gamma_beta(gammas, betas)?))
         })
-    }
-
-    /// A [`Relu`].
-    #[must_use]
-    pub fn relu(self) -> Self {
-        self.push("relu", |_, _| Ok(Box::new(Relu)))
-    }
-
-    /// A [`LeakyRelu`].
-    #[must_use]
-    pub fn leaky_relu(self, slope: f64) -> Self {
-        self.push("leaky_relu", move |_, _| {
-            Ok(Box::new(LeakyRelu::new(slope)?))
-        })
-    }
-
-    /// A [`Sigmoid`].
-    #[must_use]
-    pub fn sigmoid(self) -> Self {
-        self.push("sigmoid", |_, _| Ok(Box::new(Sigmoid)))
-    }
-
-    /// A [`Tanh`].
-    #[must_use]
-    pub fn tanh(self) -> Self {
-        self.push("tanh", |_, _| Ok(Box::new(Tanh)))
-    }
-
-    /// An [`Identity`].
-    #[must_use]
-    pub fn identity(self) -> Self {
-        self.push("identity", |_, _| Ok(Box::new(Identity)))
     }
 
     /// An inverted [`Dropout`], seeded by the network's seed.
@@ -214,8 +194,12 @@ impl<T: Scalar> NetworkBuilder<T> {
     /// memory; [`Error::Layers`] for an input that is; [`Error::EmptyNetwork`], [`Error::Tensor`] for a
     /// weight decay out of range.
     pub fn build(self, seed: u64) -> Result<Network<T>, Error> {
+        self.build_from(&mut Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// [`build`](Self::build), with the random numbers of `rng`.
+    fn build_from(self, rng: &mut Xoshiro256PlusPlus) -> Result<Network<T>, Error> {
         self.input.checked_size()?;
-        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut shape = self.input;
         let mut links = Vec::with_capacity(self.layers.len());
         for (index, planned) in self.layers.into_iter().enumerate() {

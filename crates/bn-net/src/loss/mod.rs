@@ -10,4 +10,3 @@ pub(crate) use definition::arg_max;
 pub use definition::{Loss, Targets};
 pub use identity::IdentityWithLoss;
 pub use softmax::SoftmaxWithLoss;
-pub(crate) use softmax::softmax_row;

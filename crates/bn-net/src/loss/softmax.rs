@@ -1,7 +1,8 @@
 use super::definition::{Loss, Targets, check_backward};
 use crate::error::Error;
+use bn_layers::softmax;
 use bn_tensor::{Scalar, check_setting, try_zeros};
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
 
 /// Softmax followed by the cross-entropy error, for classification. The book's `SoftmaxWithLoss`
 /// (`common/layers.py`).
@@ -108,19 +109,6 @@ impl<T: Scalar> SoftmaxWithLoss<T> {
     }
 }
 
-/// Writes the softmax of the row `x` to `y` and returns `log Σ exp(x)`. If `x` has infinite values, the
-/// probabilities are shared by the values that are equal to the largest one.
-pub(crate) fn softmax_row<T: Scalar>(x: ArrayView1<'_, T>, mut y: ArrayViewMut1<'_, T>) -> f64 {
-    let max = x.iter().copied().fold(T::neg_infinity(), T::max);
-    Zip::from(&mut y)
-        .and(x)
-        .for_each(|y, &x| *y = if x == max { T::one() } else { (x - max).exp() });
-    let sum: f64 = y.iter().map(|y| y.as_f64()).sum();
-    let scale = T::from_f64(sum.recip());
-    y.iter_mut().for_each(|y| *y *= scale);
-    max.as_f64() + sum.ln()
-}
-
 impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
     fn check(&self, rows: usize, width: usize, t: Targets<'_, T>) -> Result<(), Error> {
         let fits = match t {
@@ -165,14 +153,14 @@ impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
         if let (Targets::Labels(labels), true) = (t, self.is_plain()) {
             let mut loss = 0.0;
             for (row, (x, &label)) in x.rows().into_iter().zip(labels).enumerate() {
-                loss += softmax_row(x, self.y.row_mut(row)) - x[label].as_f64();
+                loss += softmax(x, self.y.row_mut(row)) - x[label].as_f64();
             }
             self.weight_sum = n as f64;
             return Ok(loss / self.weight_sum);
         }
         let (mut loss, mut weight_sum) = (0.0, 0.0);
         for (row, x) in x.rows().into_iter().enumerate() {
-            let log_sum = softmax_row(x, self.y.row_mut(row));
+            let log_sum = softmax(x, self.y.row_mut(row));
             for (k, &x) in x.iter().enumerate() {
                 weight_sum += self.weight(k) * Self::target(t, row, k);
                 let weighted = self.weighted(t, row, k, classes);

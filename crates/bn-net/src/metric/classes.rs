@@ -3,9 +3,10 @@
 use super::confusion::ConfusionMatrix;
 use crate::{
     error::Error,
-    loss::{arg_max, softmax_row},
+    loss::arg_max,
     network::{Network, Workspace},
 };
+use bn_layers::softmax;
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Slice};
 
@@ -26,7 +27,7 @@ impl<T: Scalar> Network<T> {
         let mut y = self.predict(x)?;
         for mut row in y.rows_mut() {
             let logits = row.to_owned();
-            softmax_row(logits.view(), row.view_mut());
+            softmax(logits.view(), row.view_mut());
         }
         Ok(y)
     }

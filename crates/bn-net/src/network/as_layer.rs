@@ -14,7 +14,7 @@ use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// The error of a network as that of a layer.
-fn as_layer_error(error: Error) -> LayerError {
+pub(super) fn as_layer_error(error: Error) -> LayerError {
     match error {
         Error::Layer { source, .. } | Error::Layers(source) => source,
         Error::Tensor(source) => source.into(),

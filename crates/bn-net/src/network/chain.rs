@@ -1,4 +1,6 @@
-use super::{adaptive_threads::AdaptiveThreads, buffers::matrix, identity::Identity};
+use super::{
+    adaptive_threads::AdaptiveThreads, buffers::matrix, identity::Identity, residual::Residual,
+};
 use crate::error::Error;
 use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, State, fusion::fuse};
 use bn_tensor::Scalar;
@@ -126,7 +128,8 @@ impl<T: Scalar> Network<T> {
             names.push(name);
             shapes.push(shape);
             if let Some(before) = layers.last_mut()
-                && fuse(&mut *before.layer, &*layer)
+                && (fuse(&mut *before.layer, &*layer)
+                    || Residual::absorb(&mut *before.layer, &*layer))
             {
                 let spec = layer.describe();
                 before.fused.push(FusedLayer { index, spec });

@@ -1,4 +1,8 @@
-use super::chain::{FusedLayer, NamedLayer, Network};
+use super::{
+    chain::{FusedLayer, NamedLayer, Network},
+    concat::Concat,
+    residual::Residual,
+};
 use crate::error::Error;
 use bn_layers::{
     LayerSpec,
@@ -6,6 +10,7 @@ use bn_layers::{
 };
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
+use std::any::Any;
 
 impl<T: Scalar> Network<T> {
     /// Folds each BatchNormalization into the Affine or convolution before it, for inference: the
@@ -39,8 +44,28 @@ impl<T: Scalar> Network<T> {
             let place = "the output for the sample".to_owned();
             return Err(Error::NonFinite { place, hint: "" });
         }
+        self.fold_layers();
+        let after = self.predict(sample)?;
+        let deviations = before
+            .iter()
+            .zip(&after)
+            .map(|(b, a)| (*a - *b).abs().as_f64());
+        Ok(deviations.fold(0.0, |most, d| {
+            if d <= most {
+                most
+            } else if d.is_nan() {
+                f64::INFINITY
+            } else {
+                d
+            }
+        }))
+    }
+
+    /// Folds each BatchNormalization into the layer before it, also in the networks inside layers.
+    pub(super) fn fold_layers(&mut self) {
         let mut kept: Vec<NamedLayer<T>> = Vec::with_capacity(self.layers.len());
         for mut l in std::mem::take(&mut self.layers) {
+            fold_inside(&mut l);
             let Some(before) = kept.last_mut() else {
                 kept.push(l);
                 continue;
@@ -73,21 +98,22 @@ impl<T: Scalar> Network<T> {
         self.outputs = kept.iter().map(|_| Vec::new()).collect();
         self.layers = kept;
         self.rows = 0;
-        let after = self.predict(sample)?;
-        let deviations = before
-            .iter()
-            .zip(&after)
-            .map(|(b, a)| (*a - *b).abs().as_f64());
-        Ok(deviations.fold(0.0, |most, d| {
-            if d <= most {
-                most
-            } else if d.is_nan() {
-                f64::INFINITY
-            } else {
-                d
-            }
-        }))
     }
+}
+
+/// Folds the networks that a layer holds.
+fn fold_inside<T: Scalar>(l: &mut NamedLayer<T>) {
+    let layer = &mut *l.layer as &mut dyn Any;
+    if let Some(network) = layer.downcast_mut::<Network<T>>() {
+        network.fold_layers();
+    } else if let Some(residual) = layer.downcast_mut::<Residual<T>>() {
+        residual.fold();
+    } else if let Some(concat) = layer.downcast_mut::<Concat<T>>() {
+        concat.fold();
+    } else {
+        return;
+    }
+    l.name_state();
 }
 
 /// Appends a layer, or fuses it into the one before it.

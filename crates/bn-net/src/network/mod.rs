@@ -1,21 +1,28 @@
 //! A chain of layers: `chain` stores it, `passes` runs it forward and backward, `step` trains it, `eval`
 //! evaluates it by `&self`, `fold` prepares it for inference, `as_layer` makes it a layer of other networks,
-//! `spec` describes it.
+//! `spec` describes it. `summary` prints it. `residual` and `concat` are layers of several networks, each a `branch`.
 
 mod adaptive_threads;
 mod as_layer;
+mod branch;
 mod buffers;
 mod chain;
+mod concat;
 mod eval;
 mod fold;
 mod identity;
 mod passes;
+mod residual;
 mod spec;
 mod step;
+mod summary;
 
 pub use chain::Network;
 pub(crate) use chain::output_of;
+pub(crate) use concat::Concat;
 pub use eval::Workspace;
 pub(crate) use passes::Wanted;
+pub(crate) use residual::Residual;
 pub(crate) use spec::check_weight_decay;
 pub use spec::{NamedSpec, NetworkSpec};
+pub use summary::{LayerSummary, Summary};

@@ -195,6 +195,17 @@ impl<T: Scalar> Network<T> {
         Ok(())
     }
 
+    /// Lets `f` write the gradient with respect to the output, as many values as the last output has.
+    pub(super) fn make_dout(
+        &mut self,
+        f: impl FnOnce(&mut [T]) -> Result<(), bn_tensor::Error>,
+    ) -> Result<(), Error> {
+        let (n, width) = (self.rows, self.output.size());
+        grow(&mut self.dout, n, width)?;
+        let len = n.saturating_mul(width).min(self.dout.len());
+        Ok(f(&mut self.dout[..len])?)
+    }
+
     pub(crate) fn last_output(&self) -> Result<ArrayView2<'_, T>, Error> {
         let last = self.outputs.last().map_or(&[][..], Vec::as_slice);
         matrix(last, self.rows, self.output.size())

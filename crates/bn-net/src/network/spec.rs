@@ -1,4 +1,8 @@
-use super::chain::{Link, Network};
+use super::{
+    chain::{Link, Network},
+    concat::Concat,
+    residual::Residual,
+};
 use crate::error::Error;
 use bn_layers::{Layer, LayerSpec, Shape};
 use bn_tensor::Scalar;
@@ -75,7 +79,11 @@ fn build_layer<T: Scalar>(spec: &LayerSpec) -> Result<Box<dyn Layer<T>>, Error> 
         let spec: NetworkSpec = spec.settings()?;
         return Ok(Box::new(spec.build::<T>()?));
     }
-    Ok(spec.build()?)
+    Ok(match spec.layer.as_str() {
+        Residual::<T>::NAME => Box::new(Residual::<T>::from_spec(spec)?),
+        Concat::<T>::NAME => Box::new(Concat::<T>::from_spec(spec)?),
+        _ => spec.build()?,
+    })
 }
 
 /// Returns `Ok` if λ can be that of a penalty.

@@ -1,0 +1,220 @@
+use super::{
+    as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec,
+    summary::LayerSummary,
+};
+use crate::error::Error;
+use bn_layers::{
+    Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Shape, State, StateMut, Wanted,
+};
+use bn_tensor::{Scalar, in_order, in_order_mut};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// The outputs of several networks of the same input, one after the other: the values of flat rows, or
+/// the channels of each pixel.
+#[derive(Debug, Clone)]
+pub(crate) struct Concat<T: Scalar> {
+    branches: Vec<Branch<T>>,
+    output: Shape,
+}
+
+impl<T: Scalar> Concat<T> {
+    /// The name of the layer in descriptions and errors.
+    pub(super) const NAME: &str = "Concat";
+
+    /// From networks with the same input, whose outputs are flat or images of the same size.
+    pub(crate) fn new(networks: Vec<Network<T>>) -> Result<Self, LayerError> {
+        let mut shapes = networks
+            .iter()
+            .map(|network| (network.input(), network.output()));
+        let Some((input, mut output)) = shapes.next() else {
+            return Err(LayerError::Nested {
+                reason: "a concatenation needs at least one branch".to_owned(),
+            });
+        };
+        for (other_input, other) in shapes {
+            output = match (output, other) {
+                _ if other_input != input => return Err(differ(input, other_input)),
+                (Shape::Flat(a), Shape::Flat(b)) => Shape::Flat(a.saturating_add(b)),
+                (
+                    Shape::Image {
+                        height,
+                        width,
+                        channels,
+                    },
+                    Shape::Image {
+                        height: h,
+                        width: w,
+                        channels: c,
+                    },
+                ) if (h, w) == (height, width) => Shape::Image {
+                    height,
+                    width,
+                    channels: channels.saturating_add(c),
+                },
+                _ => return Err(differ(output, other)),
+            };
+        }
+        output.checked_size()?;
+        let branches = networks.into_iter().enumerate();
+        Ok(Self {
+            branches: branches
+                .map(|(i, network)| Branch::new(&format!("branches.{i}"), network))
+                .collect(),
+            output,
+        })
+    }
+
+    pub(super) fn from_spec(spec: &LayerSpec) -> Result<Self, Error> {
+        let specs: Vec<NetworkSpec> = spec.settings()?;
+        let networks = specs.iter().map(NetworkSpec::build);
+        Ok(Self::new(networks.collect::<Result<_, _>>()?)?)
+    }
+
+    pub(super) fn networks(&self) -> impl Iterator<Item = &Network<T>> {
+        self.branches.iter().map(|branch| &branch.network)
+    }
+
+    pub(super) fn summarize(&self, place: &str, to: &mut Vec<LayerSummary>) {
+        self.branches
+            .iter()
+            .for_each(|branch| branch.summarize(place, to));
+    }
+
+    pub(super) fn fold(&mut self) {
+        self.branches.iter_mut().for_each(Branch::fold);
+    }
+}
+
+/// Columns `first..first + width` of each row of `whole: (pixels, channels)`.
+fn columns<'a, T>(
+    whole: &'a mut [T],
+    channels: usize,
+    first: usize,
+    width: usize,
+) -> impl Iterator<Item = &'a mut [T]> {
+    whole
+        .chunks_exact_mut(channels)
+        .map(move |pixel| &mut pixel[first..first + width])
+}
+
+impl<T: Scalar> Layer<T> for Concat<T> {
+    fn output_shape(&self, input: Shape) -> Result<Shape, LayerError> {
+        for branch in &self.branches {
+            branch.network.output_shape(input)?;
+        }
+        Ok(self.output)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
+        let (y, channels) = (in_order_mut(Self::NAME, &mut y)?, self.output.channels());
+        let mut first = 0;
+        for branch in &mut self.branches {
+            let width = branch.network.output().channels();
+            let part = branch.forward(x, pass)?;
+            let part = in_order(Self::NAME, &part)?.chunks_exact(width);
+            columns(y, channels, first, width)
+                .zip(part)
+                .for_each(|(y, part)| y.copy_from_slice(part));
+            first += width;
+        }
+        Ok(())
+    }
+
+    /// Allocates the outputs of the networks.
+    fn eval_into(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+        _: &mut Vec<T>,
+    ) -> Result<(), LayerError> {
+        let (y, channels) = (in_order_mut(Self::NAME, &mut y)?, self.output.channels());
+        let mut first = 0;
+        for branch in &self.branches {
+            let width = branch.network.output().channels();
+            let part = branch.network.predict(x).map_err(as_layer_error)?;
+            let part = part.view();
+            let part = in_order(Self::NAME, &part)?.chunks_exact(width);
+            columns(y, channels, first, width)
+                .zip(part)
+                .for_each(|(y, part)| y.copy_from_slice(part));
+            first += width;
+        }
+        Ok(())
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, T>,
+        mut wanted: Wanted<'_, T>,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
+        let (dout, channels) = (in_order(Self::NAME, &io.dout)?, self.output.channels());
+        if let Some(dx) = &mut wanted.dx {
+            dx.fill(T::zero());
+        }
+        let mut first = 0;
+        for branch in &mut self.branches {
+            let width = branch.network.output().channels();
+            let pixels = dout
+                .chunks_exact(channels)
+                .map(|pixel| &pixel[first..first + width]);
+            let of_branch = branch.backward(io.x, &wanted, pass, |to| {
+                let to = to.chunks_exact_mut(width);
+                to.zip(pixels)
+                    .for_each(|(to, pixel)| to.copy_from_slice(pixel));
+                Ok(())
+            })?;
+            if let (Some(dx), Some(of_branch)) = (&mut wanted.dx, of_branch) {
+                *dx += &of_branch;
+            }
+            first += width;
+        }
+        Ok(())
+    }
+
+    fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
+        self.branches.iter().for_each(|branch| branch.state(visit));
+    }
+
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
+        self.branches
+            .iter_mut()
+            .for_each(|branch| branch.state_mut(visit));
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.branches
+            .iter_mut()
+            .for_each(|branch| branch.settle(outcome));
+    }
+
+    fn rows_are_independent(&self) -> bool {
+        self.branches
+            .iter()
+            .all(|branch| branch.network.rows_are_independent())
+    }
+
+    fn describe(&self) -> Option<LayerSpec> {
+        let specs = self
+            .branches
+            .iter()
+            .map(|branch| branch.network.spec().ok());
+        Some(LayerSpec::new(
+            Self::NAME,
+            specs.collect::<Option<Vec<_>>>()?,
+        ))
+    }
+}
+
+fn differ(a: Shape, b: Shape) -> LayerError {
+    LayerError::Nested {
+        reason: format!(
+            "the branches of a concatenation have the shapes {a} and {b}, which do not fit together"
+        ),
+    }
+}

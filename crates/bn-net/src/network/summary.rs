@@ -1,0 +1,199 @@
+use super::{chain::Network, concat::Concat, residual::Residual};
+use bn_layers::{Affine, Conv2d, ConvTranspose2d, Layer, LayerExt, Shape};
+use bn_tensor::Scalar;
+use std::{any::Any, fmt};
+
+/// A table of a network's layers: [`Network::summary`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The shape of an input row.
+    pub input: Shape,
+    /// The layers in order; those inside a layer follow it.
+    pub layers: Vec<LayerSummary>,
+}
+
+/// A row of a [`Summary`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSummary {
+    /// The name of the layer in its network, such as `3` or `3.body.0`.
+    pub place: String,
+    /// Its name in the builder.
+    pub name: String,
+    /// The shape of an output row.
+    pub output: Shape,
+    /// The number of values of its parameters. A layer that contains others has their sum.
+    pub params: usize,
+    /// How many of them are trained.
+    pub trained: usize,
+    /// Multiplications and additions of matrix products for one row, counted as pairs.
+    pub multiply_adds: u64,
+}
+
+impl<T: Scalar> Network<T> {
+    /// The layers with their output shapes, parameters and multiply-adds, to print or to read.
+    ///
+    /// ```
+    /// use bn_net::Network;
+    /// let network = Network::builder(784).affine(100).batch_norm().relu().affine(10).build(1)?;
+    /// let summary = network.summary();
+    /// assert_eq!(summary.layers[0].params, 784 * 100 + 100);
+    /// assert_eq!(summary.multiply_adds(), 784 * 100 + 100 * 10);
+    /// println!("{summary}");
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    pub fn summary(&self) -> Summary {
+        let mut layers = Vec::new();
+        self.summarize("", &mut layers);
+        Summary {
+            input: self.input,
+            layers,
+        }
+    }
+
+    /// Adds the layers of this network, whose places begin with `prefix`.
+    pub(super) fn summarize(&self, prefix: &str, to: &mut Vec<LayerSummary>) {
+        for (index, (name, &output)) in self.names.iter().zip(&self.shapes).enumerate() {
+            let place = format!("{prefix}{index}");
+            let mut row = LayerSummary {
+                place: place.clone(),
+                name: name.clone(),
+                output,
+                params: 0,
+                trained: 0,
+                multiply_adds: 0,
+            };
+            let Some(l) = self.layers.iter().find(|l| l.index == index) else {
+                to.push(row); // the layer before it computes it
+                continue;
+            };
+            l.layer.visit(&mut |p| {
+                // A buffer has no gradient.
+                if p.is_trained || !p.grad.is_empty() {
+                    row.params += p.value.len();
+                }
+                if p.is_trained {
+                    row.trained += p.value.len();
+                }
+            });
+            let input = index.checked_sub(1).map_or(self.input, |i| self.shapes[i]);
+            row.multiply_adds = multiply_adds(&*l.layer, input, output);
+            to.push(row);
+            let layer = &*l.layer as &dyn Any;
+            if let Some(network) = layer.downcast_ref::<Self>() {
+                network.summarize(&format!("{place}."), to);
+            } else if let Some(residual) = layer.downcast_ref::<Residual<T>>() {
+                residual.summarize(&place, to);
+            } else if let Some(concat) = layer.downcast_ref::<Concat<T>>() {
+                concat.summarize(&place, to);
+            }
+        }
+    }
+}
+
+/// The multiply-adds of the matrix products of a layer for one row.
+fn multiply_adds<T: Scalar>(layer: &dyn Layer<T>, input: Shape, output: Shape) -> u64 {
+    let pixels = |shape: Shape| shape.size() / shape.channels().max(1);
+    let mut weights = 0;
+    layer.visit(&mut |p| {
+        if p.is_decayed {
+            weights += p.value.len();
+        }
+    });
+    let any = layer as &dyn Any;
+    let inside = |network: &Network<T>| network.summary().multiply_adds();
+    if any.is::<Affine<T>>() {
+        weights as u64
+    } else if any.is::<Conv2d<T>>() {
+        weights as u64 * pixels(output) as u64
+    } else if any.is::<ConvTranspose2d<T>>() {
+        weights as u64 * pixels(input) as u64
+    } else if let Some(network) = any.downcast_ref::<Network<T>>() {
+        inside(network)
+    } else if let Some(residual) = any.downcast_ref::<Residual<T>>() {
+        residual.networks().map(inside).sum()
+    } else if let Some(concat) = any.downcast_ref::<Concat<T>>() {
+        concat.networks().map(inside).sum()
+    } else {
+        0
+    }
+}
+
+impl Summary {
+    /// The layers that are not inside another one.
+    fn outer(&self) -> impl Iterator<Item = &LayerSummary> {
+        self.layers.iter().filter(|row| !row.place.contains('.'))
+    }
+
+    /// The number of values of all parameters.
+    pub fn params(&self) -> usize {
+        self.outer().map(|row| row.params).sum()
+    }
+
+    /// How many of them are trained.
+    pub fn trained(&self) -> usize {
+        self.outer().map(|row| row.trained).sum()
+    }
+
+    /// Multiply-adds of all matrix products for one row.
+    pub fn multiply_adds(&self) -> u64 {
+        self.outer().map(|row| row.multiply_adds).sum()
+    }
+}
+
+/// A table, one layer in each line.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header =
+            ["layer", "output", "parameters", "trained", "multiply-adds"].map(str::to_owned);
+        let numbers = |params: usize, trained: usize, multiply_adds: u64| {
+            [params as u64, trained as u64, multiply_adds].map(with_commas)
+        };
+        let line = |name: String, output: String, [a, b, c]: [String; 3]| [name, output, a, b, c];
+        let mut lines = vec![
+            header,
+            line(
+                "input".to_owned(),
+                self.input.to_string(),
+                Default::default(),
+            ),
+        ];
+        for row in &self.layers {
+            let depth = row.place.matches('.').count();
+            let name = format!("{}{} {}", "  ".repeat(depth), row.place, row.name);
+            let numbers = numbers(row.params, row.trained, row.multiply_adds);
+            lines.push(line(name, row.output.to_string(), numbers));
+        }
+        let total = numbers(self.params(), self.trained(), self.multiply_adds());
+        lines.push(line("total".to_owned(), String::new(), total));
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+        let widths: Vec<usize> = (0..5).map(|column| width(column).unwrap_or(0)).collect();
+        for [name, output, params, trained, multiply_adds] in &lines {
+            writeln!(
+                f,
+                "{name:<0$}  {output:<1$}  {params:>2$}  {trained:>3$}  {multiply_adds:>4$}",
+                widths[0], widths[1], widths[2], widths[3], widths[4]
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// As in `1,234,567`.
+fn with_commas(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The [summary](Network::summary).
+impl<T: Scalar> fmt::Display for Network<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.summary().fmt(f)
+    }
+}
