@@ -3,8 +3,9 @@
 use crate::{common::random, memory_limit::with_little_memory};
 use bn_layers::{
     Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d,
-    Error, GradientCheck, Init, Layer, LayerExt, LayerSpec, MaxPool2d, Mode, Padding, Relu,
-    Reshape, RunningStats, Shape, Upsample2d,
+    Error, GradientCheck, GroupNorm, Init, InstanceNorm, Layer, LayerExt, LayerNorm, LayerSpec,
+    LogSoftmax, MaxPool2d, Mode, PRelu, Padding, Relu, Reshape, RunningStats, Shape, Softmax,
+    Upsample2d,
 };
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -43,7 +44,9 @@ fn run(layer: Result<impl Layer<f32>, Error>, input: Shape) -> bool {
     let x: Array2<f32> = random((2, width), 1);
     let y = match layer.forward(x.view(), Mode::BatchStats) {
         Ok(y) => y,
-        Err(Error::Tensor(bn_tensor::Error::TooLarge { .. })) => return false,
+        Err(Error::Tensor(bn_tensor::Error::TooLarge { .. }) | Error::TooFewValues { .. }) => {
+            return false;
+        }
         Err(error) => panic!("{layer:?}: {error}"),
     };
     layer.backward(x.view(), y.view(), y.view()).unwrap();
@@ -81,6 +84,31 @@ fn dense_layers_and_initialisations() {
             assert!(bn.is_ok() || !(1..1 << 31).contains(&size));
             run(bn, size.into());
         }
+    });
+}
+
+#[test]
+fn activations_and_normalisations() {
+    with_little_memory("every_size::activations_and_normalisations", || {
+        for size in SIZES {
+            let ran = [
+                run(PRelu::new(size, 0.25), size.into()),
+                run(Softmax::new(size), size.into()),
+                run(LogSoftmax::new(size), size.into()),
+                run(LayerNorm::new(size), size.saturating_mul(2).into()),
+                run(InstanceNorm::new(size), size.saturating_mul(2).into()),
+            ];
+            // A LayerNorm of one value has no variance.
+            let runs = size == 1 || size == 2;
+            assert_eq!(ran, [runs, runs, runs, size == 2, runs], "{size}");
+        }
+        let ran = pairs([2, 4]).filter(|&[groups, channels]| {
+            run(
+                GroupNorm::new(groups, channels),
+                channels.saturating_mul(2).into(),
+            )
+        });
+        assert!(ran.count() > 0);
     });
 }
 

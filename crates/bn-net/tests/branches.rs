@@ -266,3 +266,37 @@ fn shapes_that_do_not_fit_are_refused() {
     assert!(block.forward(batch(2, 5).view(), Mode::Eval).is_err());
     assert!(block.rows_are_independent());
 }
+
+#[test]
+fn a_summary_has_a_line_for_each_layer_also_inside_blocks() {
+    let network = Network::builder((8, 8, 1))
+        .conv2d(Conv2dConfig::new(2, 3).same())
+        .residual(|b| b.conv2d(Conv2dConfig::new(2, 1)).batch_norm())
+        .relu()
+        .affine(3)
+        .build(1)
+        .unwrap();
+    let summary = network.summary();
+    let rows: Vec<_> = summary
+        .layers
+        .iter()
+        .map(|row| (&*row.place, &*row.name, row.params, row.multiply_adds))
+        .collect();
+    let (conv, inside, affine) = (64 * 9 * 2, 64 * 2 * 2, 128 * 3);
+    assert_eq!(
+        rows,
+        [
+            ("0", "conv2d", 20, conv),
+            ("1", "residual", 10, inside),
+            ("1.body.0", "conv2d", 6, inside),
+            ("1.body.1", "batch_norm", 4, 0),
+            ("2", "relu", 0, 0),
+            ("3", "affine", 128 * 3 + 3, affine),
+        ]
+    );
+    assert_eq!(summary.params(), network.param_count());
+    assert_eq!(summary.multiply_adds(), conv + inside + affine);
+    let printed = network.to_string();
+    assert_eq!(printed, summary.to_string());
+    assert!(printed.lines().last().unwrap().contains("417"), "{printed}");
+}

@@ -68,6 +68,24 @@ fn with_layer(builder: NetworkBuilder, layer: usize, size: usize) -> Option<Netw
         16 => builder.conv_transpose2d(Conv2dConfig::new(1, 3).with_output_padding(size)),
         17 => builder.batch_norm().relu().dropout(0.5).flatten(),
         18 => builder.upsample2d(size).global_avg_pool2d(),
+        19 => builder.group_norm(size),
+        20 => builder
+            .upsample2d(size)
+            .instance_norm()
+            .prelu()
+            .layer_norm(),
+        21 => builder.residual(move |b| b.affine(size)),
+        22 => builder
+            .residual_with(move |b| b.affine(size), move |s| s.affine(size))
+            .relu(),
+        23 => builder.concat(|all| {
+            all.branch(move |b| b.upsample2d(size))
+                .branch(|b| b.softmax())
+        }),
+        24 => builder
+            .conv2d(Conv2dConfig::new(size, 1))
+            .log_softmax()
+            .global_max_pool2d(),
         _ => return None,
     })
 }

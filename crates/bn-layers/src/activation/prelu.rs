@@ -107,6 +107,7 @@ impl<T: Scalar> PRelu<T> {
     }
 
     fn values(&self, x: ArrayView2<'_, T>, mut y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
+        Error::check_rows(OP, self.slopes.len(), x.dim(), &[y.dim()])?;
         let x = in_order(OP, &x)?;
         self.for_rows(in_order_mut(OP, &mut y)?, |at, slope, y| {
             let x = x[at];
@@ -192,6 +193,11 @@ impl<T: Scalar> Layer<T> for PRelu<T> {
         wanted: Wanted<'_, T>,
         _: &Pass<'_>,
     ) -> Result<(), Error> {
+        let others = [io.y.dim(), io.dout.dim()];
+        Error::check_rows(OP, self.slopes.len(), io.x.dim(), &others)?;
+        if let Some(dx) = &wanted.dx {
+            Error::check_rows(OP, self.slopes.len(), io.x.dim(), &[dx.dim()])?;
+        }
         let (x, dout) = (in_order(OP, &io.x)?, in_order(OP, &io.dout)?);
         if wanted.params {
             self.gradients(x, dout)?;

@@ -116,6 +116,7 @@ fn for_each_pixel<T: Scalar>(
     mut y: ArrayViewMut2<'_, T>,
     f: impl Fn(&[T], &mut [T]) + Sync,
 ) -> Result<(), Error> {
+    Error::check_rows(op, classes, x.dim(), &[y.dim()])?;
     let x = in_order(op, &x)?;
     let piece = PIECE.next_multiple_of(classes);
     fill_pieces(in_order_mut(op, &mut y)?, piece, |i, y| {
@@ -137,6 +138,8 @@ fn for_each_gradient<T: Scalar>(
     let Some(mut dx) = wanted.dx else {
         return Ok(());
     };
+    let others = [io.y.dim(), io.dout.dim(), dx.dim()];
+    Error::check_rows(op, classes, io.x.dim(), &others)?;
     let (y, dout) = (in_order(op, &io.y)?, in_order(op, &io.dout)?);
     let piece = PIECE.next_multiple_of(classes);
     fill_pieces(in_order_mut(op, &mut dx)?, piece, |i, dx| {

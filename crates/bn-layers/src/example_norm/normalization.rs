@@ -206,6 +206,7 @@ impl<T: Scalar, K: NormKind> ExampleNorm<T, K> {
         mut y: ArrayViewMut2<'_, T>,
         saved: &mut Saved<T>,
     ) -> Result<(), Error> {
+        Error::check_rows(K::NAME, self.settings.channels, x.dim(), &[y.dim()])?;
         let Parts { count, view } = self.parts(x.dim())?;
         let config = batch_norm_config(self.settings.eps);
         let Saved { dim, xn, caches } = saved;
@@ -330,6 +331,9 @@ impl<T: Scalar, K: NormKind> Layer<T> for ExampleNorm<T, K> {
                 got: io.x.nrows(),
             });
         }
+        let dx_dim = wanted.dx.as_ref().map_or(io.x.dim(), |dx| dx.dim());
+        let others = [io.y.dim(), io.dout.dim(), dx_dim];
+        Error::check_rows(K::NAME, self.settings.channels, io.x.dim(), &others)?;
         let dout = in_order(K::NAME, &io.dout)?;
         if wanted.params && self.settings.affine {
             self.gradients(dout)?;

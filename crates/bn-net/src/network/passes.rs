@@ -125,7 +125,7 @@ impl<T: Scalar> Network<T> {
             let y = matrix_mut(&mut after[0], self.rows, l.width)?;
             if let Err(source) = l.layer.forward_into(input, y, pass) {
                 return Err(match source {
-                    LayerError::Statistics { .. } => {
+                    LayerError::Statistics { .. } | LayerError::Nested { .. } => {
                         let i_refused = self.refused(i, source);
                         self.first_non_finite(x.view(), i).unwrap_or(i_refused)
                     }

@@ -168,11 +168,11 @@ impl fmt::Display for Summary {
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
         let widths: Vec<usize> = (0..5).map(|column| width(column).unwrap_or(0)).collect();
         for [name, output, params, trained, multiply_adds] in &lines {
-            writeln!(
-                f,
+            let line = format!(
                 "{name:<0$}  {output:<1$}  {params:>2$}  {trained:>3$}  {multiply_adds:>4$}",
                 widths[0], widths[1], widths[2], widths[3], widths[4]
-            )?;
+            );
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
