@@ -86,12 +86,12 @@ impl<T: Scalar> Concat<T> {
 }
 
 /// Columns `first..first + width` of each row of `whole: (pixels, channels)`.
-fn columns<'a, T>(
-    whole: &'a mut [T],
+fn columns<T>(
+    whole: &mut [T],
     channels: usize,
     first: usize,
     width: usize,
-) -> impl Iterator<Item = &'a mut [T]> {
+) -> impl Iterator<Item = &mut [T]> {
     whole
         .chunks_exact_mut(channels)
         .map(move |pixel| &mut pixel[first..first + width])
