@@ -102,7 +102,15 @@ mod tests {
     #[test]
     fn the_ending_selects_the_format() {
         let of = |name: &str| Format::of(Path::new(name));
+        #[cfg(feature = "png")]
         assert_eq!(of("a.png").unwrap(), Format::Png);
+        #[cfg(not(feature = "png"))]
+        assert!(
+            of("a.png")
+                .unwrap_err()
+                .to_string()
+                .contains("without the feature png")
+        );
         assert_eq!(of("folder.d/a.SVG").unwrap(), Format::Svg);
         for name in ["a.jpg", "png", "a", ".png", ""] {
             let error = of(name).unwrap_err().to_string();
@@ -111,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "png")]
     fn text_is_drawn_without_a_font_of_the_system() {
         let picture = |text: &'static str| {
             let draw = move |area: &Area<'_>| {
