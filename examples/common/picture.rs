@@ -10,6 +10,7 @@ pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    #[cfg(feature = "png")]
     Png,
     Svg,
 }
@@ -19,7 +20,9 @@ impl Format {
     pub fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         match ending.to_lowercase().as_str() {
-            "png" if cfg!(feature = "png") => Ok(Self::Png),
+            #[cfg(feature = "png")]
+            "png" => Ok(Self::Png),
+            #[cfg(not(feature = "png"))]
             "png" => bail!(
                 "cannot draw {}: this program was built without the feature png; name an .svg",
                 path.display()
@@ -64,10 +67,11 @@ fn render(
         draw(&area)?;
         area.present()?;
     }
-    if format == Format::Svg {
-        return Ok(svg.into_bytes());
+    match format {
+        Format::Svg => Ok(svg.into_bytes()),
+        #[cfg(feature = "png")]
+        Format::Png => png(&svg, size, fonts.map(|(_, bytes)| bytes)),
     }
-    png(&svg, size, fonts.map(|(_, bytes)| bytes))
 }
 
 #[cfg(feature = "png")]
@@ -88,11 +92,6 @@ fn png(svg: &str, size: (u32, u32), fonts: [&[u8]; 2]) -> Result<Vec<u8>> {
         &mut pixels.as_mut(),
     );
     Ok(pixels.encode_png()?)
-}
-
-#[cfg(not(feature = "png"))]
-fn png(_svg: &str, _size: (u32, u32), _fonts: [&[u8]; 2]) -> Result<Vec<u8>> {
-    bail!("built without the feature png")
 }
 
 #[cfg(test)]

@@ -109,20 +109,4 @@ impl Error {
     pub fn shape(op: &'static str, expected: &[usize], got: &[usize]) -> Self {
         Self::Tensor(bn_tensor::Error::shape(op, expected, got))
     }
-
-    /// Returns `Ok` if all matrices have the shape of `x: (N, D)`, and D is a multiple of `channels`.
-    pub(crate) fn check_rows(
-        op: &'static str,
-        channels: usize,
-        x: (usize, usize),
-        others: &[(usize, usize)],
-    ) -> Result<(), Self> {
-        if !x.1.is_multiple_of(channels) {
-            return Err(Self::shape(op, &[x.0, channels], &[x.0, x.1]));
-        }
-        match others.iter().find(|&&other| other != x) {
-            Some(other) => Err(Self::shape(op, &[x.0, x.1], &[other.0, other.1])),
-            None => Ok(()),
-        }
-    }
 }

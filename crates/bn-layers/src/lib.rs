@@ -69,14 +69,15 @@ mod padding;
 mod pass;
 mod pooling;
 mod reshape;
+mod rows;
 mod shape;
 mod spec;
 mod state;
 mod weights;
 
 pub use activation::{
-    Activation, Elu, Gelu, Identity, LeakyRelu, LogSoftmax, PRelu, Relu, Relu6, Sigmoid, Silu,
-    Softmax, Tanh, softmax,
+    Activation, ClassFunction, Elu, Gelu, Identity, LeakyRelu, LogSoftmax, OverClasses, PRelu,
+    Relu, Relu6, Sigmoid, Silu, Softmax, Tanh, softmax,
 };
 pub use affine::Affine;
 pub use batch_norm::{

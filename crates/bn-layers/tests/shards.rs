@@ -3,7 +3,9 @@
 use crate::common::{
     Compare,
     all_reduce::{AllReduce, Rank},
-    bits, random, random_row, state,
+    bits,
+    every_layer::every_layer,
+    random, random_row, state,
 };
 use bn_layers::{
     BatchNormConfig, BatchNormalization, Error, Io, Layer, LayerExt, Layout, Mode, Moments,
@@ -279,5 +281,35 @@ fn an_error_of_the_reduction_is_passed_on_and_changes_nothing() {
             (bits(&y), bits(&dx.unwrap()), state::<f64>(bn))
         });
         assert_eq!(got, want);
+    }
+}
+
+/// Every layer without batch statistics accepts a shard without rows; the gradients are those of none.
+#[test]
+fn a_shard_may_have_no_rows() {
+    for (mut layer, width) in every_layer::<f64>() {
+        if format!("{layer:?}").starts_with("BatchNormalization") {
+            continue; // it needs the other shards, which the tests above have
+        }
+        let all_reduce = AllReduce::new(1);
+        let rank = Rank {
+            all_reduce: &all_reduce,
+            rank: 0,
+        };
+        let pass = Pass::sharded(Mode::Train, &rank);
+        let out = layer.output_shape(width.into()).unwrap().size();
+        let (x, mut y) = (Array2::zeros((0, width)), Array2::zeros((0, out)));
+        layer.forward_into(x.view(), y.view_mut(), &pass).unwrap();
+        let mut dx = Array2::zeros((0, width));
+        let wanted = Wanted {
+            dx: Some(dx.view_mut()),
+            params: true,
+        };
+        let (x, y) = (x.view(), y.view());
+        layer
+            .backward_into(Io { x, y, dout: y }, wanted, &pass)
+            .unwrap();
+        layer.settle(Outcome::Stands);
+        layer.visit(&mut |p| assert!(p.grad.iter().all(|&g| g == 0.0), "{layer:?}"));
     }
 }

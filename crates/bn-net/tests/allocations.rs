@@ -36,6 +36,10 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
         let pool = Pool::new(threads).unwrap();
         assert_eq!(pool.install(count_gan), 0, "{threads} threads, Gan");
     }
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        assert_eq!(pool.install(count_blocks), 0, "{threads} threads, blocks");
+    }
     // Check that the counter works.
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
 }
@@ -103,6 +107,39 @@ fn count(images: bool, adam: bool) -> [usize; 2] {
     };
     (0..5).for_each(|_| evaluate());
     [steps, allocations_of(|| (0..30).for_each(|_| evaluate()))]
+}
+
+/// Allocations of ten steps of a network of residual blocks, a concatenation and normalised rows. (Its
+/// evaluation allocates the outputs of the networks inside.)
+fn count_blocks() -> usize {
+    let three = || Conv2dConfig::new(8, 3).same();
+    let builder = Network::builder((14, 14, 1))
+        .conv2d(three())
+        .group_norm(2)
+        .gelu();
+    let builder = builder
+        .residual(move |b| b.conv2d(three()).batch_norm().prelu())
+        .relu()
+        .residual_with(
+            move |b| b.conv2d(three()).instance_norm(),
+            move |s| s.conv2d(three()),
+        )
+        .concat(|all| {
+            all.branch(|b| b.softmax())
+                .branch(|b| b.max_pool2d(1).silu())
+        });
+    let mut network = builder.affine(32).layer_norm().affine(10).build(1).unwrap();
+    let x = Array2::from_shape_fn((64, 196), |(n, d)| ((n * 196 + d) as f32).sin());
+    let labels: Vec<usize> = (0..64).map(|n| n % 10).collect();
+    let (mut loss, mut adam) = (SoftmaxWithLoss::new(), Adam::pytorch(0.001).unwrap());
+    let mut step = || {
+        let t = (&labels).into();
+        network
+            .train_step(x.view(), t, &mut loss, &mut adam)
+            .unwrap();
+    };
+    (0..3).for_each(|_| step());
+    allocations_of(|| (0..10).for_each(|_| step()))
 }
 
 /// Allocations of ten iterations of a GAN whose discriminator has Dropout.

@@ -26,5 +26,5 @@ pub use relu::Relu;
 pub use relu6::Relu6;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;
-pub use softmax::{LogSoftmax, Softmax, softmax};
+pub use softmax::{ClassFunction, LogSoftmax, OverClasses, Softmax, softmax};
 pub use tanh::Tanh;

@@ -2,13 +2,13 @@ use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
     pass::Pass,
+    rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
     state::{Param, ParamMut, State, StateMut},
 };
 use bn_tensor::{
-    ChannelAffine, Scalar, Scratch, channel_sum_and_dot, check_setting, fill_pieces, in_order,
-    in_order_mut, try_resize,
+    ChannelAffine, Scalar, Scratch, channel_sum_and_dot, check_setting, in_order, try_resize,
 };
 use ndarray::{Array1, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
@@ -107,27 +107,12 @@ impl<T: Scalar> PRelu<T> {
     }
 
     fn values(&self, x: ArrayView2<'_, T>, mut y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
-        Error::check_rows(OP, self.slopes.len(), x.dim(), &[y.dim()])?;
-        let x = in_order(OP, &x)?;
-        self.for_rows(in_order_mut(OP, &mut y)?, |at, slope, y| {
-            let x = x[at];
-            *y = if x > T::zero() { x } else { slope * x };
-        });
-        Ok(())
-    }
-
-    /// Calls `f` with the position of each value, its slope and the value.
-    fn for_rows(&self, y: &mut [T], f: impl Fn(usize, T, &mut T) + Sync) {
-        let channels = self.slopes.len();
-        let piece = (1usize << 14).next_multiple_of(channels);
-        fill_pieces(y, piece, |i, y| {
-            for (row, y) in y.chunks_exact_mut(channels).enumerate() {
-                let first = i * piece + row * channels;
-                for (c, (y, &slope)) in y.iter_mut().zip(&self.slopes).enumerate() {
-                    f(first + c, slope, y);
-                }
+        let width = x.ncols();
+        for_each_row(OP, [(&x, width)], (&mut y, width), |[x], y| {
+            for ((y, &x), &slope) in y.iter_mut().zip(x).zip(self.slopes.iter().cycle()) {
+                *y = if x > T::zero() { x } else { slope * x };
             }
-        });
+        })
     }
 
     /// `da = Σ dout·x` over the values of each channel that are not greater than 0.
@@ -193,26 +178,20 @@ impl<T: Scalar> Layer<T> for PRelu<T> {
         wanted: Wanted<'_, T>,
         _: &Pass<'_>,
     ) -> Result<(), Error> {
-        let others = [io.y.dim(), io.dout.dim()];
-        Error::check_rows(OP, self.slopes.len(), io.x.dim(), &others)?;
-        if let Some(dx) = &wanted.dx {
-            Error::check_rows(OP, self.slopes.len(), io.x.dim(), &[dx.dim()])?;
-        }
-        let (x, dout) = (in_order(OP, &io.x)?, in_order(OP, &io.dout)?);
         if wanted.params {
-            self.gradients(x, dout)?;
+            self.gradients(in_order(OP, &io.x)?, in_order(OP, &io.dout)?)?;
         }
-        if let Some(mut dx) = wanted.dx {
-            self.for_rows(in_order_mut(OP, &mut dx)?, |at, slope, dx| {
-                let dout = dout[at];
-                *dx = if x[at] > T::zero() {
-                    dout
-                } else {
-                    slope * dout
-                };
-            });
-        }
-        Ok(())
+        let Some(mut dx) = wanted.dx else {
+            return Ok(());
+        };
+        let width = io.x.ncols();
+        let from = [(&io.x, width), (&io.dout, width)];
+        for_each_row(OP, from, (&mut dx, width), |[x, dout], dx| {
+            let slopes = self.slopes.iter().cycle();
+            for (((dx, &x), &dout), &slope) in dx.iter_mut().zip(x).zip(dout).zip(slopes) {
+                *dx = if x > T::zero() { dout } else { slope * dout };
+            }
+        })
     }
 
     fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {

@@ -2,11 +2,13 @@ use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
     pass::Pass,
+    rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
 };
-use bn_tensor::{Scalar, check_setting, fill_pieces, in_order, in_order_mut};
+use bn_tensor::{Scalar, check_setting};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Zip};
+use std::{fmt::Debug, marker::PhantomData};
 
 /// Writes the softmax of `x: (C)` to `y: (C)` and returns `log Σ exp(x)`. If `x` has infinite values,
 /// the probabilities are shared by the values that are equal to the largest one.
@@ -48,12 +50,9 @@ pub fn softmax<T: Scalar>(x: ArrayView1<'_, T>, mut y: ArrayViewMut1<'_, T>) -> 
 ///
 /// # Errors
 /// [`Error::Tensor`] if a shape does not fit, [`Error::EmptyBatch`].
-#[derive(Debug, Clone, Copy)]
-pub struct Softmax {
-    classes: usize,
-}
+pub type Softmax = OverClasses<OfSoftmax>;
 
-/// `y = log softmax(x) = x − log Σ exp(x)` over the C classes. See [`Softmax`] for the shapes.
+/// `y = log softmax(x) = x − log Σ exp(x)` over the C classes. See [`Softmax`] for shapes and errors.
 ///
 /// ```text
 /// dx = dout − exp(y)·Σ dout
@@ -65,118 +64,103 @@ pub struct Softmax {
 /// assert!((y[[0, 0]] + 2f64.ln()).abs() < 1e-9);
 /// # Ok::<(), bn_layers::Error>(())
 /// ```
-///
-/// # Errors
-/// As [`Softmax`].
+pub type LogSoftmax = OverClasses<OfLogSoftmax>;
+
+/// A function over the classes of each row or pixel: [`Softmax`] or [`LogSoftmax`].
 #[derive(Debug, Clone, Copy)]
-pub struct LogSoftmax {
+pub struct OverClasses<F> {
     classes: usize,
+    function: PhantomData<F>,
 }
 
-fn checked(classes: usize) -> Result<usize, Error> {
-    check_setting(
-        "the number of classes",
-        "at least 1",
-        classes as f64,
-        classes > 0,
-    )?;
-    Ok(classes)
+/// The function of an [`OverClasses`] layer.
+pub trait ClassFunction: Debug + Clone + Send + Sync + 'static {
+    #[doc(hidden)]
+    const NAME: &'static str;
+    #[doc(hidden)]
+    fn value<T: Scalar>(x: &[T], y: &mut [T]);
+    #[doc(hidden)]
+    fn gradient<T: Scalar>(y: &[T], dout: &[T], dx: &mut [T]);
 }
 
-impl Softmax {
+/// The function of [`Softmax`].
+#[derive(Debug, Clone, Copy)]
+pub enum OfSoftmax {}
+
+impl ClassFunction for OfSoftmax {
+    const NAME: &'static str = "Softmax";
+
+    fn value<T: Scalar>(x: &[T], y: &mut [T]) {
+        softmax(ArrayView1::from(x), ArrayViewMut1::from(y));
+    }
+
+    fn gradient<T: Scalar>(y: &[T], dout: &[T], dx: &mut [T]) {
+        let dot: T = y.iter().zip(dout).map(|(&y, &dout)| y * dout).sum();
+        for ((dx, &y), &dout) in dx.iter_mut().zip(y).zip(dout) {
+            *dx = y * (dout - dot);
+        }
+    }
+}
+
+/// The function of [`LogSoftmax`].
+#[derive(Debug, Clone, Copy)]
+pub enum OfLogSoftmax {}
+
+impl ClassFunction for OfLogSoftmax {
+    const NAME: &'static str = "LogSoftmax";
+
+    fn value<T: Scalar>(x: &[T], y: &mut [T]) {
+        let log_sum = softmax(ArrayView1::from(x), ArrayViewMut1::from(&mut *y));
+        let log_sum = T::from_f64(log_sum);
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - log_sum);
+    }
+
+    fn gradient<T: Scalar>(y: &[T], dout: &[T], dx: &mut [T]) {
+        let sum: T = dout.iter().copied().sum();
+        for ((dx, &y), &dout) in dx.iter_mut().zip(y).zip(dout) {
+            *dx = dout - y.exp() * sum;
+        }
+    }
+}
+
+impl<F: ClassFunction> OverClasses<F> {
     /// Creates the layer for this number of classes.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] for 0 classes.
     pub fn new(classes: usize) -> Result<Self, Error> {
-        let classes = checked(classes)?;
-        Ok(Self { classes })
+        let what = "the number of classes";
+        check_setting(what, "at least 1", classes as f64, classes > 0)?;
+        Ok(Self {
+            classes,
+            function: PhantomData,
+        })
     }
-}
 
-impl LogSoftmax {
-    /// Creates the layer for this number of classes.
-    ///
-    /// # Errors
-    /// [`bn_tensor::Error::InvalidSetting`] for 0 classes.
-    pub fn new(classes: usize) -> Result<Self, Error> {
-        let classes = checked(classes)?;
-        Ok(Self { classes })
-    }
-}
-
-/// Values that a thread computes at a time.
-const PIECE: usize = 1 << 12;
-
-/// Calls `f(input, output)` for the C values of each row or pixel of `x` and `y`.
-fn for_each_pixel<T: Scalar>(
-    op: &'static str,
-    classes: usize,
-    x: ArrayView2<'_, T>,
-    mut y: ArrayViewMut2<'_, T>,
-    f: impl Fn(&[T], &mut [T]) + Sync,
-) -> Result<(), Error> {
-    Error::check_rows(op, classes, x.dim(), &[y.dim()])?;
-    let x = in_order(op, &x)?;
-    let piece = PIECE.next_multiple_of(classes);
-    fill_pieces(in_order_mut(op, &mut y)?, piece, |i, y| {
-        let x = x[i * piece..].chunks_exact(classes);
-        x.zip(y.chunks_exact_mut(classes))
-            .for_each(|(x, y)| f(x, y));
-    });
-    Ok(())
-}
-
-/// As [`for_each_pixel`], for `f(y, dout, dx)` of a backward pass.
-fn for_each_gradient<T: Scalar>(
-    op: &'static str,
-    classes: usize,
-    io: Io<'_, T>,
-    wanted: Wanted<'_, T>,
-    f: impl Fn(&[T], &[T], &mut [T]) + Sync,
-) -> Result<(), Error> {
-    let Some(mut dx) = wanted.dx else {
-        return Ok(());
-    };
-    let others = [io.y.dim(), io.dout.dim(), dx.dim()];
-    Error::check_rows(op, classes, io.x.dim(), &others)?;
-    let (y, dout) = (in_order(op, &io.y)?, in_order(op, &io.dout)?);
-    let piece = PIECE.next_multiple_of(classes);
-    fill_pieces(in_order_mut(op, &mut dx)?, piece, |i, dx| {
-        let y = y[i * piece..].chunks_exact(classes);
-        let dout = dout[i * piece..].chunks_exact(classes);
-        let pixels = y.zip(dout).zip(dx.chunks_exact_mut(classes));
-        pixels.for_each(|((y, dout), dx)| f(y, dout, dx));
-    });
-    Ok(())
-}
-
-fn output_shape(op: &'static str, classes: usize, input: Shape) -> Result<Shape, Error> {
-    let fits = match input {
-        Shape::Image { channels, .. } => channels == classes,
-        Shape::Flat(size) => size.is_multiple_of(classes),
-    };
-    match fits {
-        true => Ok(input),
-        false => Err(Error::shape(op, &[classes], &[input.size()])),
-    }
-}
-
-impl Softmax {
     fn values<T: Scalar>(
         &self,
         x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
-        for_each_pixel("Softmax", self.classes, x, y, |x, y| {
-            softmax(ArrayView1::from(x), ArrayViewMut1::from(y));
+        let width = x.ncols();
+        for_each_row(F::NAME, [(&x, width)], (&mut y, width), |[x], y| {
+            let pixels = x.chunks_exact(self.classes);
+            let pixels = pixels.zip(y.chunks_exact_mut(self.classes));
+            pixels.for_each(|(x, y)| F::value(x, y));
         })
     }
 }
 
-impl<T: Scalar> Layer<T> for Softmax {
+impl<T: Scalar, F: ClassFunction> Layer<T> for OverClasses<F> {
     fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        output_shape("Softmax", self.classes, input)
+        let fits = match input {
+            Shape::Image { channels, .. } => channels == self.classes,
+            Shape::Flat(size) => size.is_multiple_of(self.classes),
+        };
+        match fits {
+            true => Ok(input),
+            false => Err(Error::shape(F::NAME, &[self.classes], &[input.size()])),
+        }
     }
 
     fn forward_into(
@@ -203,11 +187,16 @@ impl<T: Scalar> Layer<T> for Softmax {
         wanted: Wanted<'_, T>,
         _: &Pass<'_>,
     ) -> Result<(), Error> {
-        for_each_gradient("Softmax", self.classes, io, wanted, |y, dout, dx| {
-            let dot: T = y.iter().zip(dout).map(|(&y, &dout)| y * dout).sum();
-            for ((dx, &y), &dout) in dx.iter_mut().zip(y).zip(dout) {
-                *dx = y * (dout - dot);
-            }
+        let Some(mut dx) = wanted.dx else {
+            return Ok(());
+        };
+        let width = io.x.ncols();
+        let from = [(&io.y, width), (&io.dout, width)];
+        for_each_row(F::NAME, from, (&mut dx, width), |[y, dout], dx| {
+            let pixels = y.chunks_exact(self.classes);
+            let pixels = pixels.zip(dout.chunks_exact(self.classes));
+            let pixels = pixels.zip(dx.chunks_exact_mut(self.classes));
+            pixels.for_each(|((y, dout), dx)| F::gradient(y, dout, dx));
         })
     }
 
@@ -216,65 +205,6 @@ impl<T: Scalar> Layer<T> for Softmax {
     }
 
     fn describe(&self) -> Option<LayerSpec> {
-        Some(LayerSpec::new("Softmax", self.classes))
-    }
-}
-
-impl LogSoftmax {
-    fn values<T: Scalar>(
-        &self,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-    ) -> Result<(), Error> {
-        for_each_pixel("LogSoftmax", self.classes, x, y, |x, y| {
-            let log_sum = T::from_f64(softmax(ArrayView1::from(x), ArrayViewMut1::from(&mut *y)));
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - log_sum);
-        })
-    }
-}
-
-impl<T: Scalar> Layer<T> for LogSoftmax {
-    fn output_shape(&self, input: Shape) -> Result<Shape, Error> {
-        output_shape("LogSoftmax", self.classes, input)
-    }
-
-    fn forward_into(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-        _: &Pass<'_>,
-    ) -> Result<(), Error> {
-        self.values(x, y)
-    }
-
-    fn eval_into(
-        &self,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-        _: &mut Vec<T>,
-    ) -> Result<(), Error> {
-        self.values(x, y)
-    }
-
-    fn backward_into(
-        &mut self,
-        io: Io<'_, T>,
-        wanted: Wanted<'_, T>,
-        _: &Pass<'_>,
-    ) -> Result<(), Error> {
-        for_each_gradient("LogSoftmax", self.classes, io, wanted, |y, dout, dx| {
-            let sum: T = dout.iter().copied().sum();
-            for ((dx, &y), &dout) in dx.iter_mut().zip(y).zip(dout) {
-                *dx = dout - y.exp() * sum;
-            }
-        })
-    }
-
-    fn rows_are_independent(&self) -> bool {
-        true
-    }
-
-    fn describe(&self) -> Option<LayerSpec> {
-        Some(LayerSpec::new("LogSoftmax", self.classes))
+        Some(LayerSpec::new(F::NAME, self.classes))
     }
 }

@@ -1,10 +1,9 @@
-use super::images::{
-    WindowSettings, at, at_mut, for_each_image, lengths, pixels_under, pool_window,
-};
+use super::images::{WindowSettings, at, at_mut, lengths, pixels_under, pool_window};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
     pass::Pass,
+    rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
 };
@@ -118,7 +117,7 @@ impl AvgPool2d {
         mut y: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
-        for_each_image("AvgPool2d", [(&x, image)], (&mut y, out), |[x], y| {
+        for_each_row("AvgPool2d", [(&x, image)], (&mut y, out), |[x], y| {
             for (place, y) in y.chunks_exact_mut(channels).enumerate() {
                 y.fill(T::zero());
                 for pixel in pixels_under(&self.window, place) {
@@ -171,7 +170,7 @@ impl<T: Scalar> Layer<T> for AvgPool2d {
             return Ok(());
         };
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
-        for_each_image(OP, [(&io.dout, out)], (&mut dx, image), |[dout], dx| {
+        for_each_row(OP, [(&io.dout, out)], (&mut dx, image), |[dout], dx| {
             dx.fill(T::zero());
             for (place, dout) in dout.chunks_exact(channels).enumerate() {
                 let share = T::one() / self.count::<T>(place);

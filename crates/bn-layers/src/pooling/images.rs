@@ -1,36 +1,8 @@
-//! Loops over images, which pools and Upsample2d share.
+//! Pixels of images and of windows, which pools and Upsample2d share.
 
 use crate::error::Error;
-use bn_tensor::{Padding, Scalar, Window, check_setting, fill_pieces, in_order, in_order_mut};
-use ndarray::{ArrayView2, ArrayViewMut2};
+use bn_tensor::{Padding, Window, check_setting};
 use serde::{Deserialize, Serialize};
-use std::array::from_fn;
-
-/// Calls `f` for each image, with its values in each of the arrays `from` and in `to`. The number beside
-/// an array is that of the values of an image.
-pub(super) fn for_each_image<T: Scalar, const K: usize>(
-    op: &'static str,
-    from: [(&ArrayView2<'_, T>, usize); K],
-    (to, len): (&mut ArrayViewMut2<'_, T>, usize),
-    f: impl Fn([&[T]; K], &mut [T]) + Sync,
-) -> Result<(), Error> {
-    let n = to.nrows();
-    let dims = from.iter().map(|(x, len)| (x.dim(), (n, *len)));
-    for (got, expected) in dims.chain([(to.dim(), (n, len))]) {
-        if got != expected {
-            let (expected, got) = ([expected.0, expected.1], [got.0, got.1]);
-            return Err(Error::shape(op, &expected, &got));
-        }
-    }
-    let mut values = [&[][..]; K];
-    for (values, (x, _)) in values.iter_mut().zip(&from) {
-        *values = in_order(op, x)?;
-    }
-    fill_pieces(in_order_mut(op, to)?, len, |i, to| {
-        f(from_fn(|k| &values[k][i * from[k].1..][..from[k].1]), to);
-    });
-    Ok(())
-}
 
 /// The number of values of an image and of an output.
 pub(super) fn lengths(window: &Window) -> (usize, usize) {

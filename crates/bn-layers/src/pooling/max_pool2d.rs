@@ -1,8 +1,9 @@
-use super::images::{WindowSettings, at, for_each_image, lengths, pixels_under, pool_window};
+use super::images::{WindowSettings, at, lengths, pixels_under, pool_window};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
     pass::Pass,
+    rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
 };
@@ -98,7 +99,7 @@ impl MaxPool2d {
         mut y: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
-        for_each_image("MaxPool2d", [(&x, image)], (&mut y, out), |[x], y| {
+        for_each_row("MaxPool2d", [(&x, image)], (&mut y, out), |[x], y| {
             for (place, y) in y.chunks_exact_mut(channels).enumerate() {
                 y.fill(T::neg_infinity());
                 for pixel in pixels_under(&self.window, place) {
@@ -162,7 +163,7 @@ impl<T: Scalar> Layer<T> for MaxPool2d {
         };
         let ((image, out), channels) = (lengths(&self.window), self.window.image().2);
         let from = [(&io.x, image), (&io.y, out), (&io.dout, out)];
-        for_each_image(OP, from, (&mut dx, image), |[x, y, dout], dx| {
+        for_each_row(OP, from, (&mut dx, image), |[x, y, dout], dx| {
             dx.fill(T::zero());
             for (i, (&largest, &dout)) in y.iter().zip(dout).enumerate() {
                 let (place, c) = (i / channels, i % channels);

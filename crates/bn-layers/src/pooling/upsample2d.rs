@@ -1,8 +1,9 @@
-use super::images::{at, at_mut, for_each_image};
+use super::images::{at, at_mut};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
     pass::Pass,
+    rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
 };
@@ -87,7 +88,7 @@ impl Upsample2d {
         mut y: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
         let ((image, out), channels) = (self.lengths(), self.settings.image.2);
-        for_each_image("Upsample2d", [(&x, image)], (&mut y, out), |[x], y| {
+        for_each_row("Upsample2d", [(&x, image)], (&mut y, out), |[x], y| {
             self.for_each_pixel(|from, to| {
                 at_mut(y, to, channels).copy_from_slice(at(x, from, channels));
             });
@@ -131,7 +132,7 @@ impl<T: Scalar> Layer<T> for Upsample2d {
             return Ok(());
         };
         let ((image, out), channels) = (self.lengths(), self.settings.image.2);
-        for_each_image(OP, [(&io.dout, out)], (&mut dx, image), |[dout], dx| {
+        for_each_row(OP, [(&io.dout, out)], (&mut dx, image), |[dout], dx| {
             dx.fill(T::zero());
             self.for_each_pixel(|to, from| {
                 let dx = at_mut(dx, to, channels);

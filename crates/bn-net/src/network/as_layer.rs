@@ -7,8 +7,8 @@ use super::{
 };
 use crate::error::Error;
 use bn_layers::{
-    Error as LayerError, Io, Layer, LayerSpec, Outcome, Param, ParamMut, Pass, Shape, State,
-    StateMut, Wanted as WantedFrom,
+    Error as LayerError, Io, Layer, LayerSpec, Outcome, Param, Pass, Shape, State, StateMut,
+    Wanted as WantedFrom,
 };
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -54,11 +54,8 @@ impl<T: Scalar> Layer<T> for Network<T> {
         wanted: WantedFrom<'_, T>,
         pass: &Pass<'_>,
     ) -> Result<(), LayerError> {
-        let from = match (&wanted.dx, wanted.params) {
-            (None, false) => return Ok(()),
-            (None, true) => Wanted::Params,
-            (Some(_), false) => Wanted::Input,
-            (Some(_), true) => Wanted::Both,
+        let Some(from) = Wanted::of(&wanted) else {
+            return Ok(());
         };
         self.set_dout(io.dout)
             .and_then(|()| self.pass_back(io.x, from, pass))
@@ -81,17 +78,14 @@ impl<T: Scalar> Layer<T> for Network<T> {
 
     fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
         for l in &self.layers {
-            let mut names = l.state_names.iter();
-            let mut name = || names.next().map_or("", String::as_str);
-            l.layer.state(&mut |part| {
+            l.state_names.visit(&*l.layer, &mut |part| {
                 visit(match part {
                     State::Array(p) => State::Array(Param {
-                        name: name(),
                         penalty: p.penalty + penalty(l, p.is_decayed),
                         network: Some(self.identity.number()),
                         ..p
                     }),
-                    State::Counter(_, value) => State::Counter(name(), value),
+                    counter => counter,
                 });
             });
         }
@@ -99,14 +93,7 @@ impl<T: Scalar> Layer<T> for Network<T> {
 
     fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
         for l in &mut self.layers {
-            let mut names = l.state_names.iter();
-            let mut name = || names.next().map_or("", String::as_str);
-            l.layer.state_mut(&mut |part| {
-                visit(match part {
-                    StateMut::Array(p) => StateMut::Array(ParamMut { name: name(), ..p }),
-                    StateMut::Counter(_, value) => StateMut::Counter(name(), value),
-                });
-            });
+            l.state_names.visit_mut(&mut *l.layer, visit);
         }
     }
 

@@ -1,8 +1,5 @@
-use super::{as_layer::as_layer_error, chain::Network, passes::Wanted, summary::LayerSummary};
-use bn_layers::{
-    Error as LayerError, Layer, Outcome, Param, ParamMut, Pass, State, StateMut,
-    Wanted as WantedFrom,
-};
+use super::{as_layer::as_layer_error, chain::Network, passes::Wanted, state_names::StateNames};
+use bn_layers::{Error as LayerError, Layer, Outcome, Pass, State, StateMut, Wanted as WantedFrom};
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
 
@@ -11,42 +8,27 @@ use ndarray::ArrayView2;
 pub(super) struct Branch<T: Scalar> {
     pub(super) network: Network<T>,
     prefix: String,
-    state_names: Vec<String>, // in the order of `state`
+    state_names: StateNames,
 }
 
 impl<T: Scalar> Branch<T> {
     pub(super) fn new(prefix: &str, network: Network<T>) -> Self {
-        let mut branch = Self {
-            network,
+        Self {
             prefix: prefix.to_owned(),
-            state_names: Vec::new(),
-        };
-        branch.name_state();
-        branch
+            state_names: StateNames::new(prefix, &network),
+            network,
+        }
     }
 
-    /// Updates the names of the state. They are stored, because a step visits them and must not allocate.
-    fn name_state(&mut self) {
-        let (prefix, names) = (&self.prefix, &mut self.state_names);
-        names.clear();
-        self.network.state(&mut |part| {
-            let name = match part {
-                State::Array(param) => param.name,
-                State::Counter(name, _) => name,
-            };
-            names.push(format!("{prefix}.{name}"));
-        });
-    }
-
-    pub(super) fn summarize(&self, place: &str, to: &mut Vec<LayerSummary>) {
-        self.network
-            .summarize(&format!("{place}.{}.", self.prefix), to);
+    /// Its name in the layer, such as `body`.
+    pub(super) fn name(&self) -> &str {
+        &self.prefix
     }
 
     /// Folds the normalisations of the network into the layers before them.
     pub(super) fn fold(&mut self) {
         self.network.fold_layers();
-        self.name_state();
+        self.state_names = StateNames::new(&self.prefix, &self.network);
     }
 
     /// The output for `x: (N, D)`, in the network's buffers.
@@ -70,11 +52,8 @@ impl<T: Scalar> Branch<T> {
         pass: &Pass<'_>,
         set_dout: impl FnOnce(&mut [T]) -> Result<(), bn_tensor::Error>,
     ) -> Result<Option<ArrayView2<'_, T>>, LayerError> {
-        let from = match (&wanted.dx, wanted.params) {
-            (None, false) => return Ok(None),
-            (None, true) => Wanted::Params,
-            (Some(_), false) => Wanted::Input,
-            (Some(_), true) => Wanted::Both,
+        let Some(from) = Wanted::of(wanted) else {
+            return Ok(None);
         };
         let network = &mut self.network;
         let result = network.make_dout(set_dout);
@@ -88,25 +67,11 @@ impl<T: Scalar> Branch<T> {
     }
 
     pub(super) fn state(&self, visit: &mut dyn FnMut(State<'_, T>)) {
-        let mut names = self.state_names.iter();
-        let mut name = || names.next().map_or("", String::as_str);
-        self.network.state(&mut |part| {
-            visit(match part {
-                State::Array(p) => State::Array(Param { name: name(), ..p }),
-                State::Counter(_, value) => State::Counter(name(), value),
-            });
-        });
+        self.state_names.visit(&self.network, visit);
     }
 
     pub(super) fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, T>)) {
-        let mut names = self.state_names.iter();
-        let mut name = || names.next().map_or("", String::as_str);
-        self.network.state_mut(&mut |part| {
-            visit(match part {
-                StateMut::Array(p) => StateMut::Array(ParamMut { name: name(), ..p }),
-                StateMut::Counter(_, value) => StateMut::Counter(name(), value),
-            });
-        });
+        self.state_names.visit_mut(&mut self.network, visit);
     }
 
     pub(super) fn settle(&mut self, outcome: Outcome) {

@@ -1,8 +1,9 @@
 use super::{
     adaptive_threads::AdaptiveThreads, buffers::matrix, identity::Identity, residual::Residual,
+    state_names::StateNames,
 };
 use crate::error::Error;
-use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, State, fusion::fuse};
+use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, fusion::fuse};
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
 
@@ -56,11 +57,11 @@ pub struct Network<T: Scalar = f32> {
 #[derive(Debug, Clone)]
 pub(super) struct NamedLayer<T: Scalar> {
     pub(super) layer: Box<dyn Layer<T>>,
-    pub(super) index: usize,             // its place among all layers
-    pub(super) fused: Vec<FusedLayer>,   // those after it that it computes
-    pub(super) width: usize,             // of its output
-    pub(super) weight_decay: f64,        // the λ of the penalty on what is decayed
-    pub(super) state_names: Vec<String>, // `layers.0.weight`, in the order of `state`
+    pub(super) index: usize,            // its place among all layers
+    pub(super) fused: Vec<FusedLayer>,  // those after it that it computes
+    pub(super) width: usize,            // of its output
+    pub(super) weight_decay: f64,       // the λ of the penalty on what is decayed
+    pub(super) state_names: StateNames, // `layers.0.weight`
 }
 
 /// A layer that the one before it computes.
@@ -81,15 +82,7 @@ impl<T: Scalar> NamedLayer<T> {
 
     /// Updates the names of the state.
     pub(super) fn name_state(&mut self) {
-        let (index, names) = (self.index, &mut self.state_names);
-        names.clear();
-        self.layer.state(&mut |part| {
-            let name = match part {
-                State::Array(param) => param.name,
-                State::Counter(name, _) => name,
-            };
-            names.push(format!("layers.{index}.{name}"));
-        });
+        self.state_names = StateNames::new(&format!("layers.{}", self.index), &*self.layer);
     }
 }
 
@@ -141,7 +134,7 @@ impl<T: Scalar> Network<T> {
                 fused: Vec::new(),
                 width: output.1,
                 weight_decay,
-                state_names: Vec::new(),
+                state_names: StateNames::default(),
             });
         }
         layers.iter_mut().for_each(NamedLayer::name_state);

@@ -1,7 +1,4 @@
-use super::{
-    as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec,
-    summary::LayerSummary,
-};
+use super::{as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec};
 use crate::error::Error;
 use bn_layers::{
     Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Shape, State, StateMut, Wanted,
@@ -70,14 +67,8 @@ impl<T: Scalar> Concat<T> {
         Ok(Self::new(networks.collect::<Result<_, _>>()?)?)
     }
 
-    pub(super) fn networks(&self) -> impl Iterator<Item = &Network<T>> {
-        self.branches.iter().map(|branch| &branch.network)
-    }
-
-    pub(super) fn summarize(&self, place: &str, to: &mut Vec<LayerSummary>) {
-        self.branches
-            .iter()
-            .for_each(|branch| branch.summarize(place, to));
+    pub(super) fn branches(&self) -> impl Iterator<Item = &Branch<T>> {
+        self.branches.iter()
     }
 
     pub(super) fn fold(&mut self) {
@@ -85,16 +76,19 @@ impl<T: Scalar> Concat<T> {
     }
 }
 
-/// Columns `first..first + width` of each row of `whole: (pixels, channels)`.
-fn columns<T>(
+/// Copies `part: (pixels, width)` to the columns from `first` on of `whole: (pixels, channels)`.
+fn put<T: Scalar>(
+    part: ArrayView2<'_, T>,
+    width: usize,
     whole: &mut [T],
     channels: usize,
     first: usize,
-    width: usize,
-) -> impl Iterator<Item = &mut [T]> {
-    whole
-        .chunks_exact_mut(channels)
-        .map(move |pixel| &mut pixel[first..first + width])
+) -> Result<(), LayerError> {
+    let part = in_order(Concat::<T>::NAME, &part)?.chunks_exact(width);
+    for (whole, part) in whole.chunks_exact_mut(channels).zip(part) {
+        whole[first..first + width].copy_from_slice(part);
+    }
+    Ok(())
 }
 
 impl<T: Scalar> Layer<T> for Concat<T> {
@@ -115,11 +109,7 @@ impl<T: Scalar> Layer<T> for Concat<T> {
         let mut first = 0;
         for branch in &mut self.branches {
             let width = branch.network.output().channels();
-            let part = branch.forward(x, pass)?;
-            let part = in_order(Self::NAME, &part)?.chunks_exact(width);
-            columns(y, channels, first, width)
-                .zip(part)
-                .for_each(|(y, part)| y.copy_from_slice(part));
+            put(branch.forward(x, pass)?, width, y, channels, first)?;
             first += width;
         }
         Ok(())
@@ -137,11 +127,7 @@ impl<T: Scalar> Layer<T> for Concat<T> {
         for branch in &self.branches {
             let width = branch.network.output().channels();
             let part = branch.network.predict(x).map_err(as_layer_error)?;
-            let part = part.view();
-            let part = in_order(Self::NAME, &part)?.chunks_exact(width);
-            columns(y, channels, first, width)
-                .zip(part)
-                .for_each(|(y, part)| y.copy_from_slice(part));
+            put(part.view(), width, y, channels, first)?;
             first += width;
         }
         Ok(())

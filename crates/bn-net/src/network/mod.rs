@@ -14,6 +14,7 @@ mod identity;
 mod passes;
 mod residual;
 mod spec;
+mod state_names;
 mod step;
 mod summary;
 

@@ -19,6 +19,18 @@ pub(crate) enum Wanted {
     Both,
 }
 
+impl Wanted {
+    /// As a layer is asked; `None` if no gradient is wanted.
+    pub(super) fn of<T>(wanted: &WantedFrom<'_, T>) -> Option<Self> {
+        match (&wanted.dx, wanted.params) {
+            (None, false) => None,
+            (None, true) => Some(Self::Params),
+            (Some(_), false) => Some(Self::Input),
+            (Some(_), true) => Some(Self::Both),
+        }
+    }
+}
+
 impl<T: Scalar> Network<T> {
     /// The output `(N, E)` for `x: (N, D)`, in the network's buffers. The pass is a whole step:
     /// [`Mode::Train`] updates the running statistics if the output is finite.

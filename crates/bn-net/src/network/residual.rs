@@ -1,7 +1,4 @@
-use super::{
-    as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec,
-    summary::LayerSummary,
-};
+use super::{as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec};
 use crate::error::Error;
 use bn_layers::{
     Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Relu, Shape, State, StateMut, Wanted,
@@ -73,16 +70,7 @@ impl<T: Scalar> Residual<T> {
         self.branches_mut().for_each(Branch::fold);
     }
 
-    pub(super) fn networks(&self) -> impl Iterator<Item = &Network<T>> {
-        self.branches().map(|branch| &branch.network)
-    }
-
-    pub(super) fn summarize(&self, place: &str, to: &mut Vec<LayerSummary>) {
-        self.branches()
-            .for_each(|branch| branch.summarize(place, to));
-    }
-
-    fn branches(&self) -> impl Iterator<Item = &Branch<T>> {
+    pub(super) fn branches(&self) -> impl Iterator<Item = &Branch<T>> {
         [&self.body].into_iter().chain(&self.shortcut)
     }
 

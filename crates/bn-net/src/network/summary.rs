@@ -1,4 +1,4 @@
-use super::{chain::Network, concat::Concat, residual::Residual};
+use super::{branch::Branch, chain::Network, concat::Concat, residual::Residual};
 use bn_layers::{Affine, Conv2d, ConvTranspose2d, Layer, LayerExt, Shape};
 use bn_tensor::Scalar;
 use std::{any::Any, fmt};
@@ -50,72 +50,81 @@ impl<T: Scalar> Network<T> {
         }
     }
 
-    /// Adds the layers of this network, whose places begin with `prefix`.
-    pub(super) fn summarize(&self, prefix: &str, to: &mut Vec<LayerSummary>) {
+    /// Adds the layers of this network, whose places begin with `prefix`, and returns their multiply-adds.
+    fn summarize(&self, prefix: &str, to: &mut Vec<LayerSummary>) -> u64 {
+        let (mut layers, mut sum) = (self.layers.iter().peekable(), 0);
         for (index, (name, &output)) in self.names.iter().zip(&self.shapes).enumerate() {
-            let place = format!("{prefix}{index}");
-            let mut row = LayerSummary {
-                place: place.clone(),
+            let row = to.len();
+            to.push(LayerSummary {
+                place: format!("{prefix}{index}"),
                 name: name.clone(),
                 output,
                 params: 0,
                 trained: 0,
                 multiply_adds: 0,
-            };
-            let Some(l) = self.layers.iter().find(|l| l.index == index) else {
-                to.push(row); // the layer before it computes it
-                continue;
+            });
+            let Some(l) = layers.next_if(|l| l.index == index) else {
+                continue; // the layer before it computes it
             };
             l.layer.visit(&mut |p| {
                 // A buffer has no gradient.
                 if p.is_trained || !p.grad.is_empty() {
-                    row.params += p.value.len();
+                    to[row].params += p.value.len();
                 }
                 if p.is_trained {
-                    row.trained += p.value.len();
+                    to[row].trained += p.value.len();
                 }
             });
             let input = index.checked_sub(1).map_or(self.input, |i| self.shapes[i]);
-            row.multiply_adds = multiply_adds(&*l.layer, input, output);
-            to.push(row);
-            let layer = &*l.layer as &dyn Any;
-            if let Some(network) = layer.downcast_ref::<Self>() {
-                network.summarize(&format!("{place}."), to);
-            } else if let Some(residual) = layer.downcast_ref::<Residual<T>>() {
-                residual.summarize(&place, to);
-            } else if let Some(concat) = layer.downcast_ref::<Concat<T>>() {
-                concat.summarize(&place, to);
+            let mut multiply_adds = multiply_adds(&*l.layer, input, output);
+            for (name, network) in networks_in(&*l.layer) {
+                multiply_adds += network.summarize(&format!("{prefix}{index}.{name}"), to);
             }
+            to[row].multiply_adds = multiply_adds;
+            sum += multiply_adds;
         }
+        sum
     }
 }
 
-/// The multiply-adds of the matrix products of a layer for one row.
+/// The networks that a layer consists of, and what the places of their layers begin with.
+fn networks_in<T: Scalar>(layer: &dyn Layer<T>) -> Vec<(String, &Network<T>)> {
+    let named = |branch: &'_ Branch<T>| format!("{}.", branch.name());
+    let any = layer as &dyn Any;
+    if let Some(network) = any.downcast_ref::<Network<T>>() {
+        vec![(String::new(), network)]
+    } else if let Some(residual) = any.downcast_ref::<Residual<T>>() {
+        residual
+            .branches()
+            .map(|b| (named(b), &b.network))
+            .collect()
+    } else if let Some(concat) = any.downcast_ref::<Concat<T>>() {
+        concat.branches().map(|b| (named(b), &b.network)).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// The multiply-adds of a layer's own matrix products for one row.
 fn multiply_adds<T: Scalar>(layer: &dyn Layer<T>, input: Shape, output: Shape) -> u64 {
     let pixels = |shape: Shape| shape.size() / shape.channels().max(1);
+    let any = layer as &dyn Any;
+    let places = if any.is::<Affine<T>>() {
+        1
+    } else if any.is::<Conv2d<T>>() {
+        pixels(output)
+    } else if any.is::<ConvTranspose2d<T>>() {
+        pixels(input)
+    } else {
+        return 0;
+    };
     let mut weights = 0;
     layer.visit(&mut |p| {
         if p.is_decayed {
             weights += p.value.len();
         }
     });
-    let any = layer as &dyn Any;
-    let inside = |network: &Network<T>| network.summary().multiply_adds();
-    if any.is::<Affine<T>>() {
-        weights as u64
-    } else if any.is::<Conv2d<T>>() {
-        weights as u64 * pixels(output) as u64
-    } else if any.is::<ConvTranspose2d<T>>() {
-        weights as u64 * pixels(input) as u64
-    } else if let Some(network) = any.downcast_ref::<Network<T>>() {
-        inside(network)
-    } else if let Some(residual) = any.downcast_ref::<Residual<T>>() {
-        residual.networks().map(inside).sum()
-    } else if let Some(concat) = any.downcast_ref::<Concat<T>>() {
-        concat.networks().map(inside).sum()
-    } else {
-        0
-    }
+    weights as u64 * places as u64
 }
 
 impl Summary {
