@@ -1,11 +1,11 @@
 //! This library on the work of `work.py`, for `benches/peers/run`.
-//! Usage: `peers_bn THREADS book|mid|big|bn|infer|gan`.
+//! Usage: `peers_bn THREADS book|mid|big|bn|infer|gan|resnet`.
 
 use batchnorm::layers::Layout;
 use batchnorm::net::Workspace;
 use batchnorm::{
     BatchNormConfig, BatchNormalization, Conv2dConfig, Gan, Init, Io, Layer, Mode, Network,
-    Outcome, Pass, Pool, Sgd, SoftmaxWithLoss, Wanted, tensor,
+    Outcome, Pass, Pool, ResNet, Sgd, SoftmaxWithLoss, Wanted, tensor,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -19,7 +19,7 @@ use std::{
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str =
-    "benches/peers/run runs this program, as: peers_bn THREADS book|mid|big|bn|infer|gan";
+    "benches/peers/run runs this program, as: peers_bn THREADS book|mid|big|bn|infer|gan|resnet";
 
 fn main() -> Result<()> {
     // Cargo adds `--bench`.
@@ -50,6 +50,7 @@ fn run(case: &str) -> Result<()> {
         "bn" => batch_normalization(),
         "infer" => inference(),
         "gan" => gan(),
+        "resnet" => resnet(),
         _ => Err(USAGE.into()),
     }
 }
@@ -103,7 +104,17 @@ fn step(
     repetitions: usize,
     warm_up: usize,
 ) -> Result<()> {
-    let mut network = network(hidden)?;
+    train(case, network(hidden)?, batch, repetitions, warm_up)
+}
+
+/// A training step on images of 784 pixels.
+fn train(
+    case: &str,
+    mut network: Network,
+    batch: usize,
+    repetitions: usize,
+    warm_up: usize,
+) -> Result<()> {
     let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.01)?);
     let x = images(batch);
     let labels: Vec<usize> = (0..batch).map(|i| i * 7 % 10).collect();
@@ -210,4 +221,9 @@ fn gan() -> Result<()> {
         gan.generator_step(128)?;
         Ok(())
     })
+}
+
+fn resnet() -> Result<()> {
+    let model = ResNet::new((28, 28, 1), &[(16, 2), (32, 2), (64, 2)], 10);
+    train("resnet", model.builder().build(1)?, 128, 5, 5)
 }

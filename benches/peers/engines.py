@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BN = "bn"
 PEERS = ["torch", "keras", "numpy", "candle", "burn"]
-WITH_GAN = [BN, "torch", "keras"]  # those with a DCGAN
+WITH_IMAGES = [BN, "torch", "keras"]  # those with a DCGAN and a residual network
 PACKAGES = {
     "torch": ["torch"],
     "keras": ["tensorflow-cpu"],

@@ -6,8 +6,8 @@ Usage: keras_bench.py THREADS CASE.
 import os
 
 from work import (
-    BOOK, GAN_BATCH, GAN_NOISE, INFERENCE, NORMALIZATIONS, STEPS,
-    arguments, bn_case, describe, report, report_gan,
+    BOOK, GAN_BATCH, GAN_NOISE, INFERENCE, NORMALIZATIONS, RESNET_BATCH, RESNET_STAGES, STEPS,
+    arguments, bn_case, describe, report, report_gan, report_resnet,
 )  # fmt: skip
 
 threads, case = arguments()
@@ -40,12 +40,16 @@ def wait(result):
 
 def step():
     work = STEPS[case]
-    model = network(work.sizes)
+    train = training(network(work.sizes), images(work.batch))
+    report(case, work.warm_up, work.repetitions, train, wait)
+
+
+def training(model, x):
+    """A step of cross entropy and SGD on `x`, as one compiled graph."""
     sgd = keras.optimizers.SGD(0.01)
     sgd.build(model.trainable_variables)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    x = images(work.batch)
-    t = tf.constant(np.random.randint(0, work.sizes[-1], work.batch))
+    t = tf.constant(np.random.randint(0, model.output_shape[-1], x.shape[0]))
 
     @tf.function
     def train(x, t):
@@ -55,7 +59,7 @@ def step():
         return loss
 
     train(x, t).numpy()
-    report(case, work.warm_up, work.repetitions, lambda: train(x, t), wait)
+    return lambda: train(x, t)
 
 
 def batch_normalization():
@@ -143,6 +147,29 @@ def gan():
     report_gan(iteration)
 
 
+def convolution(x, filters, kernel, stride):
+    """A convolution and its normalization."""
+    layers = keras.layers
+    x = layers.Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False)(x)
+    return layers.BatchNormalization()(x)
+
+
+def resnet():
+    layers = keras.layers
+    inputs = keras.Input((28, 28, 1))
+    x = layers.ReLU()(convolution(inputs, RESNET_STAGES[0][0], 3, 1))
+    for stage, (filters, blocks) in enumerate(RESNET_STAGES):
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            body = layers.ReLU()(convolution(x, filters, 3, stride))
+            body = convolution(body, filters, 3, 1)
+            shortcut = convolution(x, filters, 1, stride) if stride > 1 else x
+            x = layers.ReLU()(layers.Add()([body, shortcut]))
+    outputs = layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
+    x = tf.constant(np.random.rand(RESNET_BATCH, 28, 28, 1).astype("float32"))
+    report_resnet(training(keras.Model(inputs, outputs), x), wait)
+
+
 def main():
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -157,6 +184,8 @@ def main():
         inference()
     elif case == "gan":
         gan()
+    elif case == "resnet":
+        resnet()
     else:
         step()
 

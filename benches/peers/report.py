@@ -33,10 +33,11 @@ ROWS = [
     ("infer 100 folded", "inference, BN folded, batch 100", ["infer 100"]),
     ("infer 10000 folded", "inference, BN folded, batch 10,000", ["infer 10000"]),
     ("gan", "DCGAN, one iteration, batch 128", ["gan"]),
+    ("resnet", "step, residual network of 28×28 images, batch 128", ["resnet"]),
 ]
 
 # The cases whose peak memory is reported.
-MEMORY = {"big": "784-3×2048-10", "gan": "DCGAN"}
+MEMORY = {"big": "784-3×2048-10", "gan": "DCGAN", "resnet": "residual network"}
 
 
 def summary(runs):

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from work import (
-    BOOK, GAN_BATCH, GAN_NOISE, INFERENCE, NORMALIZATIONS, STEPS,
-    arguments, bn_case, describe, report, report_gan,
+    BOOK, GAN_BATCH, GAN_NOISE, INFERENCE, NORMALIZATIONS, RESNET_BATCH, RESNET_STAGES, STEPS,
+    arguments, bn_case, describe, report, report_gan, report_resnet,
 )  # fmt: skip
 
 
@@ -104,6 +104,53 @@ def gan():
     report_gan(iteration)
 
 
+def convolution(inputs, filters, kernel, stride):
+    """A convolution and its normalization."""
+    padding = kernel // 2
+    return [
+        nn.Conv2d(inputs, filters, kernel, stride=stride, padding=padding, bias=False),
+        nn.BatchNorm2d(filters),
+    ]
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, filters, stride):
+        super().__init__()
+        self.body = nn.Sequential(
+            *convolution(inputs, filters, 3, stride),
+            nn.ReLU(inplace=True),
+            *convolution(filters, filters, 3, 1),
+        )
+        self.shortcut = nn.Sequential(*(convolution(inputs, filters, 1, stride) if stride > 1 else []))
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet():
+    width = RESNET_STAGES[0][0]
+    layers = [*convolution(1, width, 3, 1), nn.ReLU(inplace=True)]
+    for stage, (filters, blocks) in enumerate(RESNET_STAGES):
+        for block in range(blocks):
+            layers.append(Block(width, filters, 2 if stage > 0 and block == 0 else 1))
+            width = filters
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)]
+    # PyTorch's convolutions are faster with channels last.
+    model = nn.Sequential(*layers).to(memory_format=torch.channels_last).train()
+    sgd = torch.optim.SGD(model.parameters(), lr=0.01)
+    cross_entropy = nn.CrossEntropyLoss()
+    x = torch.rand(RESNET_BATCH, 1, 28, 28).to(memory_format=torch.channels_last)
+    t = torch.randint(0, 10, (RESNET_BATCH,))
+
+    def train():
+        sgd.zero_grad(set_to_none=True)
+        cross_entropy(model(x), t).backward()
+        sgd.step()
+
+    report_resnet(train)
+
+
 def main():
     threads, case = arguments()
     torch.manual_seed(0)
@@ -117,6 +164,8 @@ def main():
         inference()
     elif case == "gan":
         gan()
+    elif case == "resnet":
+        resnet()
     else:
         step(case)
 

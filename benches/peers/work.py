@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-CASES = ["book", "mid", "big", "bn", "infer", "gan"]
+CASES = ["book", "mid", "big", "bn", "infer", "gan", "resnet"]
 
 
 @dataclass
@@ -49,6 +49,12 @@ GAN_BATCH = 128
 GAN_NOISE = 100
 
 
+# A training step of a residual network for 28×28 images of one channel and 10 classes: filters and blocks of
+# each stage, 3×3 convolutions; a stage but the first halves the image. SGD at a rate of 0.01.
+RESNET_STAGES = [(16, 2), (32, 2), (64, 2)]
+RESNET_BATCH = 128
+
+
 def arguments():
     """`THREADS CASE` of the command line."""
     if len(sys.argv) != 3 or not sys.argv[1].isdigit() or sys.argv[2] not in CASES:
@@ -81,6 +87,11 @@ def report(case, warm_up, repetitions, f, wait=lambda result: None):
 def report_gan(iteration):
     """Times an iteration of the DCGAN."""
     report("gan", 3, 2, iteration)
+
+
+def report_resnet(step, wait=lambda result: None):
+    """Times a step of the residual network."""
+    report("resnet", 5, 5, step, wait)
 
 
 def bn_case(shape):
