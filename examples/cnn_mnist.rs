@@ -100,7 +100,7 @@ fn cnn_mnist(args: &Args) -> Result<()> {
 
     let mut results = args.common.results(start);
     results["test_accuracy"] = json!(accuracy);
-    results["train_accuracy"] = json!(record.train_accuracy);
+    results["train_accuracy"] = json!(record.train_accuracy());
     results["test_loss"] = json!(record.test_loss);
     results["training_seconds"] = json!(record.seconds);
     results["epochs"] = json!(args.epochs);

@@ -29,7 +29,7 @@
 //!     &train,
 //!     Some(&test),
 //! )?;
-//! assert!(history.last().unwrap().test_accuracy.unwrap() > 0.85);
+//! assert!(history.last().unwrap().test_accuracy().unwrap() > 0.85);
 //! # Ok::<(), batchnorm::Error>(())
 //! ```
 //!
@@ -44,9 +44,10 @@
 //! | `lapack` | yes | orthogonal initialisation, PCA and ZCA whitening |
 //! | `parallel` | yes | threads |
 //! | `download` | yes | `load_or_download` of MNIST and Fashion-MNIST over HTTPS |
-//! | `progress` | yes | the progress bar of the trainer |
+//! | `progress` | yes | the progress of the trainer on standard error |
 //! | `csv` | yes | `History::write_csv` |
 //! | `png` | yes | PNG pictures of the examples; no effect on the library |
+//! | `tracing` | no | events of the trainer for the `tracing` crate |
 //! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
 //!
 //! Without any of them the library is pure Rust and single-threaded.
@@ -67,8 +68,8 @@ pub use bn_layers::{
     StateMut, Tanh, Upsample2d, Wanted,
 };
 pub use bn_net::{
-    AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, EarlyStop, Error, Gan,
-    History, IdentityWithLoss, Loss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
+    Accumulator, AdaGrad, Adam, AdamW, Averaging, BatchNormConvNet, BinaryCrossEntropy, Callback,
+    Checkpoint, Clip, EarlyStop, Error, Gan, History, IdentityWithLoss, Loss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
     Network, NetworkBuilder, NetworkSpec, Optimizer, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet,
     SoftmaxWithLoss, Targets, Trainer,
 };

@@ -4,7 +4,7 @@
 use crate::line_chart::{Axis, Line};
 use crate::style::{BLUE, ORANGE, percent, progress_bar};
 use anyhow::Result;
-use batchnorm::net::{Callback, History, Optimizer, Record};
+use batchnorm::net::{Callback, History, Optimizer, Record, Training};
 use batchnorm::{Adam, Network, Schedule, SoftmaxWithLoss, Trainer, data::Dataset};
 use indicatif::ProgressBar;
 use std::{
@@ -88,13 +88,13 @@ struct Log<'a> {
 }
 
 impl Callback for Log<'_> {
-    fn on_step(&mut self, _: u64, _: f64) -> ControlFlow<()> {
+    fn on_step(&mut self, _: u64, _: f64, _: Training<'_, f32>) -> ControlFlow<()> {
         self.bar.inc(1);
         ControlFlow::Continue(())
     }
 
-    fn on_record(&mut self, record: &Record, _: &Network) -> ControlFlow<()> {
-        self.history.records.push(*record);
+    fn on_record(&mut self, record: &Record, _: Training<'_, f32>) -> ControlFlow<()> {
+        self.history.records.push(record.clone());
         if record.seconds < self.epochs.quiet_seconds {
             return ControlFlow::Continue(());
         }
@@ -106,7 +106,7 @@ impl Callback for Log<'_> {
                 "{name}epoch {:>width$} of {count}: training loss {:.4}, accuracy {} (training), {} (test), {:.1} s",
                 record.epoch,
                 record.train_loss,
-                percent(record.train_accuracy, 2),
+                percent(train_accuracy(record), 2),
                 percent(test_accuracy(record), 2),
                 record.seconds,
             )
@@ -118,8 +118,12 @@ impl Callback for Log<'_> {
     }
 }
 
+pub fn train_accuracy(record: &Record) -> f64 {
+    record.train_accuracy().unwrap_or(f64::NAN)
+}
+
 pub fn test_accuracy(record: &Record) -> f64 {
-    record.test_accuracy.unwrap_or(f64::NAN)
+    record.test_accuracy().unwrap_or(f64::NAN)
 }
 
 /// A line for the training images and one for the test images: `value` of their accuracies.
@@ -134,7 +138,7 @@ pub fn lines(history: &History, value: fn(f64) -> f64) -> Vec<Line<'static>> {
         }
     };
     vec![
-        line("training images", |r| r.train_accuracy, ORANGE, true),
+        line("training images", train_accuracy, ORANGE, true),
         line("test images", test_accuracy, BLUE, false),
     ]
 }

@@ -49,6 +49,7 @@ pub trait ShardReduction: Debug + Sync {
 pub struct Pass<'a> {
     mode: Mode,
     reduction: Option<&'a dyn ShardReduction>,
+    freezes_statistics: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -57,6 +58,7 @@ impl<'a> Pass<'a> {
         Self {
             mode,
             reduction: None,
+            freezes_statistics: false,
         }
     }
 
@@ -65,12 +67,29 @@ impl<'a> Pass<'a> {
         Self {
             mode,
             reduction: Some(reduction),
+            freezes_statistics: false,
+        }
+    }
+
+    /// The same pass through a frozen layer: in every mode, Batch Normalization normalises by its
+    /// running statistics and does not update them (Keras' `trainable = False`). Other layers, such as
+    /// Dropout, follow the mode.
+    #[must_use]
+    pub fn with_frozen_statistics(self) -> Self {
+        Self {
+            freezes_statistics: true,
+            ..self
         }
     }
 
     /// What the pass is for.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether Batch Normalization uses its running statistics in every mode.
+    pub fn freezes_statistics(&self) -> bool {
+        self.freezes_statistics
     }
 
     /// How sums over all shards are formed; `None` if the pass is over a whole batch.

@@ -35,6 +35,22 @@ pub enum Error {
         /// What it is, as the builder calls it.
         name: String,
     },
+    /// No parameter has a name of this pattern.
+    #[error(
+        "no parameter matches {pattern:?}; names are such as layers.0.weight, and `*` stands for any characters"
+    )]
+    NoParameter {
+        /// The pattern.
+        pattern: String,
+    },
+    /// The network has no layer of this index.
+    #[error("there is no layer {index}; the network has {count} layers, counted from 0")]
+    NoLayer {
+        /// The index.
+        index: usize,
+        /// The number of layers.
+        count: usize,
+    },
     /// A label is not smaller than the number of classes.
     #[error(
         "row {row}: label {label} is out of range; it must be below {classes}, the number of classes"
@@ -83,6 +99,9 @@ pub enum Error {
          clone the optimizer together with the network"
     )]
     OtherNetwork,
+    /// An update without gradients.
+    #[error("the accumulator has no gradients; add at least one micro-batch before the step")]
+    Accumulator,
     /// Mini-batches could not be created.
     #[error(transparent)]
     Data(#[from] bn_data::Error),

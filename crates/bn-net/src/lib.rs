@@ -44,13 +44,17 @@ pub use model::{
     WeightInitStd,
 };
 pub use ndarray;
-pub use network::{LayerSummary, NamedSpec, Network, NetworkSpec, Summary, Workspace};
+pub use network::{Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, Summary, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
-    RmsProp, Sgd,
+    AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
+    ParamGroup, ParamGroups, RmsProp, Sgd,
+    gradient_norm,
 };
-pub use schedule::Schedule;
-pub use trainer::{Callback, EarlyStop, History, Length, Record, Trainer};
+pub use schedule::{Schedule, ScheduleFunction};
+pub use trainer::{
+    Averaging, Callback, EarlyStop, History, Length, LrFinder, LrPoint, MetricRecord, Monitor, Record,
+    ReduceOnPlateau, Trainer, Training, WeightAverage,
+};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

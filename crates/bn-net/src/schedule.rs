@@ -1,5 +1,6 @@
 use crate::error::Error;
 use bn_tensor::check_setting;
+use std::{f64::consts::PI, fmt, sync::Arc};
 
 /// The learning rate of each step t = 0, 1, 2, …
 ///
@@ -40,6 +41,30 @@ pub enum Schedule {
         /// The last learning rate.
         min_lr: f64,
     },
+    /// Cosines from `lr` to `min_lr`, each from the start again: the first over `steps` steps, each of the
+    /// others over `factor` times as many as the one before (arXiv:1608.03983,
+    /// `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`).
+    Restarts {
+        /// The first learning rate of each cosine.
+        lr: f64,
+        /// The number of steps of the first cosine, at least 1.
+        steps: u64,
+        /// How much longer each cosine is than the one before, at least 1.
+        factor: u64,
+        /// What each cosine falls to.
+        min_lr: f64,
+    },
+    /// One cycle (arXiv:1708.07120, `torch.optim.lr_scheduler.OneCycleLR`): a cosine from `max_lr / 25` up to
+    /// `max_lr` in the first 30 % of `steps`, and one down to `max_lr / 250,000` in the rest. The momentum
+    /// does not change.
+    OneCycle {
+        /// The highest learning rate.
+        max_lr: f64,
+        /// The number of all steps, at least 1. Later steps have the last learning rate.
+        steps: u64,
+    },
+    /// What the function returns for t; see [`Schedule::function`].
+    Function(ScheduleFunction),
     /// `then`, multiplied by a factor that rises linearly from `start_factor` to 1 over `steps` steps
     /// (`torch.optim.lr_scheduler.LinearLR`).
     WarmUp {
@@ -52,7 +77,35 @@ pub enum Schedule {
     },
 }
 
+/// A function from a step to its learning rate. Clones are equal.
+#[derive(Clone)]
+pub struct ScheduleFunction(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
+
+impl fmt::Debug for ScheduleFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScheduleFunction")
+    }
+}
+
+impl PartialEq for ScheduleFunction {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl Schedule {
+    /// The learning rate that `f` returns for each step. The optimizer refuses one that is negative or not
+    /// finite.
+    ///
+    /// ```
+    /// use bn_net::Schedule;
+    /// let schedule = Schedule::function(|t| 0.1 / (1.0 + t as f64).sqrt());
+    /// assert_eq!(schedule.learning_rate(3), 0.05);
+    /// ```
+    pub fn function(f: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
+        Self::Function(ScheduleFunction(Arc::new(f)))
+    }
+
     /// The learning rate of step `t`.
     pub fn learning_rate(&self, t: u64) -> f64 {
         match *self {
@@ -62,10 +115,32 @@ impl Schedule {
                 step_size,
                 gamma,
             } => lr * gamma.powf((t / step_size.max(1)) as f64),
-            Self::Cosine { lr, steps, min_lr } => {
-                let share = share(t, steps);
-                min_lr + (lr - min_lr) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos())
+            Self::Cosine { lr, steps, min_lr } => cosine(lr, min_lr, share(t, steps)),
+            Self::Restarts {
+                lr,
+                steps,
+                factor,
+                min_lr,
+            } => {
+                let (mut t, mut steps) = (t, steps.max(1));
+                while t >= steps {
+                    t -= steps;
+                    match factor {
+                        0 | 1 => t %= steps,
+                        _ => steps = steps.saturating_mul(factor),
+                    }
+                }
+                cosine(lr, min_lr, share(t, steps))
             }
+            Self::OneCycle { max_lr, steps } => {
+                let (first, last) = (max_lr / 25.0, max_lr / 25.0 / 1e4);
+                let (t, top, end) = (t as f64, 0.3 * steps as f64 - 1.0, steps as f64 - 1.0);
+                match t < top {
+                    true => cosine(first, max_lr, t / top),
+                    false => cosine(max_lr, last, ((t - top) / (end - top)).clamp(0.0, 1.0)),
+                }
+            }
+            Self::Function(ref f) => (f.0)(t),
             Self::WarmUp {
                 steps,
                 start_factor,
@@ -77,7 +152,8 @@ impl Schedule {
         }
     }
 
-    /// Returns `Ok` if every number is in its range. The learning rate of every step is then finite.
+    /// Returns `Ok` if every number is in its range. The learning rate of every step is then finite, unless
+    /// a [function](Self::function) returns another.
     ///
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`].
@@ -90,6 +166,9 @@ impl Schedule {
             let passes = (0.0..=1.0).contains(&value);
             check_setting(what, "from 0 to 1", value, passes).map_err(Error::from)
         };
+        let at_least_one = |what, value: u64| {
+            check_setting(what, "at least 1", value as f64, value > 0).map_err(Error::from)
+        };
         match *self {
             Self::Constant { lr } => not_negative("the learning rate", lr),
             Self::Step {
@@ -98,19 +177,30 @@ impl Schedule {
                 gamma,
             } => {
                 not_negative("the learning rate", lr)?;
-                check_setting("step_size", "at least 1", step_size as f64, step_size > 0)?;
+                at_least_one("step_size", step_size)?;
                 factor("gamma of the schedule", gamma)
             }
             Self::Cosine { lr, steps, min_lr } => {
                 not_negative("the learning rate", lr)?;
-                check_setting(
-                    "steps of the schedule",
-                    "at least 1",
-                    steps as f64,
-                    steps > 0,
-                )?;
+                at_least_one("steps of the schedule", steps)?;
                 not_negative("min_lr", min_lr)
             }
+            Self::Restarts {
+                lr,
+                steps,
+                factor,
+                min_lr,
+            } => {
+                not_negative("the learning rate", lr)?;
+                at_least_one("steps of the schedule", steps)?;
+                at_least_one("the factor of the restarts", factor)?;
+                not_negative("min_lr", min_lr)
+            }
+            Self::OneCycle { max_lr, steps } => {
+                not_negative("max_lr", max_lr)?;
+                at_least_one("steps of the schedule", steps)
+            }
+            Self::Function(_) => Ok(()),
             Self::WarmUp {
                 start_factor,
                 ref then,
@@ -121,6 +211,11 @@ impl Schedule {
             }
         }
     }
+}
+
+/// Half a cosine from `start` to `end`, at this share of it.
+fn cosine(start: f64, end: f64, share: f64) -> f64 {
+    end + (start - end) * 0.5 * (1.0 + (PI * share).cos())
 }
 
 /// The share of `steps` steps that are done at step `t`, at most 1.

@@ -1,6 +1,7 @@
 //! All integration tests of this crate except `allocations` and `same_bits`, as one program, so that each generic layer
 //! and kernel is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
+mod accumulate;
 mod bad_input;
 mod binary_cross_entropy;
 mod branches;
@@ -12,9 +13,11 @@ mod checkpoint_refused;
 mod common;
 mod every_size;
 mod finite;
+mod freeze;
 mod gan;
 mod golden_book;
 mod golden_torch;
+mod golden_training;
 mod gradients;
 mod images;
 mod inference;
@@ -23,6 +26,7 @@ mod memory_limit;
 mod one_network;
 mod outside;
 mod prelude;
+mod resume;
 mod small_errors;
 mod threads;
 mod trainer;

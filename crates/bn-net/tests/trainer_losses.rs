@@ -66,8 +66,8 @@ fn a_binary_classifier_with_one_output_is_trained_and_evaluated() {
             .fit(&mut network, &mut loss, &mut sgd, &train, Some(&test))
             .unwrap();
         let last = history.last().unwrap();
-        assert!(last.train_accuracy > 0.95, "{last:?}");
-        assert!(last.test_accuracy.unwrap() > 0.9, "{last:?}");
+        assert!(last.train_accuracy().unwrap() > 0.95, "{last:?}");
+        assert!(last.test_accuracy().unwrap() > 0.9, "{last:?}");
     }
 }
 

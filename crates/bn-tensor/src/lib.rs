@@ -47,6 +47,7 @@ mod parallel;
 mod pool;
 mod scalar;
 mod simd;
+mod squares;
 mod window;
 
 pub use blas::{matmul_backend, with_blas};
@@ -75,6 +76,7 @@ pub use ndarray;
 pub use parallel::{enter_pool, join, keep_awake, single_threaded, threads};
 pub use pool::Pool;
 pub use scalar::Scalar;
+pub use squares::sum_of_squares;
 pub use window::{Padding, Window};
 
 /// Runs the README's program as a test.

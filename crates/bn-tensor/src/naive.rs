@@ -16,6 +16,11 @@ pub fn matmul<T: Scalar>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T
     })
 }
 
+/// See [`sum_of_squares`](crate::sum_of_squares).
+pub fn sum_of_squares<T: Scalar>(x: &[T]) -> f64 {
+    x.iter().map(|x| x.as_f64() * x.as_f64()).sum()
+}
+
 /// The largest `|x|`: 0 without values, NaN if there is a NaN.
 pub fn largest_magnitude<T: Scalar>(x: &[T]) -> T {
     x.iter().fold(T::zero(), |largest, x| {

@@ -1,7 +1,7 @@
 //! Element-wise loops and the largest magnitude, at lengths around those of vectors and pieces.
 
 use crate::common::random;
-use bn_tensor::{Pool, Scalar, largest_magnitude, naive, zip_map3};
+use bn_tensor::{Pool, Scalar, largest_magnitude, naive, sum_of_squares, zip_map3};
 
 const LENGTHS: [usize; 10] = [0, 1, 5, 63, 64, 65, 1000, 16_384, 16_385, 100_001];
 
@@ -42,6 +42,19 @@ fn the_largest_magnitude_agrees_with_the_naive_form() {
             check_largest_magnitude::<f64>();
         });
     }
+}
+
+#[test]
+fn the_sum_of_squares_agrees_with_the_naive_form_on_any_number_of_threads() {
+    for len in LENGTHS {
+        let x = random::<f32>(len, len as u64).mapv(|x| x * 1e19).to_vec();
+        let expected = naive::sum_of_squares(&x);
+        let sums = [1, 2, 3, 8].map(|n| Pool::new(n).unwrap().install(|| sum_of_squares(&x)));
+        assert!(sums.iter().all(|sum| sum.to_bits() == sums[0].to_bits()));
+        assert!((sums[0] - expected).abs() <= 1e-13 * expected, "{len}");
+    }
+    assert_eq!(sum_of_squares(&[1.0, f32::INFINITY]), f64::INFINITY);
+    assert!(sum_of_squares(&[f64::NAN]).is_nan());
 }
 
 #[test]

@@ -217,7 +217,8 @@ impl<T: Scalar> BatchNormalization<T> {
             let layer = "BatchNormalization";
             return Err(Error::Unsettled { layer });
         }
-        let tracks = pass.mode() == Mode::Train && self.running.is_some();
+        let uses_running = pass.mode() == Mode::Eval || pass.freezes_statistics();
+        let tracks = pass.mode() == Mode::Train && !uses_running && self.running.is_some();
         let forward = Forward {
             gamma: self.config.affine.then(|| self.gamma.view()),
             beta: self.config.affine.then(|| self.beta.view()),
@@ -227,7 +228,7 @@ impl<T: Scalar> BatchNormalization<T> {
             reduction: pass.reduction(),
         };
         match &self.running {
-            Some(running) if pass.mode() == Mode::Eval => {
+            Some(running) if uses_running => {
                 forward.eval(x, running, &mut self.cache, y)?;
             }
             _ => forward.train(x, &mut self.cache, y)?,

@@ -174,6 +174,16 @@ impl<T: Scalar> NetworkBuilder<T> {
         self.push(name, move |_, _| Ok(Box::new(layer)))
     }
 
+    /// Gives the last layer a name of its own, for messages, the summary and
+    /// [`Network::layer_by_name`]. The names of its parameters still contain its index.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        if let Some(planned) = self.layers.last_mut() {
+            name.clone_into(&mut planned.name);
+        }
+        self
+    }
+
     fn push(
         mut self,
         name: &str,

@@ -87,8 +87,8 @@ impl Checkpoint {
         let (mut values, mut of_network, mut result) = (BTreeMap::new(), None, Ok(()));
         network.visit(&mut |p| {
             of_network = p.network;
-            // A parameter that was never updated has no state.
-            if result.is_ok() && p.is_trained && left.remove(p.name) {
+            // A parameter that was never updated has no state; one that was frozen later has.
+            if result.is_ok() && !p.grad.is_empty() && left.remove(p.name) {
                 result = self
                     .values_for(prefix, p.name, p.value.len(), optimizer)
                     .map(|of_param| {
@@ -99,7 +99,7 @@ impl Checkpoint {
         result?;
         if let Some(name) = left.first() {
             return refuse(format!(
-                "{prefix} has state for {name}, which is no trained parameter of this network"
+                "{prefix} has state for {name}, which is no parameter of this network"
             ));
         }
         Ok(OptimizerValues {

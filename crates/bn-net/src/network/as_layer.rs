@@ -81,7 +81,7 @@ impl<T: Scalar> Layer<T> for Network<T> {
             l.state_names.visit(&*l.layer, &mut |part| {
                 visit(match part {
                     State::Array(p) => State::Array(Param {
-                        penalty: p.penalty + penalty(l, p.is_decayed),
+                        penalty: p.penalty + penalty(l, &p),
                         network: Some(self.identity.number()),
                         ..p
                     }),
@@ -114,7 +114,10 @@ impl<T: Scalar> Layer<T> for Network<T> {
     }
 }
 
-/// The λ of a layer's weight decay, for a parameter that is decayed or not.
-fn penalty<T: Scalar>(l: &NamedLayer<T>, is_decayed: bool) -> f64 {
-    if is_decayed { l.weight_decay } else { 0.0 }
+/// The λ of a layer's weight decay for this parameter of it.
+fn penalty<T: Scalar>(l: &NamedLayer<T>, p: &Param<'_, T>) -> f64 {
+    match p.is_trained && p.is_decayed {
+        true => l.weight_decay,
+        false => 0.0,
+    }
 }

@@ -1,6 +1,6 @@
 use super::{
-    adaptive_threads::AdaptiveThreads, buffers::matrix, identity::Identity, residual::Residual,
-    state_names::StateNames,
+    adaptive_threads::AdaptiveThreads, buffers::matrix, freeze::Freeze, identity::Identity,
+    residual::Residual, state_names::StateNames,
 };
 use crate::error::Error;
 use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, fusion::fuse};
@@ -62,6 +62,7 @@ pub(super) struct NamedLayer<T: Scalar> {
     pub(super) width: usize,            // of its output
     pub(super) weight_decay: f64,       // the λ of the penalty on what is decayed
     pub(super) state_names: StateNames, // `layers.0.weight`
+    pub(super) freeze: Freeze,
 }
 
 /// A layer that the one before it computes.
@@ -135,6 +136,7 @@ impl<T: Scalar> Network<T> {
                 width: output.1,
                 weight_decay,
                 state_names: StateNames::default(),
+                freeze: Freeze::default(),
             });
         }
         layers.iter_mut().for_each(NamedLayer::name_state);
@@ -191,6 +193,29 @@ impl<T: Scalar> Network<T> {
     /// The shape of an output row of each layer.
     pub fn layer_shapes(&self) -> impl ExactSizeIterator<Item = Shape> {
         self.shapes.iter().copied()
+    }
+
+    /// Layer `index`, to read. `None` if there is none, or if the layer before it computes it: see
+    /// [`activation`](Self::activation).
+    ///
+    /// ```
+    /// use bn_net::Network;
+    /// let network = Network::builder(4).affine(8).relu().affine(3).named("head").build(1)?;
+    /// assert!(network.layer(0).is_some() && network.layer(3).is_none());
+    /// let mut shapes = Vec::new();
+    /// network.layer_by_name("head").unwrap().visit(&mut |p| shapes.push(p.shape.to_vec()));
+    /// assert_eq!(shapes, [vec![8, 3], vec![3]]);
+    /// # use bn_layers::LayerExt;
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    pub fn layer(&self, index: usize) -> Option<&dyn Layer<T>> {
+        let l = self.layers.iter().find(|l| l.index == index)?;
+        Some(&*l.layer)
+    }
+
+    /// The first layer of this [name](crate::NetworkBuilder::named), as [`layer`](Self::layer).
+    pub fn layer_by_name(&self, name: &str) -> Option<&dyn Layer<T>> {
+        self.layer(self.names.iter().position(|n| n == name)?)
     }
 
     /// Sets whether [`train_step`](Self::train_step) times some steps on one thread and continues on one

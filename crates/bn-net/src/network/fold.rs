@@ -63,6 +63,7 @@ impl<T: Scalar> Network<T> {
 
     /// Folds each BatchNormalization into the layer before it, also in the networks inside layers.
     pub(super) fn fold_layers(&mut self) {
+        self.layers.iter_mut().for_each(NamedLayer::unfreeze);
         let mut kept: Vec<NamedLayer<T>> = Vec::with_capacity(self.layers.len());
         for mut l in std::mem::take(&mut self.layers) {
             fold_inside(&mut l);

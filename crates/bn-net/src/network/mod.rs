@@ -1,7 +1,8 @@
 //! A chain of layers: `chain` stores it, `passes` runs it forward and backward, `step` trains it, `eval`
-//! evaluates it by `&self`, `fold` prepares it for inference, `as_layer` makes it a layer of other networks,
+//! evaluates it by `&self`, `fold` prepares it for inference, `freeze` says what is not trained, `as_layer` makes it a layer of other networks,
 //! `spec` describes it. `summary` prints it. `residual` and `concat` are layers of several networks, each a `branch`.
 
+mod accumulate;
 mod adaptive_threads;
 mod as_layer;
 mod branch;
@@ -10,6 +11,7 @@ mod chain;
 mod concat;
 mod eval;
 mod fold;
+mod freeze;
 mod identity;
 mod passes;
 mod residual;
@@ -17,7 +19,9 @@ mod spec;
 mod state_names;
 mod step;
 mod summary;
+mod values;
 
+pub use accumulate::Accumulator;
 pub use chain::Network;
 pub(crate) use chain::output_of;
 pub(crate) use concat::Concat;

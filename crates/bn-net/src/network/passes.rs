@@ -135,7 +135,8 @@ impl<T: Scalar> Network<T> {
             let l = &mut self.layers[i];
             try_resize(ACTIVATIONS, &mut after[0], &[self.rows, l.width])?;
             let y = matrix_mut(&mut after[0], self.rows, l.width)?;
-            if let Err(source) = l.layer.forward_into(input, y, pass) {
+            let result = l.layer.forward_into(input, y, &l.freeze.pass(pass));
+            if let Err(source) = result {
                 return Err(match source {
                     LayerError::Statistics { .. } | LayerError::Nested { .. } => {
                         let i_refused = self.refused(i, source);
@@ -161,7 +162,11 @@ impl<T: Scalar> Network<T> {
             return Err(bn_tensor::Error::shape("Network::backward", &expected, x.shape()).into());
         }
         let x = to_row_major(ACTIVATIONS, &x)?;
-        for i in (0..self.layers.len()).rev() {
+        let first = match wanted {
+            Wanted::Params => self.first_trained(),
+            Wanted::Input | Wanted::Both => 0,
+        };
+        for i in (first..self.layers.len()).rev() {
             let width = self.layers[i].width;
             let input = match i {
                 0 => x.view(),
@@ -175,12 +180,12 @@ impl<T: Scalar> Network<T> {
             grow(&mut self.dx, self.rows, input.ncols())?;
             let dx = matrix_mut(&mut self.dx, self.rows, input.ncols())?;
             let wanted = WantedFrom {
-                dx: (i > 0 || wanted != Wanted::Params).then_some(dx),
-                params: wanted != Wanted::Input,
+                dx: (i > first || wanted != Wanted::Params).then_some(dx),
+                params: wanted != Wanted::Input && !self.layers[i].freeze.params,
             };
             let of_params = wanted.params;
             let l = &mut self.layers[i];
-            let result = l.layer.backward_into(io, wanted, pass);
+            let result = l.layer.backward_into(io, wanted, &l.freeze.pass(pass));
             if of_params && l.weight_decay != 0.0 {
                 add_weight_decay(l)?;
             }

@@ -4,7 +4,7 @@ use super::{
     residual::Residual,
 };
 use crate::error::Error;
-use bn_layers::{Layer, LayerSpec, Shape};
+use bn_layers::{Layer, LayerSpec, Shape, State, StateMut};
 use bn_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,42 @@ pub(crate) fn check_weight_decay(lambda: f64) -> Result<(), Error> {
 }
 
 impl<T: Scalar> Network<T> {
+    /// The same network with values of another type, for example to check an `f32` network's gradients in
+    /// `f64`. Nothing in it is frozen.
+    ///
+    /// ```
+    /// use bn_net::Network;
+    /// let network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1)?;
+    /// let x = ndarray::array![[1.0, 2.0, 3.0, 4.0]];
+    /// let y: ndarray::Array2<f64> = network.to::<f64>()?.predict(x.view())?;
+    /// let of_f32 = network.predict(x.mapv(|x| x as f32).view())?.mapv(f64::from);
+    /// assert!((y - of_f32).iter().all(|d| d.abs() < 1e-5));
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`spec`](Self::spec).
+    pub fn to<U: Scalar>(&self) -> Result<Network<U>, Error> {
+        let mut network = self.spec()?.build::<U>()?;
+        let (mut arrays, mut counters) = (Vec::new(), Vec::new());
+        self.state(&mut |part| match part {
+            State::Array(p) => {
+                let values = p.value.iter().map(|v| U::from_f64(v.as_f64()));
+                arrays.push(values.collect::<Vec<U>>());
+            }
+            State::Counter(_, value) => counters.push(value),
+        });
+        let (mut arrays, mut counters) = (arrays.into_iter(), counters.into_iter());
+        network.state_mut(&mut |part| match part {
+            StateMut::Array(p) => {
+                let values = arrays.next().into_iter().flatten();
+                p.value.iter_mut().zip(values).for_each(|(to, v)| *to = v);
+            }
+            StateMut::Counter(_, to) => *to = counters.next().unwrap_or(*to),
+        });
+        Ok(network)
+    }
+
     /// The network's description.
     ///
     /// # Errors

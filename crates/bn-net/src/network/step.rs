@@ -32,11 +32,42 @@ impl<T: Scalar> Network<T> {
         loss: &mut dyn Loss<T>,
         optimizer: &mut dyn Optimizer<T>,
     ) -> Result<f64, Error> {
+        self.train_step_with(x, t, loss, optimizer, |_| Ok(()))
+    }
+
+    /// [`train_step`](Self::train_step), which calls `before_update` between the backward pass and the
+    /// optimizer's update, to read or change the gradients:
+    ///
+    /// ```
+    /// use bn_net::{Clip, IdentityWithLoss, Network, Sgd};
+    /// use ndarray::array;
+    /// let mut network = Network::builder(1).affine(4).batch_norm().relu().affine(1).build(1)?;
+    /// let (mut loss, mut sgd) = (IdentityWithLoss::default(), Sgd::new(0.1)?);
+    /// let (x, t) = (array![[0.0], [1.0], [2.0]], array![[1.0], [3.0], [5.0]]);
+    /// for _ in 0..50 {
+    ///     network.train_step_with(x.view(), t.view().into(), &mut loss, &mut sgd, |network| {
+    ///         Clip::Norm(1.0).apply(network).map(|_norm| ())
+    ///     })?;
+    /// }
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`train_step`](Self::train_step), and those of `before_update`.
+    pub fn train_step_with(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        before_update: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<f64, Error> {
         let mut threads = self.threads;
         let result = enter_pool(|| {
             threads.run(x.nrows(), || {
                 self.transaction(|network| {
                     let value = network.loss_and_gradient(x, t, loss, &Pass::new(Mode::Train))?;
+                    before_update(network)?;
                     optimizer.step(network)?;
                     Ok(value)
                 })

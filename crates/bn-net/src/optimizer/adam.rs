@@ -153,6 +153,16 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
         self.lr
     }
 
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn set_weight_decay(&mut self, weight_decay: f64) -> Result<(), Error> {
+        check_weight_decay::<T>(weight_decay)?;
+        self.weight_decay = weight_decay;
+        Ok(())
+    }
+
     fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error> {
         check_lr::<T>(lr)?;
         self.lr = lr;

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::error::Error;
 use bn_layers::{Layer, LayerExt, ParamMut};
-use bn_tensor::{Scalar, largest_magnitude};
+use bn_tensor::{Scalar, check_setting, largest_magnitude};
 
 /// Updates parameters by their gradients. Each network needs an optimizer of its own, because the
 /// [state](Self::state) belongs to the network's parameters.
@@ -65,6 +65,21 @@ pub trait Optimizer<T: Scalar>: Send {
     /// # Errors
     /// [`bn_tensor::Error::InvalidSetting`] for one that is negative or not finite in `T`.
     fn set_learning_rate(&mut self, lr: f64) -> Result<(), Error>;
+
+    /// The weight decay of the next step; 0 for an optimizer that has none.
+    fn weight_decay(&self) -> f64 {
+        0.0
+    }
+
+    /// Sets the weight decay of the next step, as [`ParamGroups`](crate::ParamGroups) does.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::InvalidSetting`] for one that is negative or not finite in `T`, or not 0 for an
+    /// optimizer that has none.
+    fn set_weight_decay(&mut self, weight_decay: f64) -> Result<(), Error> {
+        let what = "the weight decay of an optimizer without one";
+        Ok(check_setting(what, "0", weight_decay, weight_decay == 0.0)?)
+    }
 
     /// One step: updates every trained parameter of `network` by its gradient.
     ///

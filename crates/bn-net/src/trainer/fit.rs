@@ -1,22 +1,29 @@
 use super::{
+    average::{Averaging, WeightAverage},
     callback::Callback,
     history::{History, Record},
+    monitor::{EarlyStop, ReduceOnPlateau},
     progress::Progress,
-    run::Run,
-    settings::{EarlyStop, Length},
+    run::{Data, Run},
+    settings::Length,
+    state::RunState,
 };
 use crate::{
     error::Error,
     loss::Loss,
-    network::{Network, Workspace},
-    optimizer::Optimizer,
+    metric::Metric,
+    network::{Accumulator, Network, Workspace},
+    optimizer::{Clip, Optimizer},
     schedule::Schedule,
 };
-use bn_data::{Batches, Dataset, LastBatch, Sampling};
-use bn_layers::Mode;
-use bn_tensor::check_setting;
-use ndarray::{ArrayView2, Axis, Slice};
-use std::{ops::ControlFlow, time::Instant};
+use bn_data::{Augmentation, Augmented, BatchSource, Batches, Dataset, LastBatch, Sampling};
+use bn_tensor::Scalar;
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 /// Trains a [`Network`] on a [`Dataset`] in mini-batches and evaluates it at regular intervals.
 ///
@@ -29,27 +36,40 @@ use std::{ops::ControlFlow, time::Instant};
 ///     .epochs(5)
 ///     .seed(1)
 ///     .fit(&mut network, &mut SoftmaxWithLoss::new(), &mut Sgd::new(0.1)?, &train, Some(&test))?;
-/// assert!(history.last().unwrap().test_accuracy.unwrap() > 0.85);
+/// assert!(history.last().unwrap().test_accuracy().unwrap() > 0.85);
 /// # Ok::<(), bn_net::Error>(())
 /// ```
 ///
+/// The targets may be labels, one-hot rows, several labels at once or values, whatever the loss takes; the
+/// loss also chooses the [metrics](Self::metrics) unless they are set.
+///
 /// The same seed, network and data give the same bits on any number of threads.
 #[derive(Debug, Clone)]
-pub struct Trainer {
-    length: Length,
-    batch_size: usize,
-    sampling: Sampling,
-    seed: u64,
-    evaluate_every: Option<u64>,
-    schedule: Option<Schedule>,
-    early_stop: Option<EarlyStop>,
-    progress: bool,
+pub struct Trainer<T: Scalar = f32> {
+    pub(super) length: Length,
+    pub(super) batch_size: usize,
+    pub(super) sampling: Sampling,
+    pub(super) seed: u64,
+    pub(super) evaluate_every: Option<u64>,
+    pub(super) evaluate_train: bool,
+    pub(super) metrics: Option<Vec<Box<dyn Metric<T>>>>,
+    pub(super) augmentation: Option<Augmentation>,
+    pub(super) accumulate: usize,
+    pub(super) clip: Option<Clip>,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) plateau: Option<ReduceOnPlateau>,
+    pub(super) averaging: Option<Averaging>,
+    pub(super) early_stop: Option<EarlyStop>,
+    pub(super) checkpoint: Option<PathBuf>,
+    pub(super) checkpoint_every: Option<u64>,
+    pub(super) stop: Option<Arc<AtomicBool>>,
+    pub(super) progress: bool,
 }
 
-impl Trainer {
+impl<T: Scalar> Trainer<T> {
     /// Trains for one epoch in batches of `batch_size` images. Each image is used once per epoch,
     /// the images left over join the last batch, the network is evaluated after each epoch, the
-    /// seed is 0, and a progress bar is drawn on a terminal.
+    /// seed is 0, and progress is shown.
     pub fn new(batch_size: usize) -> Self {
         Self {
             length: Length::Epochs(1),
@@ -57,68 +77,20 @@ impl Trainer {
             sampling: Sampling::Permutation(LastBatch::Merge),
             seed: 0,
             evaluate_every: None,
+            evaluate_train: true,
+            metrics: None,
+            augmentation: None,
+            accumulate: 1,
+            clip: None,
             schedule: None,
+            plateau: None,
+            averaging: None,
             early_stop: None,
+            checkpoint: None,
+            checkpoint_every: None,
+            stop: None,
             progress: true,
         }
-    }
-
-    /// Sets the number of epochs to train for.
-    #[must_use]
-    pub fn epochs(mut self, epochs: u64) -> Self {
-        self.length = Length::Epochs(epochs);
-        self
-    }
-
-    /// Sets the number of steps to train for.
-    #[must_use]
-    pub fn iterations(mut self, iterations: u64) -> Self {
-        self.length = Length::Iterations(iterations);
-        self
-    }
-
-    /// Sets how batches are drawn. With [`LastBatch::Keep`], [`fit`](Self::fit) fails if the last
-    /// batch of a network with BatchNormalization has a single image.
-    #[must_use]
-    pub fn sampling(mut self, sampling: Sampling) -> Self {
-        self.sampling = sampling;
-        self
-    }
-
-    /// Sets the seed of the batches.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Evaluates the network after every `iterations` steps instead of after each epoch.
-    #[must_use]
-    pub fn evaluate_every(mut self, iterations: u64) -> Self {
-        self.evaluate_every = Some(iterations);
-        self
-    }
-
-    /// Sets the optimizer's learning rate before each step.
-    #[must_use]
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = Some(schedule);
-        self
-    }
-
-    /// Ends training early when the loss no longer falls.
-    #[must_use]
-    pub fn early_stop(mut self, early_stop: EarlyStop) -> Self {
-        self.early_stop = Some(early_stop);
-        self
-    }
-
-    /// Whether to draw a progress bar on standard error, if that is a terminal. The bar needs the
-    /// feature `progress`.
-    #[must_use]
-    pub fn progress(mut self, progress: bool) -> Self {
-        self.progress = progress;
-        self
     }
 
     /// Trains `network` and returns its evaluations.
@@ -131,13 +103,13 @@ impl Trainer {
     /// [`fit_with`](Self::fit_with) and a [`History`].
     pub fn fit(
         &self,
-        network: &mut Network,
-        loss: &mut dyn Loss<f32>,
-        optimizer: &mut dyn Optimizer<f32>,
-        train: &Dataset,
-        test: Option<&Dataset>,
+        network: &mut Network<T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        train: &Dataset<T>,
+        test: Option<&Dataset<T>>,
     ) -> Result<History, Error> {
-        let mut no_callback = |_: &Record, _: &Network| ControlFlow::Continue(());
+        let mut no_callback = |_: &Record, _: &Network<T>| ControlFlow::Continue(());
         self.fit_with(network, loss, optimizer, train, test, &mut no_callback)
     }
 
@@ -164,75 +136,106 @@ impl Trainer {
     /// As [`fit`](Self::fit).
     pub fn fit_with(
         &self,
-        network: &mut Network,
-        loss: &mut dyn Loss<f32>,
-        optimizer: &mut dyn Optimizer<f32>,
-        train: &Dataset,
-        test: Option<&Dataset>,
-        callback: &mut dyn Callback,
+        network: &mut Network<T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        train: &Dataset<T>,
+        test: Option<&Dataset<T>>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<History, Error> {
-        let batches = self.checked(network, loss, train, test)?;
-        let steps_per_epoch = batches.batches_per_epoch() as u64;
+        let mut batches = Batches::with_sampling(train, self.batch_size, self.sampling, self.seed)?;
+        let mut augmented;
+        let source: &mut dyn BatchSource<T> = match &self.augmentation {
+            None => &mut batches,
+            Some(augmentation) => {
+                augmented = Augmented::new(batches, augmentation.clone())?;
+                &mut augmented
+            }
+        };
+        let data = Data {
+            source,
+            train: Some(train),
+            test,
+        };
+        self.run(network, loss, optimizer, data, callback)
+    }
+
+    /// [`fit_with`](Self::fit_with) on batches of any source, such as a data set that is larger than memory.
+    /// The batch size, the sampling, the seed and the augmentation are then those of the source, not of the
+    /// trainer. Metrics are evaluated on the test set only.
+    ///
+    /// ```
+    /// use bn_data::{Batches, Digits};
+    /// use bn_net::{History, Network, Sgd, SoftmaxWithLoss, Trainer};
+    /// let (train, test) = Digits::load()?.into_parts();
+    /// let mut network = Network::builder(64).affine(32).batch_norm().relu().affine(10).build(1)?;
+    /// let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1)?);
+    /// let (mut batches, mut records) = (Batches::new(&train, 64, 1)?, History::default());
+    /// let trainer = Trainer::new(64).epochs(5);
+    /// trainer.fit_batches(&mut network, &mut loss, &mut sgd, &mut batches, Some(&test), &mut records)?;
+    /// assert!(records.last().unwrap().test_accuracy().unwrap() > 0.85);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and those of the source.
+    pub fn fit_batches(
+        &self,
+        network: &mut Network<T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        batches: &mut dyn BatchSource<T>,
+        test: Option<&Dataset<T>>,
+        callback: &mut dyn Callback<T>,
+    ) -> Result<History, Error> {
+        let data = Data {
+            source: batches,
+            train: None,
+            test,
+        };
+        self.run(network, loss, optimizer, data, callback)
+    }
+
+    fn run(
+        &self,
+        network: &mut Network<T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        data: Data<'_, T>,
+        callback: &mut dyn Callback<T>,
+    ) -> Result<History, Error> {
+        let metrics = self.metrics.clone().unwrap_or_else(|| loss.metrics());
+        self.check(network, loss, &data, &metrics)?;
+        let updates = data.source.batches_per_epoch().div_ceil(self.accumulate);
+        let steps_per_epoch = updates.max(1) as u64;
         let steps = match self.length {
             Length::Epochs(epochs) => epochs.saturating_mul(steps_per_epoch),
             Length::Iterations(iterations) => iterations,
         };
         let mut run = Run {
+            settings: self,
+            state: RunState::new(optimizer.learning_rate()),
+            average: self.averaging.map(WeightAverage::new).transpose()?,
+            best: Vec::new(),
             network,
             loss,
             optimizer,
-            train,
-            test,
-            schedule: self.schedule.as_ref(),
-            early_stop: self.early_stop,
+            data: Data {
+                source: &mut *data.source,
+                ..data
+            },
+            metrics,
             steps,
             steps_per_epoch,
             evaluate_every: self.evaluate_every.unwrap_or(steps_per_epoch),
+            accumulator: Accumulator::default(),
             workspace: Workspace::default(),
             progress: Progress::new(steps, self.progress),
             start: Instant::now(),
-            history: History::default(),
         };
-        run.train(batches, callback)?;
-        run.progress.finish();
-        Ok(run.history)
+        run.resume()?;
+        run.train(callback)?;
+        run.finish();
+        Ok(run.state.history)
     }
-
-    /// Checks everything that can be known before the first step, and returns the batches.
-    fn checked<'d>(
-        &self,
-        network: &Network,
-        loss: &dyn Loss<f32>,
-        train: &'d Dataset,
-        test: Option<&Dataset>,
-    ) -> Result<Batches<'d>, Error> {
-        if let Some(schedule) = &self.schedule {
-            schedule.check()?;
-        }
-        if let Some(early_stop) = self.early_stop {
-            early_stop.check()?;
-        }
-        let every = self.evaluate_every.unwrap_or(1);
-        check_setting("evaluate_every", "at least 1", every as f64, every > 0)?;
-        let batches = Batches::with_sampling(train, self.batch_size, self.sampling, self.seed)?;
-        for data in [Some(train), test].into_iter().flatten() {
-            loss.check(data.len(), network.output().size(), data.labels().into())?;
-            network.predict(first_rows(data, 1))?;
-        }
-        let mut sizes = vec![self.batch_size.min(train.len())];
-        let left_over = train.len() % self.batch_size;
-        if self.sampling == Sampling::Permutation(LastBatch::Keep) && left_over > 0 {
-            sizes.push(left_over);
-        }
-        // Each layer has its own rules, such as two rows for a BatchNormalization. A copy tries.
-        let mut copy = network.clone();
-        for size in sizes {
-            copy.forward(first_rows(train, size), Mode::BatchStats)?;
-        }
-        Ok(batches)
-    }
-}
-
-fn first_rows(data: &Dataset, rows: usize) -> ArrayView2<'_, f32> {
-    data.images().slice_axis_move(Axis(0), Slice::from(..rows))
 }

@@ -1,112 +1,207 @@
 use super::{
-    callback::Callback,
-    history::{History, Record},
+    average::WeightAverage,
+    callback::{Callback, Training},
+    events,
+    fit::Trainer,
+    history::Record,
     progress::Progress,
-    settings::EarlyStop,
+    state::RunState,
 };
 use crate::{
     error::Error,
     loss::Loss,
-    network::{Network, Workspace},
-    optimizer::Optimizer,
-    schedule::Schedule,
+    metric::Metric,
+    network::{Accumulator, Network, Workspace},
+    optimizer::{Clip, Optimizer},
 };
-use bn_data::{Batches, Dataset};
-use ndarray::ArrayView1;
-use std::time::Instant;
+use bn_data::{BatchSource, Dataset};
+use bn_tensor::Scalar;
+use std::{ops::ControlFlow, sync::atomic::Ordering, time::Instant};
+
+/// What a run is trained and evaluated on.
+pub(super) struct Data<'a, T: Scalar> {
+    pub(super) source: &'a mut dyn BatchSource<T>,
+    pub(super) train: Option<&'a Dataset<T>>, // to evaluate on
+    pub(super) test: Option<&'a Dataset<T>>,
+}
 
 /// One call of `fit`.
-pub(super) struct Run<'a> {
-    pub(super) network: &'a mut Network,
-    pub(super) loss: &'a mut dyn Loss<f32>,
-    pub(super) optimizer: &'a mut dyn Optimizer<f32>,
-    pub(super) train: &'a Dataset,
-    pub(super) test: Option<&'a Dataset>,
-    pub(super) schedule: Option<&'a Schedule>,
-    pub(super) early_stop: Option<EarlyStop>,
+pub(super) struct Run<'a, T: Scalar> {
+    pub(super) settings: &'a Trainer<T>,
+    pub(super) network: &'a mut Network<T>,
+    pub(super) loss: &'a mut dyn Loss<T>,
+    pub(super) optimizer: &'a mut dyn Optimizer<T>,
+    pub(super) data: Data<'a, T>,
+    pub(super) metrics: Vec<Box<dyn Metric<T>>>,
     pub(super) steps: u64,
     pub(super) steps_per_epoch: u64,
     pub(super) evaluate_every: u64, // steps
-    pub(super) workspace: Workspace<f32>,
+    pub(super) state: RunState,
+    pub(super) average: Option<WeightAverage<T>>,
+    pub(super) best: Vec<T>, // the values of the best evaluation, if they are to be restored
+    pub(super) accumulator: Accumulator<T>,
+    pub(super) workspace: Workspace<T>,
     pub(super) progress: Progress,
     pub(super) start: Instant,
-    pub(super) history: History,
 }
 
-impl Run<'_> {
-    pub(super) fn train(
-        &mut self,
-        mut batches: Batches<'_>,
-        callback: &mut dyn Callback,
-    ) -> Result<(), Error> {
-        let (mut iteration, mut loss_sum, mut examples) = (0, 0.0, 0);
-        let (mut lowest, mut without_new_lowest) = (f64::INFINITY, 0);
-        while iteration < self.steps {
-            let Some(batch) = batches.next_batch() else {
-                continue; // the next epoch begins
+/// The loss of a step and its weight in a mean, or the end of the run.
+type Step = ControlFlow<(), (f64, f64)>;
+
+impl<T: Scalar> Run<'_, T> {
+    pub(super) fn train(&mut self, callback: &mut dyn Callback<T>) -> Result<(), Error> {
+        while self.state.iteration < self.steps && !self.state.is_over {
+            self.set_learning_rate()?;
+            let ControlFlow::Continue((loss, weight)) = self.step(callback)? else {
+                return self.save();
             };
-            if let Some(schedule) = self.schedule {
-                self.optimizer
-                    .set_learning_rate(schedule.learning_rate(iteration))?;
+            self.state.loss_sum += weight * loss;
+            self.state.weight_sum += weight;
+            self.state.iteration += 1;
+            if let Some(average) = &mut self.average {
+                average.update(self.state.iteration, self.network)?;
             }
-            let (x, t) = (batch.images, batch.labels.into());
-            let loss = self.network.train_step(x, t, self.loss, self.optimizer)?;
-            loss_sum += loss * x.nrows() as f64;
-            examples += x.nrows();
-            iteration += 1;
             self.progress.step();
-            if callback.on_step(iteration, loss).is_break() {
-                return Ok(());
+            events::step(self.state.iteration, loss);
+            let iteration = self.state.iteration;
+            if callback.on_step(iteration, loss, self.training()).is_break() {
+                return self.save();
             }
-            if !iteration.is_multiple_of(self.evaluate_every) && iteration < self.steps {
-                continue;
-            }
-            let record = self.evaluate(iteration, loss_sum / examples as f64)?;
-            (loss_sum, examples) = (0.0, 0);
-            if callback.on_record(&record, self.network).is_break() {
-                return Ok(());
-            }
-            if let Some(stop) = self.early_stop {
-                let loss = record.test_loss.unwrap_or(record.train_loss);
-                if loss < lowest - stop.min_delta {
-                    (lowest, without_new_lowest) = (loss, 0);
-                } else {
-                    without_new_lowest += 1;
-                }
-                if without_new_lowest >= stop.patience.max(1) {
+            let is_due = |every: Option<u64>| every.is_some_and(|n| iteration.is_multiple_of(n));
+            if is_due(Some(self.evaluate_every)) || iteration == self.steps {
+                let record = self.evaluate()?;
+                let flow = callback.on_record(&record, self.training());
+                self.after(&record);
+                self.save()?;
+                if flow.is_break() {
                     return Ok(());
                 }
+            } else if is_due(self.settings.checkpoint_every) {
+                self.save()?;
+            }
+            let stop = self.settings.stop.as_ref();
+            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return self.save();
             }
         }
         Ok(())
     }
 
-    fn evaluate(&mut self, iteration: u64, train_loss: f64) -> Result<Record, Error> {
-        let (network, workspace) = (&*self.network, &mut self.workspace);
-        let loss = &*self.loss;
-        let class_of = |row: ArrayView1<'_, f32>| loss.class_of(row);
-        let (x, labels) = (self.train.images(), self.train.labels());
-        let train_accuracy = network.share_correct(x, labels, &class_of, workspace)?;
-        let (mut test_loss, mut test_accuracy) = (None, None);
-        if let Some(test) = self.test {
-            let (x, labels) = (test.images(), test.labels());
-            test_accuracy = Some(network.share_correct(x, labels, &class_of, workspace)?);
-            let loss = network.evaluate_loss(x, labels.into(), self.loss, workspace)?;
-            test_loss = Some(loss);
+    /// Gives the network what it is to have at the end.
+    pub(super) fn finish(&mut self) {
+        self.progress.finish();
+        let early_stop = self.settings.early_stop.as_ref();
+        if early_stop.is_some_and(|stop| stop.restore_best) && !self.best.is_empty() {
+            self.network.set_values(&self.best);
+        } else if let Some(average) = &mut self.average {
+            average.swap(self.network);
         }
-        let record = Record {
-            epoch: iteration as f64 / self.steps_per_epoch as f64,
-            iteration,
-            learning_rate: self.optimizer.learning_rate(),
-            train_loss,
-            train_accuracy,
-            test_loss,
-            test_accuracy,
-            seconds: self.start.elapsed().as_secs_f64(),
-        };
-        let accuracy = record.test_accuracy.unwrap_or(record.train_accuracy);
-        self.progress.message(train_loss, accuracy);
-        self.history.records.push(record);
-        Ok(record)
     }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.state.seconds + self.start.elapsed().as_secs_f64()
+    }
+
+    fn set_learning_rate(&mut self) -> Result<(), Error> {
+        let settings = self.settings;
+        let base = match &settings.schedule {
+            Some(schedule) => schedule.learning_rate(self.state.iteration),
+            None if settings.plateau.is_some() => self.state.initial_lr,
+            None => return Ok(()),
+        };
+        let least = settings.plateau.as_ref().map_or(0.0, |plateau| plateau.min_lr);
+        let reduced = (base * self.state.lr_factor).max(least.min(base));
+        self.optimizer.set_learning_rate(reduced)
+    }
+
+    /// One update, by the gradients of one batch or of several.
+    fn step(&mut self, callback: &mut dyn Callback<T>) -> Result<Step, Error> {
+        let width = self.network.output().size();
+        let (clip, mut weight) = (self.settings.clip, 0.0);
+        let position = self.data.source.state();
+        loop {
+            let batch = match self.data.source.next_batch() {
+                Ok(Some(batch)) => batch,
+                Ok(None) if self.accumulator.micro_batches() > 0 => break,
+                Ok(None) => continue, // the next epoch begins
+                Err(error) => {
+                    self.accumulator.cancel(self.network);
+                    return Err(error.into());
+                }
+            };
+            let training = Training {
+                network: &mut *self.network,
+                optimizer: &mut *self.optimizer,
+            };
+            if callback.on_batch(&batch, training).is_break() {
+                self.accumulator.cancel(self.network);
+                self.data.source.restore(position)?; // a run that continues trains on this batch
+                return Ok(ControlFlow::Break(()));
+            }
+            let (x, t) = (batch.images, batch.targets);
+            weight += self.loss.weight(x.nrows(), width, t);
+            if self.settings.accumulate > 1 {
+                self.accumulator.add(self.network, x, t, self.loss)?;
+                if self.accumulator.micro_batches() == self.settings.accumulate {
+                    break;
+                }
+                continue;
+            }
+            let update = |network: &mut Network<T>| before_update(network, clip, callback);
+            let (loss, optimizer) = (&mut *self.loss, &mut *self.optimizer);
+            let loss = self.network.train_step_with(x, t, loss, optimizer, update)?;
+            return Ok(ControlFlow::Continue((loss, weight)));
+        }
+        let update = |network: &mut Network<T>| before_update(network, clip, callback);
+        let loss = self.accumulator.step(self.network, self.optimizer, update)?;
+        Ok(ControlFlow::Continue((loss, weight)))
+    }
+
+    fn training(&mut self) -> Training<'_, T> {
+        Training {
+            network: self.network,
+            optimizer: self.optimizer,
+        }
+    }
+
+    /// What an evaluation leads to.
+    fn after(&mut self, record: &Record) {
+        let state = &mut self.state;
+        if let Some(stop) = &self.settings.early_stop {
+            let is_best = state.best.improves(record, &stop.monitor, stop.min_delta);
+            if is_best && stop.restore_best {
+                self.swap_average();
+                self.network.copy_values(&mut self.best);
+                self.swap_average();
+            }
+            self.state.is_over = self.state.best.evaluations_since >= stop.patience.max(1);
+        }
+        let state = &mut self.state;
+        if let Some(plateau) = &self.settings.plateau {
+            state.plateau.improves(record, &plateau.monitor, plateau.min_delta);
+            if state.plateau.evaluations_since >= plateau.patience.max(1) {
+                state.lr_factor *= plateau.factor;
+                state.plateau.evaluations_since = 0;
+            }
+        }
+    }
+
+    /// Exchanges the network's values and their average, if there is one.
+    pub(super) fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.swap(self.network);
+        }
+    }
+}
+
+fn before_update<T: Scalar>(
+    network: &mut Network<T>,
+    clip: Option<Clip>,
+    callback: &mut dyn Callback<T>,
+) -> Result<(), Error> {
+    callback.on_gradient(network)?;
+    if let Some(clip) = clip {
+        clip.apply(network)?;
+    }
+    Ok(())
 }
