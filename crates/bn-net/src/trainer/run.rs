@@ -49,7 +49,7 @@ impl Run<'_> {
                 self.optimizer
                     .set_learning_rate(schedule.learning_rate(iteration))?;
             }
-            let (x, t) = (batch.images, batch.labels.into());
+            let (x, t) = (batch.images, batch.targets);
             let loss = self.network.train_step(x, t, self.loss, self.optimizer)?;
             loss_sum += loss * x.nrows() as f64;
             examples += x.nrows();
