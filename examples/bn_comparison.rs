@@ -177,7 +177,7 @@ impl Learner {
         if self.curve.stopped_at.is_some() {
             return Ok(());
         }
-        let (x, t) = (batch.images, batch.labels.into());
+        let (x, t) = (batch.images, batch.targets);
         match self.network.train_step(x, t, &mut self.sgd) {
             Err(Error::NonFinite { .. }) => self.curve.stopped_at = Some(step),
             result => {

@@ -4,9 +4,7 @@
 use anyhow::{Result, bail};
 use batchnorm::layers::{Error as LayerError, ParamReport};
 use batchnorm::net::Loss;
-use batchnorm::{
-    BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss, Targets,
-};
+use batchnorm::{BatchNormConfig, GradientCheck, Network, NetworkBuilder, SoftmaxWithLoss};
 use bn_examples::args::{CommonArgs, Defaults};
 use bn_examples::picture::Area;
 use bn_examples::style::{BLUE, GREEN, INK, ORANGE, PALE, font, heading};
@@ -60,8 +58,11 @@ fn main() -> ExitCode {
 fn gradient_check(args: &Args) -> Result<()> {
     let (start, mut out) = (Instant::now(), std::io::stdout());
     let (train, _) = args.common.load()?;
-    let batch = train.shuffled(args.common.seed).take(args.batch);
-    let x = batch.images_as::<f64>();
+    let batch = train
+        .shuffled(args.common.seed)
+        .take(args.batch)
+        .to::<f64>();
+    let x = batch.images();
     let mut network = build(args, x.ncols(), batch.classes())?;
     let mut loss = SoftmaxWithLoss::new();
     let check = GradientCheck {
@@ -69,8 +70,8 @@ fn gradient_check(args: &Args) -> Result<()> {
         tolerance: LIMIT,
         ..GradientCheck::default()
     };
-    let report = check.check_objective(&mut network, x.view(), &mut |y, dout| {
-        let t = Targets::Labels(batch.labels());
+    let report = check.check_objective(&mut network, x, &mut |y, dout| {
+        let t = batch.targets();
         let value = loss.forward(y, t).map_err(as_layer_error)?;
         loss.backward_into(y, t, dout).map_err(as_layer_error)?;
         Ok(value)

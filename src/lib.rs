@@ -59,7 +59,9 @@ pub use bn_tensor as tensor;
 pub use ndarray;
 pub use rand;
 
-pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling};
+pub use bn_data::{
+    BatchSource, Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling,
+};
 pub use bn_layers::{
     Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,
     ConvTranspose2d, Dropout, Elu, Gelu, GradientCheck, GroupNorm, Identity, Init, InstanceNorm,

@@ -1,53 +1,21 @@
 //! Mini-batches, in random order, without an allocation per batch.
 
-use bn_tensor::try_zeros;
-use ndarray::{Array2, Axis, Slice};
+mod buffer;
+mod cut;
+mod sampling;
+
+use bn_tensor::Scalar;
+use rand::RngExt;
 use rand::seq::SliceRandom;
-use rand::{Rng, RngExt, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::{
-    dataset::{Batch, Dataset},
-    error::{Error, Result},
+    batch_source::{Batch, BatchSource, BatchState},
+    dataset::Dataset,
+    error::Result,
 };
-
-/// How the images of an epoch are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sampling {
-    /// Each image once an epoch, in a new random order for each epoch.
-    Permutation(LastBatch),
-    /// Each image of each batch is drawn from all images, so that one may occur twice and another not at
-    /// all: the book's `np.random.choice(train_size, batch_size)`. An epoch is
-    /// `max(N / batch_size, 1)` batches, rounded down, all of them full: the book's
-    /// `iter_per_epoch`.
-    WithReplacement,
-}
-
-/// What happens to the images that are left over if the batch size does not divide N.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LastBatch {
-    /// They are a smaller batch.
-    #[default]
-    Keep,
-    /// They are skipped in this epoch.
-    Drop,
-    /// They are added to the batch before, which then has up to `2 * batch_size - 1` images. No image is
-    /// skipped, and no batch is smaller than the batch size (unless N is). Use it with
-    /// BatchNormalization, which cannot train on a batch of one image.
-    Merge,
-}
-
-/// The position in the stream of mini-batches. With the data set, the batch size and the sampling, it
-/// determines all later batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchState {
-    /// The seed of all epochs.
-    pub seed: u64,
-    /// The epoch, counted from 0.
-    pub epoch: u64,
-    /// The number of batches of the epoch that were returned.
-    pub position: usize,
-}
+use buffer::BatchBuffer;
+use cut::EpochCut;
+pub use sampling::{LastBatch, Sampling};
 
 /// A stream of mini-batches from a [`Dataset`].
 ///
@@ -70,33 +38,31 @@ pub struct BatchState {
 /// for _epoch in 0..2 {
 ///     let mut sizes = Vec::new();
 ///     while let Some(batch) = batches.next_batch() {
-///         assert_eq!(batch.images.dim(), (batch.labels.len(), 64));
-///         sizes.push(batch.labels.len());
+///         assert_eq!(batch.images.dim(), (batch.labels().len(), 64));
+///         sizes.push(batch.len());
 ///     }
 ///     assert_eq!(sizes, [100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 115]);
 /// }
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Batches<'a> {
-    data: &'a Dataset,
-    batch_size: usize,
+pub struct Batches<'a, T: Scalar = f32> {
+    data: &'a Dataset<T>,
     sampling: Sampling,
-    per_epoch: usize,
+    cut: EpochCut,
     state: BatchState,
-    order: Vec<usize>,   // the images of the epoch, batch after batch
-    images: Array2<f32>, // (largest batch, D)
-    labels: Vec<usize>,  // (largest batch)
+    order: Vec<usize>, // the images of the epoch, batch after batch
+    buffer: BatchBuffer<T>,
 }
 
-impl<'a> Batches<'a> {
+impl<'a, T: Scalar> Batches<'a, T> {
     /// Batches of `batch_size` images, each image once an epoch. The last batch may be smaller.
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] without images, [`Error::Setting`] if `batch_size` is 0, [`Error::Tensor`] if there
-    /// is no memory for a batch.
-    pub fn new(data: &'a Dataset, batch_size: usize, seed: u64) -> Result<Self> {
+    /// [`Error::Empty`](crate::Error::Empty) without images, [`Error::Setting`](crate::Error::Setting) if
+    /// `batch_size` is 0, [`Error::Tensor`](crate::Error::Tensor) if there is no memory for a batch.
+    pub fn new(data: &'a Dataset<T>, batch_size: usize, seed: u64) -> Result<Self> {
         let sampling = Sampling::Permutation(LastBatch::Keep);
         Self::with_sampling(data, batch_size, sampling, seed)
     }
@@ -105,102 +71,50 @@ impl<'a> Batches<'a> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); [`Error::Setting`] also if `batch_size` is above N and all batches have to be
-    /// full ([`LastBatch::Drop`], [`Sampling::WithReplacement`]).
+    /// As [`new`](Self::new); [`Error::Setting`](crate::Error::Setting) also if `batch_size` is above N and
+    /// all batches have to be full ([`LastBatch::Drop`], [`Sampling::WithReplacement`]).
     pub fn with_sampling(
-        data: &'a Dataset,
+        data: &'a Dataset<T>,
         batch_size: usize,
         sampling: Sampling,
         seed: u64,
     ) -> Result<Self> {
-        let n = data.len();
-        if n == 0 {
-            return Err(Error::Empty { op: "Batches" });
-        }
-        let full_only = matches!(
-            sampling,
-            Sampling::Permutation(LastBatch::Drop) | Sampling::WithReplacement
-        );
-        if batch_size == 0 || (full_only && batch_size > n) {
-            return Err(Error::Setting {
-                what: "the batch size",
-                value: batch_size.to_string(),
-                must_be: match full_only {
-                    true => format!("at least 1 and at most {n}, the number of images"),
-                    false => "at least 1".to_owned(),
-                },
-            });
-        }
-        let per_epoch = match sampling {
-            Sampling::Permutation(LastBatch::Keep) => n.div_ceil(batch_size),
-            _ => (n / batch_size).max(1),
-        };
+        let cut = EpochCut::new("Batches", data.len(), batch_size, sampling.last_batch())?;
         let drawn = match sampling {
-            Sampling::Permutation(_) => n,
-            Sampling::WithReplacement => per_epoch * batch_size,
+            Sampling::Permutation(_) => data.len(),
+            Sampling::WithReplacement => cut.batches() * batch_size,
         };
-        let largest = match sampling {
-            Sampling::Permutation(LastBatch::Merge) => n - (per_epoch - 1) * batch_size,
-            _ => batch_size.min(n),
-        };
+        let d = data.images().ncols();
+        let buffer = BatchBuffer::new("Batches", cut.largest(), d, data.outputs())?;
         let mut batches = Batches {
             data,
-            batch_size,
             sampling,
-            per_epoch,
-            state: BatchState {
-                seed,
-                epoch: 0,
-                position: 0,
-            },
+            cut,
+            state: BatchState::new(seed),
             order: vec![0; drawn],
-            images: try_zeros("Batches", (largest, data.images().ncols()))?,
-            labels: vec![0; largest],
+            buffer,
         };
         batches.draw_order();
         Ok(batches)
     }
 
     /// The next batch, or `None` at the end of the epoch; the next call then starts the next epoch.
-    pub fn next_batch(&mut self) -> Option<Batch<'_>> {
-        let position = self.state.position;
-        if position == self.per_epoch {
-            self.state.epoch = self.state.epoch.wrapping_add(1);
-            self.state.position = 0;
+    pub fn next_batch(&mut self) -> Option<Batch<'_, T>> {
+        if self.state.position == self.cut.batches() {
+            self.state = self.state.next_epoch();
             self.draw_order();
             return None;
         }
+        let indices = &self.order[self.cut.range(self.state.position)];
+        self.buffer.gather(0, self.data, indices);
         self.state.position += 1;
-
-        let start = position * self.batch_size;
-        let is_last = self.state.position == self.per_epoch;
-        let end = match self.sampling {
-            Sampling::Permutation(LastBatch::Keep | LastBatch::Merge) if is_last => self.data.len(),
-            _ => start + self.batch_size,
-        };
-        let indices = &self.order[start..end];
-        let (images, labels) = (self.data.images(), self.data.labels());
-        for ((mut row, label), &index) in self
-            .images
-            .outer_iter_mut()
-            .zip(&mut self.labels)
-            .zip(indices)
-        {
-            row.assign(&images.row(index));
-            *label = labels[index];
-        }
-        Some(Batch {
-            images: self
-                .images
-                .slice_axis(Axis(0), Slice::from(..indices.len())),
-            labels: &self.labels[..indices.len()],
-        })
+        Some(self.buffer.batch(indices.len()))
     }
 
     /// The number of batches of an epoch.
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {
-        self.per_epoch
+        self.cut.batches()
     }
 
     /// The position in the stream, for a checkpoint.
@@ -214,16 +128,10 @@ impl<'a> Batches<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if an epoch has fewer batches than `state.position`; the position is unchanged
-    /// then.
+    /// [`Error::Setting`](crate::Error::Setting) if an epoch has fewer batches than `state.position`; the
+    /// position is unchanged then.
     pub fn restore(&mut self, state: BatchState) -> Result<()> {
-        if state.position > self.per_epoch {
-            return Err(Error::Setting {
-                what: "the position in the epoch",
-                value: state.position.to_string(),
-                must_be: format!("at most {}, the batches of an epoch", self.per_epoch),
-            });
-        }
+        self.cut.check(state)?;
         self.state = state;
         self.draw_order();
         Ok(())
@@ -231,8 +139,7 @@ impl<'a> Batches<'a> {
 
     /// Chooses the images of the epoch.
     fn draw_order(&mut self) {
-        let key = Xoshiro256PlusPlus::seed_from_u64(self.state.seed).next_u64();
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(self.state.epoch));
+        let mut rng = self.state.epoch_generator();
         match self.sampling {
             Sampling::Permutation(_) => {
                 (0..).zip(&mut self.order).for_each(|(i, at)| *at = i);
@@ -243,5 +150,31 @@ impl<'a> Batches<'a> {
                 self.order.fill_with(|| rng.random_range(0..n));
             }
         }
+    }
+}
+
+impl<T: Scalar> BatchSource<T> for Batches<'_, T> {
+    fn next_batch(&mut self) -> Result<Option<Batch<'_, T>>> {
+        Ok(Batches::next_batch(self))
+    }
+
+    fn batches_per_epoch(&self) -> usize {
+        Batches::batches_per_epoch(self)
+    }
+
+    fn batch_sizes(&self) -> Vec<usize> {
+        self.cut.sizes()
+    }
+
+    fn image_shape(&self) -> (usize, usize, usize) {
+        self.data.image_shape()
+    }
+
+    fn state(&self) -> BatchState {
+        Batches::state(self)
+    }
+
+    fn restore(&mut self, state: BatchState) -> Result<()> {
+        Batches::restore(self, state)
     }
 }

@@ -1,11 +1,21 @@
-//! Images and labels in memory.
+//! Images and their targets in memory.
 
-use bn_tensor::{checked_len, try_zeros};
+mod build;
+
+use bn_tensor::{Scalar, try_zeros};
 use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewMut2, Axis};
 
-use crate::error::{Error, Result};
+use crate::{
+    batch_source::Batch,
+    error::{Error, Result},
+    targets::{OwnedTargets, Targets, rows_of},
+};
 
-/// Images as the rows of a matrix, and a label for each.
+/// Images as the rows of a matrix, and a label or values for each.
+///
+/// The scalars are `f32`, or `f64` for gradient checks ([`Dataset::to`]). Targets are labels
+/// ([`Dataset::new`], [`Dataset::from_arrays`]) or values ([`Dataset::with_values`]): those of a regression,
+/// or a probability for each of several labels.
 ///
 /// The options of the book's `load_mnist` (`dataset/mnist.py`) are methods here:
 ///
@@ -19,7 +29,7 @@ use crate::error::{Error, Result};
 /// | `x_train[:300]`         | [`Dataset::take`]                                 |
 /// | `shuffle_dataset`       | [`Dataset::shuffled`]                             |
 ///
-/// There are always as many labels as rows, and every label is below the number of classes.
+/// There are always as many targets as rows, and every label is below the number of classes.
 ///
 /// ```
 /// use bn_data::Dataset;
@@ -38,120 +48,59 @@ use crate::error::{Error, Result};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dataset {
-    images: Array2<f32>, // (N, H*W*C)
-    labels: Vec<usize>,  // (N)
-    height: usize,
-    width: usize,
-    channels: usize,
-    classes: usize,
+pub struct Dataset<T: Scalar = f32> {
+    images: Array2<T>,            // (N, H*W*C)
+    targets: OwnedTargets<T>,     // N rows
+    shape: (usize, usize, usize), // (H, W, C)
+    classes: usize,               // 0 if the targets are values
 }
 
-/// Some images with their labels, borrowed from a [`Dataset`] or from the buffer of
-/// [`Batches`](crate::Batches).
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
-    /// The images, flattened, channels-last: `(B, H*W*C)`.
-    pub images: ArrayView2<'a, f32>,
-    /// The labels: `(B)`.
-    pub labels: &'a [usize],
-}
-
-impl Dataset {
-    /// Creates a data set from `images` `(N, H*W*C)`, each row an image, channels last; `labels` `(N)`, each
-    /// below `classes`; `shape` is `(H, W, C)`. Rows that are not images have the shape `(1, 1, D)`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ShapeMismatch`], [`Error::CountMismatch`] or [`Error::LabelOutOfRange`].
-    pub fn new(
-        images: Array2<f32>,
-        labels: Vec<usize>,
-        shape: (usize, usize, usize),
-        classes: usize,
-    ) -> Result<Self> {
-        let (height, width, channels) = shape;
-        let (op, rows) = ("Dataset::new", images.nrows().max(1));
-        let values = checked_len::<f32>(op, &[rows, height, width, channels]);
-        if values.map(|values| values / rows) != Ok(images.ncols()) {
-            return Err(Error::ShapeMismatch {
-                op,
-                expected: format!("(N, {height}*{width}*{channels})"),
-                got: images.shape().to_vec(),
-            });
-        }
-        if images.nrows() != labels.len() {
-            return Err(Error::CountMismatch {
-                images: images.nrows(),
-                labels: labels.len(),
-            });
-        }
-        if let Some(index) = labels.iter().position(|&label| label >= classes) {
-            let label = labels[index];
-            return Err(Error::LabelOutOfRange {
-                index,
-                label,
-                classes,
-            });
-        }
-        // images_4d and the mini-batches need contiguous rows.
-        let images = if images.is_standard_layout() {
-            images
-        } else {
-            images.as_standard_layout().into_owned()
-        };
-        Ok(Dataset {
-            images,
-            labels,
-            height,
-            width,
-            channels,
-            classes,
-        })
-    }
-
+impl<T: Scalar> Dataset<T> {
     /// The images, flattened, channels-last: `(N, H*W*C)`.
     #[must_use]
-    pub fn images(&self) -> ArrayView2<'_, f32> {
+    pub fn images(&self) -> ArrayView2<'_, T> {
         self.images.view()
     }
 
     /// The images `(N, H*W*C)`, mutable.
-    pub fn images_mut(&mut self) -> ArrayViewMut2<'_, f32> {
+    pub fn images_mut(&mut self) -> ArrayViewMut2<'_, T> {
         self.images.view_mut()
     }
 
     /// The images, channels-last: `(N, H, W, C)`.
     #[must_use]
-    pub fn images_4d(&self) -> ArrayView4<'_, f32> {
-        let shape = (self.len(), self.height, self.width, self.channels);
+    pub fn images_4d(&self) -> ArrayView4<'_, T> {
+        let (height, width, channels) = self.shape;
         self.images
             .view()
-            .into_shape_with_order(shape)
-            .expect("Dataset::new saw to shape and layout")
+            .into_shape_with_order((self.len(), height, width, channels))
+            .expect("the constructors checked shape and layout")
     }
 
-    /// The images as another scalar type, `(N, H*W*C)`; gradient checks need `f64`.
+    /// The labels `(N)` or the values `(N, E)`.
     #[must_use]
-    pub fn images_as<T: From<f32>>(&self) -> Array2<T> {
-        self.images.mapv(T::from)
+    pub fn targets(&self) -> Targets<'_, T> {
+        self.targets.view()
     }
 
-    /// The labels: `(N)`.
+    /// The labels `(N)`; empty if the targets are values.
     #[must_use]
     pub fn labels(&self) -> &[usize] {
-        &self.labels
+        self.targets().labels()
     }
 
     /// The labels one-hot: `(N, classes)`, 1 at the label and 0 elsewhere.
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] if there is no memory for so many classes.
-    pub fn one_hot(&self) -> Result<Array2<f32>> {
-        let mut one_hot = try_zeros("Dataset::one_hot", (self.len(), self.classes))?;
-        for (mut row, &label) in one_hot.outer_iter_mut().zip(&self.labels) {
-            row[label] = 1.0;
+    /// [`Error::NoLabels`] if the targets are values; [`Error::Tensor`] if there is no memory for so many
+    /// classes.
+    pub fn one_hot(&self) -> Result<Array2<T>> {
+        const OP: &str = "Dataset::one_hot";
+        let labels = self.labels_for(OP)?;
+        let mut one_hot = try_zeros(OP, (self.len(), self.classes))?;
+        for (mut row, &label) in one_hot.outer_iter_mut().zip(labels) {
+            row[label] = T::one();
         }
         Ok(one_hot)
     }
@@ -159,53 +108,43 @@ impl Dataset {
     /// The number of images.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.images.nrows()
     }
 
     /// Whether there are no images.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// Rows of pixels in an image.
     #[must_use]
     pub fn height(&self) -> usize {
-        self.height
+        self.shape.0
     }
 
     /// Columns of pixels in an image.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.width
+        self.shape.1
     }
 
     /// Values of a pixel.
     #[must_use]
     pub fn channels(&self) -> usize {
-        self.channels
+        self.shape.2
     }
 
-    /// The number of classes.
+    /// Height, width and channels, `(H, W, C)`; `(1, 1, D)` for rows that are not images.
+    #[must_use]
+    pub fn image_shape(&self) -> (usize, usize, usize) {
+        self.shape
+    }
+
+    /// The number of classes; 0 if the targets are values.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes
-    }
-
-    /// The same labels with other images `(N, D')`, such as those that a [`Whitening`](crate::Whitening)
-    /// returns. Height, width and channels stay the same if the number of columns does; otherwise the shape
-    /// is `(1, 1, D')`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::CountMismatch`].
-    pub fn with_images(&self, images: Array2<f32>) -> Result<Self> {
-        let shape = if images.ncols() == self.images.ncols() {
-            (self.height, self.width, self.channels)
-        } else {
-            (1, 1, images.ncols())
-        };
-        Self::new(images, self.labels.clone(), shape, self.classes)
     }
 
     /// All images in order, `size` at a time (the last batch may be smaller), without a copy: for evaluation.
@@ -213,7 +152,7 @@ impl Dataset {
     /// ```
     /// # fn main() -> Result<(), bn_data::Error> {
     /// let (_, test) = bn_data::Digits::load()?.into_parts();
-    /// let sizes: Vec<usize> = test.chunks(100)?.map(|batch| batch.labels.len()).collect();
+    /// let sizes: Vec<usize> = test.chunks(100)?.map(|batch| batch.len()).collect();
     /// assert_eq!(sizes, [100, 100, 100, 82]);
     /// # Ok(()) }
     /// ```
@@ -221,7 +160,7 @@ impl Dataset {
     /// # Errors
     ///
     /// [`Error::Setting`] if `size` is 0.
-    pub fn chunks(&self, size: usize) -> Result<impl Iterator<Item = Batch<'_>>> {
+    pub fn chunks(&self, size: usize) -> Result<impl Iterator<Item = Batch<'_, T>>> {
         if size == 0 {
             return Err(Error::Setting {
                 what: "the batch size",
@@ -229,19 +168,35 @@ impl Dataset {
                 must_be: "at least 1".to_owned(),
             });
         }
-        Ok(self
-            .images
-            .axis_chunks_iter(Axis(0), size)
-            .zip(self.labels.chunks(size))
-            .map(|(images, labels)| Batch { images, labels }))
+        let chunks = self.images.axis_chunks_iter(Axis(0), size);
+        let starts = (0..self.len()).step_by(size);
+        Ok(starts.zip(chunks).map(|(start, images)| Batch {
+            images,
+            targets: rows_of(self.targets(), start, images.nrows()),
+        }))
     }
 
-    /// Other rows of the same kind: as many labels as rows, all below the number of classes.
-    pub(crate) fn part(&self, images: Array2<f32>, labels: Vec<usize>) -> Self {
-        debug_assert!(images.is_standard_layout());
+    /// The width of the values; `None` for labels.
+    pub(crate) fn outputs(&self) -> Option<usize> {
+        match self.targets() {
+            Targets::Labels(_) => None,
+            Targets::Dense(values) => Some(values.ncols()),
+        }
+    }
+
+    /// The labels, or [`Error::NoLabels`] if the targets are values.
+    pub(crate) fn labels_for(&self, op: &'static str) -> Result<&[usize]> {
+        match &self.targets {
+            OwnedTargets::Labels(labels) => Ok(labels),
+            OwnedTargets::Dense(_) => Err(Error::NoLabels { op }),
+        }
+    }
+
+    /// The images at `indices`, which exist, with their targets.
+    pub(crate) fn selected(&self, indices: &[usize]) -> Self {
         Dataset {
-            images,
-            labels,
+            images: self.images.select(Axis(0), indices),
+            targets: self.targets.select(indices),
             ..*self
         }
     }

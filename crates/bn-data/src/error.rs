@@ -123,6 +123,24 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
+    /// The targets are values, and the operation needs labels.
+    #[error("{op} needs labels; the targets of this data set are values")]
+    NoLabels {
+        /// The operation.
+        op: &'static str,
+    },
+    /// A row does not have as many values as the first.
+    #[error(
+        "row {row} has {got} values, and row 0 has {expected}; all rows must have the same length"
+    )]
+    RowLength {
+        /// The row, counted from 0.
+        row: usize,
+        /// The length of the first row.
+        expected: usize,
+        /// The length of this row.
+        got: usize,
+    },
     /// An index is beyond the data set.
     #[error("index {index} is beyond the {len} images of the data set")]
     IndexOutOfRange {

@@ -1,8 +1,8 @@
 //! Data for training: IDX files, MNIST, Fashion-MNIST, the UCI digits, mini-batches and whitening.
 //!
-//! **The key decision: a data set is one matrix of `f32` and one list of labels.** Every source
-//! becomes a [`Dataset`], images as rows `(N, D)` and labels as `usize`, because that is what the
-//! first layer of a network and its loss take; the bytes of the file are dropped after loading.
+//! **The key decision: a data set is one matrix and one list of targets.** Every source becomes a
+//! [`Dataset`], images as rows `(N, D)` and labels as `usize` (or values `(N, E)`), because that is what
+//! the first layer of a network and its loss take; the bytes of the file are dropped after loading.
 //! What the book's `load_mnist` chooses by flags is a view or a method here: [`Dataset::images`]
 //! is flattened, [`Dataset::images_4d`] is not, [`Dataset::one_hot`] encodes the labels.
 //!
@@ -24,7 +24,7 @@
 //!
 //! let mut batches = Batches::new(&train, 100, 42)?;
 //! while let Some(batch) = batches.next_batch() {
-//!     assert_eq!(batch.images.nrows(), batch.labels.len()); // (B, 64) and B
+//!     assert_eq!(batch.images.nrows(), batch.labels().len()); // (B, 64) and B
 //! }
 //! # Ok(()) }
 //! ```
@@ -42,6 +42,7 @@ struct Readme;
 ))]
 compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
 
+mod batch_source;
 mod batches;
 mod dataset;
 mod digits;
@@ -55,11 +56,13 @@ mod source;
 mod split;
 mod standardize;
 mod statistics;
+mod targets;
 mod whitening;
 mod whole_file;
 
-pub use batches::{BatchState, Batches, LastBatch, Sampling};
-pub use dataset::{Batch, Dataset};
+pub use batch_source::{Batch, BatchSource, BatchState};
+pub use batches::{Batches, LastBatch, Sampling};
+pub use dataset::Dataset;
 pub use digits::Digits;
 #[cfg(feature = "download")]
 pub use download::Download;
@@ -70,5 +73,6 @@ pub use mnist::{LoadOptions, Mnist};
 pub use ndarray;
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
+pub use targets::Targets;
 pub use whitening::{Whitening, WhiteningKind};
 pub use whole_file::write_whole;

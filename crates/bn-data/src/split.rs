@@ -1,6 +1,6 @@
 //! Parts of a data set: the first images, chosen ones, and random splits.
 
-use ndarray::{Axis, Slice};
+use bn_tensor::Scalar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -10,8 +10,8 @@ use crate::{
     error::{Error, Result},
 };
 
-impl Dataset {
-    /// The images and labels at `indices`, in that order; an index may occur more than once.
+impl<T: Scalar> Dataset<T> {
+    /// The images at `indices` with their targets, in that order; an index may occur more than once.
     ///
     /// # Errors
     ///
@@ -27,12 +27,8 @@ impl Dataset {
     /// The first `n` images, or all if there are fewer; the book's `x_train[:300]`.
     #[must_use]
     pub fn take(&self, n: usize) -> Self {
-        let n = n.min(self.len());
-        let images = self
-            .images()
-            .slice_axis(Axis(0), Slice::from(..n))
-            .to_owned();
-        self.part(images, self.labels()[..n].to_vec())
+        let first: Vec<usize> = (0..n.min(self.len())).collect();
+        self.selected(&first)
     }
 
     /// A copy in random order, the same for the same seed; the book's `shuffle_dataset`
@@ -85,11 +81,5 @@ impl Dataset {
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
         order
-    }
-
-    /// `select` for indices that are in range.
-    fn selected(&self, indices: &[usize]) -> Self {
-        let labels = indices.iter().map(|&index| self.labels()[index]);
-        self.part(self.images().select(Axis(0), indices), labels.collect())
     }
 }

@@ -1,5 +1,6 @@
 //! Scales each pixel to mean 0 and variance 1.
 
+use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::{
@@ -44,7 +45,7 @@ impl Standardize {
     ///
     /// [`Error::Empty`](crate::Error::Empty) without images,
     /// [`Error::NotFinite`](crate::Error::NotFinite) for a value that is infinite or NaN.
-    pub fn fit(images: ArrayView2<'_, f32>) -> Result<Self> {
+    pub fn fit<T: Scalar>(images: ArrayView2<'_, T>) -> Result<Self> {
         let moments = column_moments("Standardize::fit", images)?;
         let n = moments.count() as f64;
         let std = |&m2: &f64| match m2 {
@@ -63,11 +64,11 @@ impl Standardize {
     ///
     /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) if D is not that of the training set;
     /// [`Error::NotFinite`](crate::Error::NotFinite). The images are then unchanged.
-    pub fn apply(&self, mut images: ArrayViewMut2<'_, f32>) -> Result<()> {
+    pub fn apply<T: Scalar>(&self, mut images: ArrayViewMut2<'_, T>) -> Result<()> {
         check_images("Standardize::apply", self.mean.len(), images.view())?;
         for mut image in images.outer_iter_mut() {
             for ((x, mean), std) in image.iter_mut().zip(&self.mean).zip(&self.std) {
-                *x = ((f64::from(*x) - mean) / std) as f32;
+                *x = T::from_f64((x.as_f64() - mean) / std);
             }
         }
         Ok(())

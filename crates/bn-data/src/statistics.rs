@@ -1,6 +1,6 @@
 //! The mean and variance of each pixel over the images of a training set.
 
-use bn_tensor::{Moments, try_zeros};
+use bn_tensor::{Moments, Scalar, try_zeros};
 use ndarray::{ArrayView2, Axis, Slice};
 
 use crate::error::{Error, Result};
@@ -12,13 +12,16 @@ const CHUNK: usize = 1024;
 ///
 /// They are measured as differences from the first image, chunk by chunk, and merged. So a constant
 /// column has a variance of exactly 0 and its exact mean: all its differences are 0.
-pub(crate) fn column_moments(op: &'static str, images: ArrayView2<'_, f32>) -> Result<Moments> {
+pub(crate) fn column_moments<T: Scalar>(
+    op: &'static str,
+    images: ArrayView2<'_, T>,
+) -> Result<Moments> {
     let (n, d) = images.dim();
     if n == 0 {
         return Err(Error::Empty { op });
     }
     check_finite(images)?;
-    let first = images.row(0).mapv(f64::from); // (D)
+    let first = images.row(0).mapv(T::as_f64); // (D)
     let mut differences = try_zeros(op, (n.min(CHUNK), d))?; // of one chunk
     let (mut moments, mut of_chunk) = (Moments::new(d)?, Moments::default());
     let bug = "the differences are contiguous and have D columns";
@@ -27,7 +30,7 @@ pub(crate) fn column_moments(op: &'static str, images: ArrayView2<'_, f32>) -> R
         let mut differences = differences.slice_axis_mut(Axis(0), rows);
         for (mut to, from) in differences.outer_iter_mut().zip(chunk.outer_iter()) {
             for ((to, &x), &first) in to.iter_mut().zip(from).zip(&first) {
-                *to = f64::from(x) - first;
+                *to = x.as_f64() - first;
             }
         }
         let differences = differences.view().insert_axis(Axis(2)); // (rows, D, 1)
@@ -42,10 +45,10 @@ pub(crate) fn column_moments(op: &'static str, images: ArrayView2<'_, f32>) -> R
 
 /// Returns an error if `images` has another width than the training set, or a value that is not
 /// finite.
-pub(crate) fn check_images(
+pub(crate) fn check_images<T: Scalar>(
     op: &'static str,
     width: usize,
-    images: ArrayView2<'_, f32>,
+    images: ArrayView2<'_, T>,
 ) -> Result<()> {
     if images.ncols() != width {
         return Err(Error::ShapeMismatch {
@@ -57,7 +60,7 @@ pub(crate) fn check_images(
     check_finite(images)
 }
 
-fn check_finite(images: ArrayView2<'_, f32>) -> Result<()> {
+fn check_finite<T: Scalar>(images: ArrayView2<'_, T>) -> Result<()> {
     let d = images.ncols();
     match images.iter().position(|x| !x.is_finite()) {
         Some(at) => Err(Error::NotFinite {

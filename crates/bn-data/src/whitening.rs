@@ -1,6 +1,6 @@
 //! PCA and ZCA whitening: removes the correlation between pixels.
 
-use bn_tensor::try_zeros;
+use bn_tensor::{Scalar, try_zeros};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 
 use crate::{
@@ -77,7 +77,11 @@ impl Whitening {
     /// that is not in 1..=D or an `eps` that is negative or not finite, [`Error::Empty`],
     /// [`Error::ShapeMismatch`] for images without pixels, [`Error::NotFinite`], [`Error::Lapack`],
     /// [`Error::Tensor`] if there is no memory for a matrix (D, D).
-    pub fn fit(images: ArrayView2<'_, f32>, kind: WhiteningKind, eps: f64) -> Result<Self> {
+    pub fn fit<T: Scalar>(
+        images: ArrayView2<'_, T>,
+        kind: WhiteningKind,
+        eps: f64,
+    ) -> Result<Self> {
         let d = images.ncols();
         if let WhiteningKind::Pca { components } = kind
             && !(1..=d).contains(&components)
@@ -130,13 +134,13 @@ impl Whitening {
 
     /// Whitens `images` `(N, D)`: `(N, k)` for PCA, `(N, D)` for ZCA.
     ///
-    /// [`Dataset::with_images`](crate::Dataset::with_images) combines the result with its labels.
+    /// [`Dataset::with_images`](crate::Dataset::with_images) combines the result with the targets.
     ///
     /// # Errors
     ///
     /// [`Error::ShapeMismatch`] if D is not that of the training set; [`Error::NotFinite`];
     /// [`Error::Tensor`] if there is no memory for the result.
-    pub fn apply(&self, images: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+    pub fn apply<T: Scalar>(&self, images: ArrayView2<'_, T>) -> Result<Array2<T>> {
         const OP: &str = "Whitening::apply";
         check_images(OP, self.mean.len(), images)?;
         let mut whitened = try_zeros(OP, (images.nrows(), self.matrix.ncols()))?;
@@ -145,7 +149,7 @@ impl Whitening {
             let xc = centred(from, &self.mean);
             let mut xw = Array2::zeros(to.raw_dim());
             add_product(xc.view(), self.matrix.view(), xw.view_mut());
-            to.zip_mut_with(&xw, |to, &x| *to = x as f32);
+            to.zip_mut_with(&xw, |to, &x| *to = T::from_f64(x));
         }
         Ok(whitened)
     }
@@ -171,8 +175,8 @@ impl Whitening {
 }
 
 /// xc = x - mean, in `f64`: (B, D).
-fn centred(images: ArrayView2<'_, f32>, mean: &[f64]) -> Array2<f64> {
-    let mut xc = images.mapv(f64::from);
+fn centred<T: Scalar>(images: ArrayView2<'_, T>, mean: &[f64]) -> Array2<f64> {
+    let mut xc = images.mapv(T::as_f64);
     for mut row in xc.outer_iter_mut() {
         row.iter_mut().zip(mean).for_each(|(x, mean)| *x -= mean);
     }
@@ -180,7 +184,7 @@ fn centred(images: ArrayView2<'_, f32>, mean: &[f64]) -> Array2<f64> {
 }
 
 /// xcᵀ xc / N: (D, D).
-fn covariance(images: ArrayView2<'_, f32>, mean: &[f64]) -> Result<Array2<f64>> {
+fn covariance<T: Scalar>(images: ArrayView2<'_, T>, mean: &[f64]) -> Result<Array2<f64>> {
     let mut sum = try_zeros(OP, (images.ncols(), images.ncols()))?;
     for block in images.axis_chunks_iter(Axis(0), BLOCK) {
         let xc = centred(block, mean);

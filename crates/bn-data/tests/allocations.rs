@@ -26,7 +26,7 @@ fn an_epoch_allocates_nothing() {
             // Three epochs, including the shuffles between them.
             for _ in 0..3 {
                 while let Some(batch) = batches.next_batch() {
-                    sum += batch.images.sum() + batch.labels[0] as f32;
+                    sum += batch.images.sum() + batch.labels()[0] as f32;
                 }
             }
         });

@@ -27,7 +27,7 @@ fn epoch(batches: &mut Batches<'_>) -> Vec<Vec<usize>> {
             batch_numbers
                 .iter()
                 .map(|number| number % 10)
-                .eq(batch.labels.iter().copied())
+                .eq(batch.labels().iter().copied())
         );
         assert!(batch.images.column(1).iter().all(|&x| x == -1.0));
         numbers.push(batch_numbers);

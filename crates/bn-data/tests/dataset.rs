@@ -22,7 +22,7 @@ fn images_have_channels_last() {
         (data.height(), data.width(), data.channels(), data.classes()),
         (2, 3, 2, 3)
     );
-    assert_eq!(data.images_as::<f64>(), images(4).mapv(f64::from));
+    assert_eq!(data.to::<f64>().images(), images(4).mapv(f64::from));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn chunks_cover_all_images_in_order() {
         chunks[2].images,
         data.images().select(ndarray::Axis(0), &[6])
     );
-    assert_eq!(chunks[1].labels, &data.labels()[3..6]);
+    assert_eq!(chunks[1].labels(), &data.labels()[3..6]);
     assert!(data.chunks(0).is_err());
     assert_eq!(data.take(0).chunks(3).unwrap().count(), 0);
 }

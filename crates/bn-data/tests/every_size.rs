@@ -52,11 +52,22 @@ fn one_hot_of_more_classes_than_memory_holds() {
 
 #[test]
 fn a_shape_of_no_values_with_sizes_that_overflow() {
-    let error = Dataset::new(Array2::zeros((2, 0)), vec![0, 0], (usize::MAX, 0, 1), 1);
+    let images = Array2::<f32>::zeros((2, 0));
+    let error = Dataset::new(images, vec![0, 0], (usize::MAX, 0, 1), 1);
     assert!(
         matches!(error, Err(Error::ShapeMismatch { .. })),
         "{error:?}"
     );
+}
+
+#[test]
+fn labels_of_every_size() {
+    for label in SIZES {
+        let data = Dataset::from_arrays(Array2::<f32>::zeros((2, 0)), [0, label]);
+        assert_eq!(data.is_ok(), label < usize::MAX);
+        let data = Dataset::<f64>::from_rows([([], label)]);
+        assert_eq!(data.is_ok(), label < usize::MAX);
+    }
 }
 
 #[test]
@@ -106,7 +117,7 @@ fn images_of_every_width() {
 
 #[test]
 fn images_without_pixels_are_refused() {
-    let images = Array2::zeros((5, 0));
+    let images = Array2::<f32>::zeros((5, 0));
     let error = Whitening::fit(images.view(), WhiteningKind::Zca, 0.0).unwrap_err();
     assert!(matches!(error, Error::ShapeMismatch { .. }), "{error}");
     assert!(error.to_string().contains("at least one column"), "{error}");

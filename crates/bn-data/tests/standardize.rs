@@ -78,13 +78,15 @@ fn nan_and_infinity_are_refused_and_nothing_changes() {
 #[test]
 fn wrong_shapes_are_refused() {
     assert!(matches!(
-        Standardize::fit(Array2::zeros((0, 3)).view()),
+        Standardize::fit(Array2::<f32>::zeros((0, 3)).view()),
         Err(Error::Empty { .. })
     ));
     let standardize = Standardize::fit(array![[1.0, 2.0]].view()).unwrap();
-    let mut wide = Array2::ones((1, 3));
+    let mut wide = Array2::<f32>::ones((1, 3));
     let error = standardize.apply(wide.view_mut()).unwrap_err();
     assert!(matches!(error, Error::ShapeMismatch { .. }));
     assert_eq!(wide, Array2::ones((1, 3)));
-    standardize.apply(Array2::zeros((0, 2)).view_mut()).unwrap();
+    standardize
+        .apply(Array2::<f32>::zeros((0, 2)).view_mut())
+        .unwrap();
 }

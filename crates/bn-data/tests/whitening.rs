@@ -26,7 +26,7 @@ fn impossible_settings_are_refused() {
     let nan = array![[1.0, f32::NAN]];
     let error = Whitening::fit(nan.view(), WhiteningKind::Zca, 0.0).unwrap_err();
     assert!(matches!(error, Error::NotFinite { row: 0, column: 1 }));
-    let empty = Array2::zeros((0, 2));
+    let empty = Array2::<f32>::zeros((0, 2));
     let error = Whitening::fit(empty.view(), WhiteningKind::Zca, 0.0).unwrap_err();
     assert!(matches!(error, Error::Empty { .. }));
 }

@@ -55,7 +55,7 @@ impl Gan {
                 let (step, n) = loop {
                     // An epoch ends with `None`; the next one has a batch.
                     if let Some(batch) = batches.next_batch() {
-                        break (self.discriminator_step(batch.images)?, batch.labels.len());
+                        break (self.discriminator_step(batch.images)?, batch.len());
                     }
                 };
                 if callback.on_discriminator_step(&step).is_break() {

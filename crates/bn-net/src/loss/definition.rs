@@ -1,43 +1,7 @@
 use crate::error::Error;
+pub use bn_data::Targets;
 use bn_tensor::Scalar;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
-
-/// The desired output for each row of a batch.
-#[derive(Debug, Clone, Copy)]
-pub enum Targets<'a, T> {
-    /// The class of each row, `(N)`.
-    Labels(&'a [usize]),
-    /// A value for each output, `(N, E)`: one-hot or soft classes, or the values of a regression.
-    Dense(ArrayView2<'a, T>),
-}
-
-impl<'a, T> From<&'a [usize]> for Targets<'a, T> {
-    fn from(labels: &'a [usize]) -> Self {
-        Self::Labels(labels)
-    }
-}
-
-impl<'a, T> From<&'a Vec<usize>> for Targets<'a, T> {
-    fn from(labels: &'a Vec<usize>) -> Self {
-        Self::Labels(labels)
-    }
-}
-
-impl<'a, T> From<ArrayView2<'a, T>> for Targets<'a, T> {
-    fn from(values: ArrayView2<'a, T>) -> Self {
-        Self::Dense(values)
-    }
-}
-
-impl<T> Targets<'_, T> {
-    /// The shape, for messages.
-    pub(crate) fn describe(&self) -> String {
-        match self {
-            Self::Labels(labels) => format!("{} labels", labels.len()),
-            Self::Dense(values) => format!("values of shape {:?}", values.shape()),
-        }
-    }
-}
 
 /// A loss, averaged over the batch, and its gradient.
 pub trait Loss<T: Scalar>: Send {
