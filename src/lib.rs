@@ -68,9 +68,9 @@ pub use bn_layers::{
 };
 pub use bn_net::{
     AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, EarlyStop, Error, Gan,
-    History, IdentityWithLoss, Loss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
-    Network, NetworkBuilder, NetworkSpec, Optimizer, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet,
-    SoftmaxWithLoss, Targets, Trainer,
+    History, Huber, IdentityWithLoss, Loss, MeanAbsoluteError, MeanSquaredError, Momentum,
+    MultiLayerNet, MultiLayerNetConfig, Nesterov, Network, NetworkBuilder, NetworkSpec, Optimizer,
+    Reduction, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet, SoftmaxWithLoss, Targets, Trainer,
 };
 pub use bn_tensor::{Moments, Pool, Scalar};
 

@@ -66,6 +66,41 @@ pub trait Loss<T: Scalar>: Send {
         dx: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error>;
 
+    /// The weight of these rows in a mean over several batches: the number that [`forward`](Self::forward)
+    /// divides by, or a constant multiple of it. It is 1 for a loss that is a sum. By default it is the number
+    /// of rows. `t` has passed [`check`](Self::check).
+    ///
+    /// Losses and gradients of a batch that is cut into parts combine exactly:
+    ///
+    /// ```text
+    /// loss     = Σᵢ weightᵢ·lossᵢ / weight            i: a part of the batch
+    /// gradient = Σᵢ weightᵢ·gradientᵢ / weight        weight: that of the whole batch
+    /// ```
+    ///
+    /// A batch of weight 0, such as one whose labels are all ignored, has a loss and a gradient of 0.
+    ///
+    /// ```
+    /// use bn_net::{Loss, SoftmaxWithLoss};
+    /// use ndarray::{array, s};
+    /// let x = array![[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]];
+    /// let labels = [0, 1, 9];
+    /// let mut loss = SoftmaxWithLoss::<f64>::new().with_ignored_label(9);
+    /// let whole = loss.forward(x.view(), (&labels[..]).into())?;
+    /// let mut sum = 0.0;
+    /// for (rows, labels) in [(s![..1, ..], &labels[..1]), (s![1.., ..], &labels[1..])] {
+    ///     let part = loss.forward(x.slice(rows), labels.into())?;
+    ///     sum += loss.weight(labels.len(), 2, labels.into()) * part;
+    /// }
+    /// let weight = loss.weight(3, 2, (&labels[..]).into());
+    /// assert_eq!(weight, 2.0); // two rows count
+    /// assert!((sum / weight - whole).abs() < 1e-15);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    fn weight(&self, rows: usize, width: usize, t: Targets<'_, T>) -> f64 {
+        let _ = (width, t);
+        rows as f64
+    }
+
     /// The class that an output row of a network trained with this loss predicts, for accuracies: by default
     /// that of the largest value. `None` for a row with a NaN.
     fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
