@@ -71,9 +71,11 @@ pub use bn_layers::{
 };
 pub use bn_net::{
     Accumulator, AdaGrad, Adam, AdamW, Averaging, BatchNormConvNet, BinaryCrossEntropy, Callback,
-    Checkpoint, Clip, EarlyStop, Error, Gan, History, IdentityWithLoss, Loss, Momentum, MultiLayerNet, MultiLayerNetConfig, Nesterov,
-    Network, NetworkBuilder, NetworkSpec, Optimizer, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet,
-    SoftmaxWithLoss, Targets, Trainer,
+    Checkpoint, Clip, EarlyStop, Error, Gan, History, Huber, IdentityWithLoss, Loss, LrFinder,
+    MeanAbsoluteError, MeanSquaredError, Momentum, Monitor, MultiLayerNet, MultiLayerNetConfig,
+    Nesterov, Network, NetworkBuilder, NetworkSpec, Optimizer, ParamGroup, ParamGroups, Record,
+    ReduceOnPlateau, Reduction, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet, SoftmaxWithLoss,
+    Targets, Trainer, Training,
 };
 pub use bn_tensor::{Moments, Pool, Scalar};
 

@@ -30,6 +30,7 @@ mod model;
 mod network;
 mod optimizer;
 mod schedule;
+mod targets;
 mod trainer;
 
 pub use bn_tensor::Scalar;
@@ -37,7 +38,10 @@ pub use builder::{Branches, NetworkBuilder};
 pub use error::Error;
 pub use file::Checkpoint;
 pub use gan::{DiscriminatorStep, Gan, GanCallback, GanRecord};
-pub use loss::{BinaryCrossEntropy, IdentityWithLoss, Loss, SoftmaxWithLoss, Targets};
+pub use loss::{
+    BinaryCrossEntropy, DifferenceFunction, DifferenceLoss, Huber, IdentityWithLoss, Loss,
+    MeanAbsoluteError, MeanSquaredError, Reduction, SoftmaxWithLoss, Targets,
+};
 pub use metric::ConfusionMatrix;
 pub use model::{
     BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, ResNet, SimpleConvNet,

@@ -21,6 +21,7 @@ mod golden_training;
 mod gradients;
 mod images;
 mod inference;
+mod losses;
 #[path = "../../bn-tensor/tests/common/memory_limit.rs"]
 mod memory_limit;
 mod one_network;

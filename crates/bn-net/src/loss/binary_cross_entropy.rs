@@ -1,8 +1,15 @@
-use super::definition::{Loss, Targets, arg_max, check_backward};
-use crate::error::Error;
+use super::{
+    definition::{Loss, Targets, check_backward},
+    reduction::Reduction,
+};
+use crate::{
+    error::Error,
+    targets::{check_binary, class_of, misfit, target_value},
+};
 use bn_tensor::{Scalar, check_setting};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
+const NAME: &str = "BinaryCrossEntropy";
 /// The least logarithm of a probability, as in PyTorch: a wrong prediction with probability 1 has a loss of
 /// 100.
 const LEAST_LOG: f64 = -100.0;
@@ -10,17 +17,19 @@ const LEAST_LOG: f64 = -100.0;
 const LEAST_PRODUCT: f64 = 1e-12f32 as f64;
 
 /// The cross entropy of values that are each true or false, averaged over all of them: the loss of a
-/// discriminator.
+/// discriminator, or of examples that have several labels at once, one for each output.
 ///
 /// ```text
 /// of logits z          loss = max(z, 0) − z·t + log(1 + exp(−|z|))      dz = (sigmoid(z) − t)/(N·E)
 /// of probabilities p   loss = −t·log p − (1 − t)·log(1 − p)             dp = (p − t)/(p·(1 − p))/(N·E)
+/// with weights w       loss = −wₖ·t·log p − (1 − t)·log(1 − p)          p = sigmoid(z)
 /// ```
 ///
-/// The mean over `x, t: (N, E)`, as `torch.nn.BCEWithLogitsLoss` and `torch.nn.BCELoss`; the
+/// The mean over `x, t: (N, E)`, or the [sum](Reduction::Sum), as `torch.nn.BCEWithLogitsLoss` and `torch.nn.BCELoss`; the
 /// logarithms of probabilities are no less than −100, and `p·(1 − p)` no less than 1e-12. Targets are
 /// values from 0 to 1, or, of one output, labels 0 and 1; with a
-/// [label smoothing](Self::with_label_smoothing) of ε they are `(1 − ε)·t + ε/2`, as in Keras. On
+/// [label smoothing](Self::with_label_smoothing) of ε they are `(1 − ε)·t + ε/2`, as in Keras. The
+/// weights of positive targets are described at [`with_positive_weights`](Self::with_positive_weights). On
 /// logits it is exact at ±1e4: prefer them.
 ///
 /// ```
@@ -39,6 +48,8 @@ const LEAST_PRODUCT: f64 = 1e-12f32 as f64;
 pub struct BinaryCrossEntropy {
     logits: bool,
     label_smoothing: f64,
+    positive_weights: Option<Vec<f64>>, // (E)
+    reduction: Reduction,
     last: (usize, usize),
 }
 
@@ -48,6 +59,8 @@ impl BinaryCrossEntropy {
         Self {
             logits: true,
             label_smoothing: 0.0,
+            positive_weights: None,
+            reduction: Reduction::Mean,
             last: (0, 0),
         }
     }
@@ -71,18 +84,42 @@ impl BinaryCrossEntropy {
         Ok(self)
     }
 
-    /// The smoothed target of value `(n, k)`.
-    fn target<T: Scalar>(&self, t: Targets<'_, T>, n: usize, k: usize) -> f64 {
-        let target = match t {
-            Targets::Labels(labels) => labels[n] as f64,
-            Targets::Dense(values) => values[[n, k]].as_f64(),
-        };
-        (1.0 - self.label_smoothing) * target + self.label_smoothing / 2.0
+    /// The same with a weight for each output, `(E)`, which multiplies the loss of positive targets, as
+    /// PyTorch's `pos_weight`: with the number of negative examples divided by that of positive ones, both
+    /// kinds count the same. The mean is still over N·E.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::InvalidSetting`] for a negative or non-finite weight.
+    pub fn with_positive_weights(mut self, weights: Vec<f64>) -> Result<Self, Error> {
+        for &w in &weights {
+            let passes = w.is_finite() && w >= 0.0;
+            check_setting("a positive weight", "a finite number, 0 or more", w, passes)?;
+        }
+        self.positive_weights = Some(weights);
+        Ok(self)
     }
 
-    fn loss(&self, x: f64, t: f64) -> f64 {
+    /// The same with another reduction. The default is the mean.
+    #[must_use]
+    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// The smoothed target of value `(n, k)`, as the weights of both cases.
+    fn target<T: Scalar>(&self, t: Targets<'_, T>, n: usize, k: usize) -> Target {
+        let epsilon = self.label_smoothing;
+        let t = (1.0 - epsilon) * target_value(t, n, k) + epsilon / 2.0;
+        Target {
+            positive: self.positive_weights.as_ref().map_or(1.0, |w| w[k]) * t,
+            negative: 1.0 - t,
+        }
+    }
+
+    fn loss(&self, x: f64, t: Target) -> f64 {
         if self.logits {
-            return x.max(0.0) - x * t + (-x.abs()).exp().ln_1p();
+            let weight = t.weight();
+            return weight * x.max(0.0) - x * t.positive + weight * (-x.abs()).exp().ln_1p();
         }
         // `max` would replace a NaN by the bound.
         let log = |p: f64| {
@@ -92,44 +129,40 @@ impl BinaryCrossEntropy {
                 p.ln()
             }
         };
-        -t * log(x) - (1.0 - t) * log(1.0 - x)
+        -t.positive * log(x) - t.negative * log(1.0 - x)
     }
 
-    fn derivative(&self, x: f64, t: f64) -> f64 {
+    fn derivative(&self, x: f64, t: Target) -> f64 {
         if self.logits {
-            return 1.0 / (1.0 + (-x).exp()) - t;
+            return t.weight() / (1.0 + (-x).exp()) - t.positive;
         }
-        (x - t) / (x * (1.0 - x)).max(LEAST_PRODUCT)
+        (t.weight() * x - t.positive) / (x * (1.0 - x)).max(LEAST_PRODUCT)
+    }
+}
+
+/// The weights of `−log p` and `−log(1 − p)` in the loss of a value.
+#[derive(Clone, Copy)]
+struct Target {
+    positive: f64, // w·t
+    negative: f64, // 1 − t
+}
+
+impl Target {
+    /// The sum of both, which is exactly 1 without a weight of positive targets.
+    fn weight(self) -> f64 {
+        self.negative + self.positive
     }
 }
 
 impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
     fn check(&self, rows: usize, width: usize, t: Targets<'_, T>) -> Result<(), Error> {
-        let fits = match t {
-            Targets::Labels(labels) => labels.len() == rows && width == 1,
-            Targets::Dense(values) => values.dim() == (rows, width),
-        };
-        if !fits {
-            return Err(Error::Targets {
-                loss: "BinaryCrossEntropy",
-                expected: format!("values of shape [{rows}, {width}], or labels of one output"),
-                got: t.describe(),
-            });
-        }
-        match t {
-            Targets::Labels(labels) => match labels.iter().enumerate().find(|&(_, &l)| l > 1) {
-                Some((row, &label)) => Err(Error::LabelOutOfRange {
-                    row,
-                    label,
-                    classes: 2,
-                }),
-                None => Ok(()),
-            },
-            Targets::Dense(values) => values.iter().try_for_each(|t| {
-                let t = t.as_f64();
-                check_setting("a target", "between 0 and 1", t, (0.0..=1.0).contains(&t))?;
-                Ok(())
-            }),
+        check_binary(NAME, (rows, width), None, t)?;
+        match &self.positive_weights {
+            Some(weights) if weights.len() != width => {
+                let expected = format!("{width} positive weights, one for each output");
+                Err(misfit(NAME, expected, weights.len().to_string()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -146,7 +179,7 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
         let losses = x
             .indexed_iter()
             .map(|((n, k), x)| self.loss(x.as_f64(), self.target(t, n, k)));
-        Ok(losses.sum::<f64>() / x.len().max(1) as f64)
+        Ok(self.reduction.reduce(losses.sum(), x.len() as f64))
     }
 
     fn backward_into(
@@ -156,8 +189,8 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
         mut dx: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
         self.check(x.nrows(), x.ncols(), t)?;
-        check_backward("BinaryCrossEntropy", x.dim(), self.last, &dx)?;
-        let share = 1.0 / x.len().max(1) as f64;
+        check_backward(NAME, x.dim(), self.last, &dx)?;
+        let share = self.reduction.reduce(1.0, x.len() as f64);
         for ((place, dx), x) in dx.indexed_iter_mut().zip(x) {
             let t = self.target(t, place.0, place.1);
             *dx = T::from_f64(self.derivative(x.as_f64(), t) * share);
@@ -165,12 +198,12 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
         Ok(())
     }
 
+    fn weight(&self, rows: usize, _: usize, _: Targets<'_, T>) -> f64 {
+        self.reduction.weight(rows as f64)
+    }
+
     /// With one output, the class is 1 if its probability is above one half, and else 0.
     fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
-        let threshold = T::from_f64(if self.logits { 0.0 } else { 0.5 });
-        match y.len() {
-            1 => (!y[0].is_nan()).then_some(usize::from(y[0] > threshold)),
-            _ => arg_max(y),
-        }
+        class_of(y, if self.logits { 0.0 } else { 0.5 })
     }
 }

@@ -53,9 +53,9 @@ pub trait Loss<T: Scalar>: Send {
     /// let mut sum = 0.0;
     /// for (rows, labels) in [(s![..1, ..], &labels[..1]), (s![1.., ..], &labels[1..])] {
     ///     let part = loss.forward(x.slice(rows), labels.into())?;
-    ///     sum += Loss::<f64>::weight(&loss, labels.len(), 2, labels.into()) * part;
+    ///     sum += loss.weight(labels.len(), 2, labels.into()) * part;
     /// }
-    /// let weight = Loss::<f64>::weight(&loss, 3, 2, (&labels[..]).into());
+    /// let weight = loss.weight(3, 2, (&labels[..]).into());
     /// assert_eq!(weight, 2.0); // two rows count
     /// assert!((sum / weight - whole).abs() < 1e-15);
     /// # Ok::<(), bn_net::Error>(())

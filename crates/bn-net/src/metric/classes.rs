@@ -5,6 +5,7 @@ use crate::{
     error::Error,
     loss::arg_max,
     network::{Network, Workspace},
+    targets::{check_labels, misfit},
 };
 use bn_layers::softmax;
 use bn_tensor::Scalar;
@@ -52,7 +53,7 @@ impl<T: Scalar> Network<T> {
         labels: &[usize],
         workspace: &mut Workspace<T>,
     ) -> Result<f64, Error> {
-        self.check_labels(labels)?;
+        check_labels(labels, self.output().size(), None)?;
         self.share_correct(x, labels, &arg_max, workspace)
     }
 
@@ -81,26 +82,13 @@ impl<T: Scalar> Network<T> {
         x: ArrayView2<'_, T>,
         labels: &[usize],
     ) -> Result<ConfusionMatrix, Error> {
-        self.check_labels(labels)?;
+        check_labels(labels, self.output().size(), None)?;
         let mut matrix = ConfusionMatrix::new(self.output().size())?;
         let workspace = &mut Workspace::default();
         self.classify(x, labels, &arg_max, workspace, |label, predicted| {
             matrix.add(label, predicted);
         })?;
         Ok(matrix)
-    }
-
-    /// Returns `Ok` if each label is the index of an output.
-    fn check_labels(&self, labels: &[usize]) -> Result<(), Error> {
-        let classes = self.output().size();
-        match labels.iter().enumerate().find(|&(_, &l)| l >= classes) {
-            Some((row, &label)) => Err(Error::LabelOutOfRange {
-                row,
-                label,
-                classes,
-            }),
-            None => Ok(()),
-        }
     }
 
     /// Calls `f(label, predicted class)` for each row.
@@ -113,11 +101,8 @@ impl<T: Scalar> Network<T> {
         mut f: impl FnMut(usize, Option<usize>),
     ) -> Result<(), Error> {
         if labels.len() != x.nrows() {
-            return Err(Error::Targets {
-                loss: "accuracy",
-                expected: format!("{} labels", x.nrows()),
-                got: format!("{} labels", labels.len()),
-            });
+            let [expected, got] = [x.nrows(), labels.len()].map(|n| format!("{n} labels"));
+            return Err(misfit("accuracy", expected, got));
         }
         if labels.is_empty() {
             self.predict_with(x, workspace)?; // the error of an empty batch
