@@ -202,6 +202,10 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
         self.reduction.weight(rows as f64)
     }
 
+    fn is_sum(&self) -> bool {
+        self.reduction == Reduction::Sum
+    }
+
     /// With one output, the class is 1 if its probability is above one half, and else 0.
     fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
         class_of(y, if self.logits { 0.0 } else { 0.5 })

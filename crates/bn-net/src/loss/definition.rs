@@ -65,6 +65,12 @@ pub trait Loss<T: Scalar>: Send {
         rows as f64
     }
 
+    /// Whether the loss is a sum: then the losses and gradients of the parts of a batch add up, without
+    /// weights. By default it is a mean.
+    fn is_sum(&self) -> bool {
+        false
+    }
+
     /// The class that an output row of a network trained with this loss predicts, for accuracies: by default
     /// that of the largest value. `None` for a row with a NaN.
     fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {

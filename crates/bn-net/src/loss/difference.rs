@@ -80,4 +80,8 @@ impl<T: Scalar, F: DifferenceFunction> Loss<T> for DifferenceLoss<F> {
     fn weight(&self, rows: usize, _: usize, _: Targets<'_, T>) -> f64 {
         self.reduction.weight(rows as f64)
     }
+
+    fn is_sum(&self) -> bool {
+        self.reduction == Reduction::Sum
+    }
 }

@@ -257,4 +257,8 @@ impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
     fn weight(&self, _: usize, _: usize, t: Targets<'_, T>) -> f64 {
         self.reduction.weight(self.sum_of_weights(t))
     }
+
+    fn is_sum(&self) -> bool {
+        self.reduction == Reduction::Sum
+    }
 }

@@ -11,7 +11,8 @@ use ndarray::ArrayView2;
 /// The gradients of several micro-batches, which together make one update: a batch that is too large for
 /// memory, in parts.
 ///
-/// The gradient is that of the mean loss of all examples, whatever the sizes of the micro-batches. A
+/// The gradient is that of the mean loss of all examples, whatever the sizes of the micro-batches, or of the
+/// sum if the loss [is a sum](Loss::is_sum). A
 /// BatchNormalization normalises each micro-batch by its own statistics and updates its running statistics
 /// with each, as in PyTorch and Keras; for the statistics of all of them together see
 /// [`Pass::sharded`](bn_layers::Pass::sharded).
@@ -41,6 +42,7 @@ pub struct Accumulator<T> {
     counters: Vec<u64>,  // the same
     loss: f64,           // Σ weight·loss
     weight: f64,         // Σ weight
+    is_sum: bool,        // of the loss
     micro_batches: usize,
 }
 
@@ -52,6 +54,7 @@ impl<T> Default for Accumulator<T> {
             counters: Vec::new(),
             loss: 0.0,
             weight: 0.0,
+            is_sum: false,
             micro_batches: 0,
         }
     }
@@ -76,7 +79,9 @@ impl<T: Scalar> Accumulator<T> {
         match network.gradient(x, t, loss) {
             Ok(value) => {
                 network.settle(Outcome::Stands);
-                self.add_gradient(network, value, loss.weight(x.nrows(), network.output().size(), t))?;
+                let weight = loss.weight(x.nrows(), network.output().size(), t);
+                self.is_sum = loss.is_sum();
+                self.add_gradient(network, value, weight)?;
                 Ok(value)
             }
             Err(error) => {
@@ -102,7 +107,8 @@ impl<T: Scalar> Accumulator<T> {
             return Err(Error::Accumulator);
         }
         // A weight of 0 means that no example counts; all sums are 0 then.
-        let weight = if self.weight == 0.0 { 1.0 } else { self.weight };
+        let is_divided = !self.is_sum && self.weight != 0.0;
+        let weight = if is_divided { self.weight } else { 1.0 };
         let scale = T::from_f64(1.0 / weight);
         let mut sums = self.sums.iter();
         network.visit_mut(&mut |p| {

@@ -70,9 +70,13 @@ impl<T: Scalar> Run<'_, T> {
                 metric.update(y, batch.targets)?;
             }
         }
+        let of_all = match self.loss.is_sum() {
+            true => loss_sum,
+            false => mean(loss_sum, weight_sum),
+        };
         let metrics = self.metrics.iter().map(|metric| metric.value());
         Ok(Evaluation {
-            loss: mean(loss_sum, weight_sum) + network.penalty(),
+            loss: of_all + network.penalty(),
             metrics: metrics.map(|v| v.is_finite().then_some(v)).collect(),
         })
     }
