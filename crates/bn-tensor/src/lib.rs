@@ -77,7 +77,7 @@ pub use parallel::{enter_pool, join, keep_awake, single_threaded, threads};
 pub use pool::Pool;
 pub use scalar::Scalar;
 pub use squares::sum_of_squares;
-pub use window::{Padding, Window};
+pub use window::{Padding, Window, WindowConfig};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]
