@@ -50,14 +50,13 @@ pub use model::{
 pub use ndarray;
 pub use network::{Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, Summary, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
-    ParamGroup, ParamGroups, RmsProp, Sgd,
-    gradient_norm,
+    AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec,
+    OptimizerState, ParamGroup, ParamGroups, RmsProp, Sgd, gradient_norm,
 };
 pub use schedule::{Schedule, ScheduleFunction};
 pub use trainer::{
-    Averaging, Callback, EarlyStop, History, Length, LrFinder, LrPoint, MetricRecord, Monitor, Record,
-    ReduceOnPlateau, Trainer, Training, WeightAverage,
+    Averaging, Callback, EarlyStop, History, Length, LrFinder, LrPoint, MetricRecord, Monitor,
+    Record, ReduceOnPlateau, Trainer, Training, WeightAverage,
 };
 
 /// Runs the README's program as a test.

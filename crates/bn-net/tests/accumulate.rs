@@ -8,7 +8,11 @@ use bn_net::{
 use ndarray::{Array2, Axis, Slice};
 
 fn network() -> Network {
-    let builder = Network::builder(4).affine(8).batch_norm().relu().dropout(0.3);
+    let builder = Network::builder(4)
+        .affine(8)
+        .batch_norm()
+        .relu()
+        .dropout(0.3);
     builder.affine(3).build(1).unwrap()
 }
 
@@ -36,11 +40,15 @@ fn micro_batches_without_statistics_make_the_gradient_of_the_whole_batch() {
     let (x, t) = batch(12);
     let (mut whole, mut parts) = (plain(), plain());
     let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
-    let expected = whole.train_step(x.view(), (&t).into(), &mut loss, &mut sgd).unwrap();
+    let expected = whole
+        .train_step(x.view(), (&t).into(), &mut loss, &mut sgd)
+        .unwrap();
     let (mut accumulator, mut sgd) = (Accumulator::default(), Sgd::new(0.1).unwrap());
     for (start, end) in [(0, 1), (1, 8), (8, 12)] {
         let x = x.slice_axis(Axis(0), Slice::from(start..end));
-        accumulator.add(&mut parts, x, (&t[start..end]).into(), &mut loss).unwrap();
+        accumulator
+            .add(&mut parts, x, (&t[start..end]).into(), &mut loss)
+            .unwrap();
     }
     assert_eq!(accumulator.micro_batches(), 3);
     let value = accumulator.step(&mut parts, &mut sgd, |_| Ok(())).unwrap();
@@ -60,36 +68,67 @@ fn a_step_of_micro_batches_that_fails_leaves_no_trace() {
     let (x, t) = batch(6);
     let (mut network, mut loss) = (network(), SoftmaxWithLoss::new());
     let mut sgd = Sgd::new(0.1).unwrap();
-    network.train_step(x.view(), (&t).into(), &mut loss, &mut sgd).unwrap();
+    network
+        .train_step(x.view(), (&t).into(), &mut loss, &mut sgd)
+        .unwrap();
     let before = bits(&network);
     let mut accumulator = Accumulator::default();
     let nan = Array2::from_elem((6, 4), f32::NAN);
     // In a later micro-batch.
-    accumulator.add(&mut network, x.view(), (&t).into(), &mut loss).unwrap();
+    accumulator
+        .add(&mut network, x.view(), (&t).into(), &mut loss)
+        .unwrap();
     assert_ne!(bits(&network), before, "the running statistics have moved");
-    accumulator.add(&mut network, nan.view(), (&t).into(), &mut loss).unwrap_err();
-    assert_eq!((bits(&network), accumulator.micro_batches()), (before.clone(), 0));
+    accumulator
+        .add(&mut network, nan.view(), (&t).into(), &mut loss)
+        .unwrap_err();
+    assert_eq!(
+        (bits(&network), accumulator.micro_batches()),
+        (before.clone(), 0)
+    );
     // Before the update, in the update, and by the user.
-    accumulator.add(&mut network, x.view(), (&t).into(), &mut loss).unwrap();
+    accumulator
+        .add(&mut network, x.view(), (&t).into(), &mut loss)
+        .unwrap();
     let fails = |_: &mut Network| Err(Error::EmptyNetwork { what: "a step" });
     assert!(accumulator.step(&mut network, &mut sgd, fails).is_err());
     assert_eq!(bits(&network), before);
-    accumulator.add(&mut network, x.view(), (&t).into(), &mut loss).unwrap();
+    accumulator
+        .add(&mut network, x.view(), (&t).into(), &mut loss)
+        .unwrap();
     let mut huge = Sgd::new(3e38).unwrap();
-    assert!(accumulator.step(&mut network, &mut huge, |_| Ok(())).is_err());
+    let overflows = |network: &mut Network| {
+        network.visit_mut(&mut |p| p.grad.fill(100.0));
+        Ok(())
+    };
+    assert!(
+        accumulator
+            .step(&mut network, &mut huge, overflows)
+            .is_err()
+    );
     assert_eq!(bits(&network), before);
-    accumulator.add(&mut network, x.view(), (&t).into(), &mut loss).unwrap();
+    accumulator
+        .add(&mut network, x.view(), (&t).into(), &mut loss)
+        .unwrap();
     accumulator.cancel(&mut network);
     assert_eq!(bits(&network), before);
-    let error = accumulator.step(&mut network, &mut sgd, |_| Ok(())).unwrap_err();
+    let error = accumulator
+        .step(&mut network, &mut sgd, |_| Ok(()))
+        .unwrap_err();
     assert!(matches!(error, Error::Accumulator), "{error}");
 
     // The next step is the one that would have been.
     let mut other = network.clone();
     let mut of_other = sgd.clone();
-    accumulator.add(&mut network, x.view(), (&t).into(), &mut loss).unwrap();
-    accumulator.step(&mut network, &mut sgd, |_| Ok(())).unwrap();
-    other.train_step(x.view(), (&t).into(), &mut loss, &mut of_other).unwrap();
+    accumulator
+        .add(&mut network, x.view(), (&t).into(), &mut loss)
+        .unwrap();
+    accumulator
+        .step(&mut network, &mut sgd, |_| Ok(()))
+        .unwrap();
+    other
+        .train_step(x.view(), (&t).into(), &mut loss, &mut of_other)
+        .unwrap();
     assert_eq!(bits(&network), bits(&other));
 }
 
@@ -105,7 +144,12 @@ fn gradients(network: &Network) -> Vec<f32> {
 
 /// A network whose gradients are all `value`.
 fn with_gradients(value: f32) -> Network {
-    let mut network = Network::builder(30).affine(30).relu().affine(2).build(1).unwrap();
+    let mut network = Network::builder(30)
+        .affine(30)
+        .relu()
+        .affine(2)
+        .build(1)
+        .unwrap();
     network.visit_mut(&mut |p| p.grad.fill(value));
     network
 }
@@ -152,7 +196,12 @@ fn values_are_clipped_one_by_one_and_bad_limits_and_gradients_are_refused() {
 
 #[test]
 fn clipped_training_survives_an_outlier() {
-    let mut network = Network::builder(1).affine(16).relu().affine(1).build(1).unwrap();
+    let mut network = Network::builder(1)
+        .affine(16)
+        .relu()
+        .affine(1)
+        .build(1)
+        .unwrap();
     let x = Array2::from_shape_fn((32, 1), |(n, _)| n as f32 / 32.0);
     let mut t = x.mapv(|x| 2.0 * x);
     t[[3, 0]] = 1e6;
@@ -169,7 +218,12 @@ fn clipped_training_survives_an_outlier() {
         let mut squares = 0.0;
         let mut before = before.iter();
         network.visit(&mut |p| {
-            squares += p.value.iter().zip(&mut before).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+            squares += p
+                .value
+                .iter()
+                .zip(&mut before)
+                .map(|(a, b)| (a - b).powi(2))
+                .sum::<f32>();
         });
         largest_step = largest_step.max(squares.sqrt());
     }

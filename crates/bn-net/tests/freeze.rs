@@ -3,14 +3,17 @@
 use bn_data::{Dataset, Digits};
 use bn_layers::{Layer, LayerExt, Mode, State};
 use bn_net::{
-    AdamW, Checkpoint, Error, Network, NetworkBuilder, ParamGroup, ParamGroups, Sgd, SoftmaxWithLoss,
+    AdamW, Checkpoint, Error, Network, NetworkBuilder, ParamGroup, ParamGroups, Sgd,
+    SoftmaxWithLoss,
 };
 use bn_tensor::Scalar;
 use ndarray::{Array2, Axis, Slice};
 
 fn network() -> Network {
     let builder = Network::builder(4).affine(8).batch_norm().relu();
-    let builder = builder.residual(|body| body.affine(8).batch_norm().relu().affine(8)).dropout(0.2);
+    let builder = builder
+        .residual(|body| body.affine(8).batch_norm().relu().affine(8))
+        .dropout(0.2);
     builder.affine(3).named("head").build(1).unwrap()
 }
 
@@ -22,7 +25,9 @@ fn batch() -> (Array2<f32>, [usize; 6]) {
 fn step(network: &mut Network, optimizer: &mut AdamW<f32>) {
     let (x, t) = batch();
     let loss = &mut SoftmaxWithLoss::new();
-    network.train_step(x.view(), (&t[..]).into(), loss, optimizer).unwrap();
+    network
+        .train_step(x.view(), (&t[..]).into(), loss, optimizer)
+        .unwrap();
 }
 
 /// The bits of the arrays whose names begin with one of these.
@@ -45,7 +50,11 @@ fn frozen_layers_keep_parameters_and_statistics_also_inside_a_block() {
     network.freeze_layers(..4).unwrap(); // the block and what is before it
     let frozen = ["layers.0", "layers.1", "layers.3"];
     let (before, head) = (bits(&network, &frozen), bits(&network, &["layers.5"]));
-    assert!(before.iter().any(|(name, _)| name == "layers.3.body.layers.1.running_mean"));
+    assert!(
+        before
+            .iter()
+            .any(|(name, _)| name == "layers.3.body.layers.1.running_mean")
+    );
     for _ in 0..3 {
         step(&mut network, &mut adam_w);
     }
@@ -61,9 +70,16 @@ fn frozen_layers_keep_parameters_and_statistics_also_inside_a_block() {
 
 #[test]
 fn a_frozen_batch_normalization_computes_as_in_evaluation() {
-    let mut network = Network::builder(4).affine(8).batch_norm().relu().build(1).unwrap();
+    let mut network = Network::builder(4)
+        .affine(8)
+        .batch_norm()
+        .relu()
+        .build(1)
+        .unwrap();
     let (x, _) = batch();
-    network.forward(x.view(), Mode::Train).unwrap();
+    network
+        .forward(x.mapv(f32::cos).view(), Mode::Train)
+        .unwrap(); // other statistics
     let expected = network.predict(x.view()).unwrap();
     let of_batch = network.forward(x.view(), Mode::Train).unwrap().to_owned();
     let expected_after = network.predict(x.view()).unwrap();
@@ -97,13 +113,21 @@ fn the_gradients_of_a_network_with_frozen_layers_are_those_of_its_evaluation() {
             loss(&x)
         };
         let numerical = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-        assert!((dx[place] - numerical).abs() < 1e-8, "{} {numerical}", dx[place]);
+        assert!(
+            (dx[place] - numerical).abs() < 1e-8,
+            "{} {numerical}",
+            dx[place]
+        );
     }
 }
 
 #[test]
 fn frozen_weights_have_no_penalty_and_patterns_must_match() {
-    let builder = Network::builder(4).weight_decay(0.5).affine(8).relu().affine(3);
+    let builder = Network::builder(4)
+        .weight_decay(0.5)
+        .affine(8)
+        .relu()
+        .affine(3);
     let mut network = builder.build(1).unwrap();
     let all = network.penalty();
     assert_eq!(network.freeze("layers.0.*").unwrap(), 2);
@@ -126,6 +150,25 @@ fn frozen_weights_have_no_penalty_and_patterns_must_match() {
     }
     network.freeze_layers(2..2).unwrap(); // nothing
     assert_eq!(network.param_count(), 4 * 8 + 8 * 3);
+}
+
+#[test]
+fn the_summary_says_what_is_trained_also_inside_a_block() {
+    let mut network = network();
+    network.freeze("layers.3.body.layers.0.*").unwrap();
+    let summary = network.summary();
+    let trained = |place: &str| {
+        let row = summary
+            .layers
+            .iter()
+            .find(|row| row.place == place)
+            .unwrap();
+        (row.params, row.trained)
+    };
+    assert_eq!(trained("3.body.0"), (8 * 8 + 8, 0));
+    assert_eq!(trained("3.body.1"), (16, 16));
+    assert_eq!(trained("3"), (2 * 72 + 16, 72 + 16));
+    assert_eq!(summary.trained(), network.param_count());
 }
 
 #[test]
@@ -162,7 +205,9 @@ fn the_optimizer_of_a_network_that_was_frozen_later_is_restored() {
     let (mut resumed, mut of_resumed) = (self::network(), AdamW::new(0.01, 0.1).unwrap());
     resumed.freeze_layers(..4).unwrap();
     checkpoint.restore_network("network", &mut resumed).unwrap();
-    checkpoint.restore_optimizer("adam", &mut of_resumed, &resumed).unwrap();
+    checkpoint
+        .restore_optimizer("adam", &mut of_resumed, &resumed)
+        .unwrap();
     for network in [(&mut network, &mut adam_w), (&mut resumed, &mut of_resumed)] {
         network.0.unfreeze("*").unwrap();
         step(network.0, network.1);
@@ -174,13 +219,17 @@ fn the_optimizer_of_a_network_that_was_frozen_later_is_restored() {
 fn groups_scale_the_learning_rate_and_refuse_bad_settings() {
     let (mut network, mut plain) = (network(), network());
     let group = ParamGroup::default().learning_rate(0.0);
-    let mut groups = ParamGroups::new(Sgd::new(0.1).unwrap()).group("layers.0.*", group).unwrap();
+    let mut groups = ParamGroups::new(Sgd::new(0.1).unwrap())
+        .group("layers.0.*", group)
+        .unwrap();
     let (x, t) = batch();
     let mut sgd = Sgd::new(0.1).unwrap();
     let before = bits(&network, &["layers.0"]);
-    let mut train = |network: &mut Network, optimizer: &mut dyn bn_net::Optimizer<f32>| {
+    let train = |network: &mut Network, optimizer: &mut dyn bn_net::Optimizer<f32>| {
         let loss = &mut SoftmaxWithLoss::new();
-        network.train_step(x.view(), (&t[..]).into(), loss, optimizer).unwrap();
+        network
+            .train_step(x.view(), (&t[..]).into(), loss, optimizer)
+            .unwrap();
     };
     train(&mut network, &mut groups);
     train(&mut plain, &mut sgd);
@@ -190,8 +239,16 @@ fn groups_scale_the_learning_rate_and_refuse_bad_settings() {
 
     let sgd = || ParamGroups::new(Sgd::<f32>::new(0.1).unwrap());
     for bad in [f64::NAN, f64::INFINITY, -1.0] {
-        assert!(sgd().group("*", ParamGroup::default().learning_rate(bad)).is_err());
-        assert!(sgd().group("*", ParamGroup::default().weight_decay(bad)).is_err());
+        assert!(
+            sgd()
+                .group("*", ParamGroup::default().learning_rate(bad))
+                .is_err()
+        );
+        assert!(
+            sgd()
+                .group("*", ParamGroup::default().weight_decay(bad))
+                .is_err()
+        );
     }
     // A factor that makes the learning rate overflow is an error of the step, which changes nothing.
     let huge = ParamGroup::default().learning_rate(1e300);
@@ -199,12 +256,25 @@ fn groups_scale_the_learning_rate_and_refuse_bad_settings() {
     let before = bits(&network, &["layers"]);
     let loss = &mut SoftmaxWithLoss::new();
     let (x, t) = batch();
-    assert!(network.train_step(x.view(), (&t[..]).into(), loss, &mut huge).is_err());
+    assert!(
+        network
+            .train_step(x.view(), (&t[..]).into(), loss, &mut huge)
+            .is_err()
+    );
     assert_eq!(bits(&network, &["layers"]), before);
     // An optimizer without weight decay.
     let ada_grad = ParamGroups::new(bn_net::AdaGrad::<f32>::book(0.1).unwrap());
-    assert!(ada_grad.clone().group("*", ParamGroup::default().weight_decay(0.1)).is_err());
-    assert!(ada_grad.group("*", ParamGroup::default().weight_decay(0.0)).is_ok());
+    assert!(
+        ada_grad
+            .clone()
+            .group("*", ParamGroup::default().weight_decay(0.1))
+            .is_err()
+    );
+    assert!(
+        ada_grad
+            .group("*", ParamGroup::default().weight_decay(0.0))
+            .is_ok()
+    );
 }
 
 #[test]
@@ -212,7 +282,10 @@ fn layers_are_found_by_index_and_name() {
     let network = network();
     let affine = network.layer(0).unwrap();
     assert_eq!(affine.describe().unwrap().layer, "Affine");
-    assert!(network.layer(2).is_none(), "the rectifier is computed by the layer before it");
+    assert!(
+        network.layer(2).is_none(),
+        "the rectifier is computed by the layer before it"
+    );
     assert!(network.layer(usize::MAX).is_none() && network.layer_by_name("tail").is_none());
     let head = network.layer_by_name("head").unwrap();
     assert_eq!(head.output_shape(8.into()).unwrap(), 3.into());
@@ -256,13 +329,19 @@ fn what_was_learned_on_some_digits_helps_with_others() {
         let images = data.images().select(Axis(0), &rows);
         Dataset::new(images, labels, (8, 8, 1), 5).unwrap()
     };
-    let builder = Network::builder(64).affine(64).batch_norm().relu().affine(5);
+    let builder = Network::builder(64)
+        .affine(64)
+        .batch_norm()
+        .relu()
+        .affine(5);
     let mut network = builder.build(1).unwrap();
     let fit = |network: &mut Network, from| {
         let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
         let trainer = bn_net::Trainer::new(50).epochs(10).progress(false);
         let (train, test) = (part(&train, from), part(&test, from));
-        let history = trainer.fit(network, &mut loss, &mut sgd, &train, Some(&test)).unwrap();
+        let history = trainer
+            .fit(network, &mut loss, &mut sgd, &train, Some(&test))
+            .unwrap();
         history.last().unwrap().test_accuracy().unwrap()
     };
     assert!(fit(&mut network, 0) > 0.9);

@@ -3,8 +3,8 @@
 use crate::common::{assert_close, labels, matrix, number, numbers, parse};
 use bn_layers::{BatchNormConfig, LayerExt};
 use bn_net::{
-    Accumulator, AdamW, Averaging, Clip, Network, NetworkBuilder, ParamGroup, ParamGroups, Schedule,
-    SoftmaxWithLoss, WeightAverage, gradient_norm,
+    Accumulator, AdamW, Averaging, Clip, Network, NetworkBuilder, ParamGroup, ParamGroups,
+    Schedule, SoftmaxWithLoss, WeightAverage, gradient_norm,
 };
 use bn_tensor::Scalar;
 use ndarray::{Array2, Axis, Slice};
@@ -29,12 +29,21 @@ fn torch_values(state: &Value, name: &str) -> Vec<f64> {
 
 fn network<T: Scalar>(before: &Value) -> Network<T> {
     let pytorch = BatchNormConfig::pytorch();
-    let builder = NetworkBuilder::<T>::new(7).affine(6).batch_norm_with(pytorch).relu();
-    let builder = builder.affine(6).batch_norm_with(pytorch).relu();
+    let builder = NetworkBuilder::<T>::new(7)
+        .affine_without_bias(6)
+        .batch_norm_with(pytorch)
+        .relu();
+    let builder = builder
+        .affine_without_bias(6)
+        .batch_norm_with(pytorch)
+        .relu();
     let mut network = builder.affine(3).build(0).unwrap();
     network.visit_mut(&mut |p| {
         let values = torch_values(before, p.name);
-        p.value.iter_mut().zip(values).for_each(|(to, v)| *to = T::from_f64(v));
+        p.value
+            .iter_mut()
+            .zip(values)
+            .for_each(|(to, v)| *to = T::from_f64(v));
     });
     network
 }
@@ -69,10 +78,14 @@ fn train<T: Scalar>(
     optimizer: &mut ParamGroups<AdamW<T>>,
     mut after: impl FnMut(u64, &Network<T>),
 ) {
-    let (file, mut loss, mut accumulator) = (file(), SoftmaxWithLoss::new(), Accumulator::default());
+    let (file, mut loss, mut accumulator) =
+        (file(), SoftmaxWithLoss::new(), Accumulator::default());
     let (losses, norms) = (numbers(&case["losses"]), numbers(&case["norms"]));
     for (i, batch) in file["batches"].as_array().unwrap().iter().enumerate() {
-        let (x, t) = (matrix(&batch["x"]).mapv(T::from_f64), labels(&batch["labels"]));
+        let (x, t) = (
+            matrix(&batch["x"]).mapv(T::from_f64),
+            labels(&batch["labels"]),
+        );
         let mut norm = 0.0;
         let value = if case["cuts"].is_null() {
             let step = |network: &mut Network<T>| {
@@ -86,7 +99,9 @@ fn train<T: Scalar>(
                 let end = start + rows as usize;
                 let rows: Array2<T> = x.slice_axis(Axis(0), Slice::from(start..end)).to_owned();
                 let t = &t[start..end];
-                accumulator.add(network, rows.view(), t.into(), &mut loss).unwrap();
+                accumulator
+                    .add(network, rows.view(), t.into(), &mut loss)
+                    .unwrap();
                 start = end;
             }
             accumulator.step(network, optimizer, |network| {
@@ -114,14 +129,17 @@ fn all<T: Scalar>(precision: &str, tolerance: f64) {
             "frozen_layers" => {
                 network.freeze_layers(..3).unwrap();
                 let last = ParamGroup::default().learning_rate(0.1).weight_decay(0.0);
-                optimizer = optimizer.group("layers.6.*", last).unwrap().decay_weights_only();
+                optimizer = optimizer
+                    .group("layers.6.*", last)
+                    .unwrap()
+                    .decay_weights_only();
                 &|name| name.starts_with("layers.0") || name.starts_with("layers.1")
             }
             "frozen_parameters" => {
-                for name in ["layers.0.weight", "layers.1.gamma", "layers.3.bias"] {
+                for name in ["layers.0.weight", "layers.1.gamma", "layers.4.beta"] {
                     assert_eq!(network.freeze(name).unwrap(), 1);
                 }
-                &|name| ["layers.0.weight", "layers.1.gamma", "layers.3.bias"].contains(&name)
+                &|name| ["layers.0.weight", "layers.1.gamma", "layers.4.beta"].contains(&name)
             }
             "exponential" => {
                 let averaging = Averaging::Exponential { decay: 0.9 };
@@ -137,13 +155,23 @@ fn all<T: Scalar>(precision: &str, tolerance: f64) {
             other => panic!("unknown case {other}"),
         };
         let before = bits(&network, is_frozen);
-        train(case, tolerance, &mut network, &mut optimizer, |step, network| {
-            if let Some(average) = &mut average {
-                average.update(step, network).unwrap();
-            }
-        });
+        train(
+            case,
+            tolerance,
+            &mut network,
+            &mut optimizer,
+            |step, network| {
+                if let Some(average) = &mut average {
+                    average.update(step, network).unwrap();
+                }
+            },
+        );
         assert_state(name, &network, &case["after"], tolerance);
-        assert_eq!(bits(&network, is_frozen), before, "{name}: what is frozen has moved");
+        assert_eq!(
+            bits(&network, is_frozen),
+            before,
+            "{name}: what is frozen has moved"
+        );
         if let Some(average) = &mut average {
             average.swap(&mut network);
             assert_state(name, &network, &case["average"], tolerance);

@@ -33,7 +33,12 @@ fn network() -> Network {
     let builder = Network::builder((8, 8, 1)).conv2d(bn_layers::Conv2dConfig::new(4, 3).same());
     let builder = builder.batch_norm().relu().residual(|body| {
         let config = bn_layers::Conv2dConfig::new(4, 3).same().without_bias();
-        body.conv2d(config).batch_norm().relu().dropout(0.1).conv2d(config).batch_norm()
+        body.conv2d(config)
+            .batch_norm()
+            .relu()
+            .dropout(0.1)
+            .conv2d(config)
+            .batch_norm()
     });
     builder.relu().dropout(0.2).affine(10).build(1).unwrap()
 }
@@ -68,13 +73,19 @@ fn run(folder: &Path, callback: &mut dyn Callback) {
     let (mut network, mut adam) = (network(), Adam::pytorch(0.01).unwrap());
     let loss = &mut SoftmaxWithLoss::new();
     let trainer = trainer(folder);
-    let history =
-        trainer.fit_with(&mut network, loss, &mut adam, &train, Some(&test), callback).unwrap();
-    let records = history.records.iter().map(|r| Record { seconds: 0.0, ..r.clone() });
+    let history = trainer
+        .fit_with(&mut network, loss, &mut adam, &train, Some(&test), callback)
+        .unwrap();
+    let records = history.records.iter().map(|r| Record {
+        seconds: 0.0,
+        ..r.clone()
+    });
     let mut result = Checkpoint::new();
     result.add_network("network", &network).unwrap();
     result.add_optimizer::<f32>("adam", &adam).unwrap();
-    result.add_value("records", &records.collect::<Vec<_>>()).unwrap();
+    result
+        .add_value("records", &records.collect::<Vec<_>>())
+        .unwrap();
     result.save(folder.join("result.safetensors")).unwrap();
 }
 
@@ -118,7 +129,10 @@ fn a_run_that_is_killed_twenty_times_ends_with_the_same_bytes() {
         // After the process has begun to train, at a random moment.
         let before = iterations.last().copied().unwrap_or(0);
         while iteration(folder.path()) <= before {
-            assert!(child.try_wait().unwrap().is_none(), "the run ended too early");
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "the run ended too early"
+            );
             thread::sleep(Duration::from_millis(2));
         }
         thread::sleep(Duration::from_micros(rng.random_range(0..20_000)));
@@ -127,9 +141,15 @@ fn a_run_that_is_killed_twenty_times_ends_with_the_same_bytes() {
         kills += 1;
         iterations.push(iteration(folder.path()));
     }
-    assert!(iterations.iter().any(|i| !i.is_multiple_of(10)), "in the middle of epochs");
+    assert!(
+        iterations.iter().any(|i| !i.is_multiple_of(10)),
+        "in the middle of epochs"
+    );
     let result = |folder: &Path| fs::read(folder.join("result.safetensors")).unwrap();
-    assert!(result(folder.path()) == result(uninterrupted.path()), "{iterations:?}");
+    assert!(
+        result(folder.path()) == result(uninterrupted.path()),
+        "{iterations:?}"
+    );
 }
 
 /// The number of steps in the checkpoint, 0 without one.
@@ -166,13 +186,21 @@ fn values(network: &Network) -> Vec<f32> {
 fn the_checkpoint_of_another_run_is_refused_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.safetensors");
-    let trainer = || Trainer::new(100).iterations(3).progress(false).checkpoint(&path);
+    let trainer = || {
+        Trainer::new(100)
+            .iterations(3)
+            .progress(false)
+            .checkpoint(&path)
+    };
     fit(&trainer(), &mut dense(), &mut History::default()).unwrap();
     let stored = fs::read(&path).unwrap();
     for (other, expected) in [
         (trainer().seed(5), "the seed of the run in"),
         (trainer().accumulate(2), "accumulated"),
-        (Trainer::new(50).checkpoint(&path).progress(false), "batches of an epoch"),
+        (
+            Trainer::new(50).checkpoint(&path).progress(false),
+            "batches of an epoch",
+        ),
     ] {
         let mut network = dense();
         let before = values(&network);
@@ -212,9 +240,8 @@ fn a_run_ends_when_it_is_told_to_and_continues_later() {
     let history = fit(&interrupted, &mut resumed, &mut History::default()).unwrap();
     let expected = fit(&trainer, &mut whole, &mut History::default()).unwrap();
     assert_eq!(values(&resumed), values(&whole));
-    let losses = |history: &History| -> Vec<f64> {
-        history.records.iter().map(|r| r.train_loss).collect()
-    };
+    let losses =
+        |history: &History| -> Vec<f64> { history.records.iter().map(|r| r.train_loss).collect() };
     assert_eq!(losses(&history), losses(&expected));
 }
 
@@ -227,10 +254,18 @@ fn the_best_parameters_come_back() {
         restore_best: true,
         ..EarlyStop::default()
     };
-    let trainer = Trainer::new(100).epochs(30).progress(false).schedule(schedule).early_stop(stop);
+    let trainer = Trainer::new(100)
+        .epochs(30)
+        .progress(false)
+        .schedule(schedule)
+        .early_stop(stop);
     let mut network = dense();
     let history = fit(&trainer, &mut network, &mut History::default()).unwrap();
-    let losses: Vec<f64> = history.records.iter().map(|r| r.test_loss.unwrap()).collect();
+    let losses: Vec<f64> = history
+        .records
+        .iter()
+        .map(|r| r.test_loss.unwrap())
+        .collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let last = *losses.last().unwrap();
     assert!(last > 2.0 * best && losses.len() < 30, "{losses:?}");
@@ -252,7 +287,10 @@ fn a_plateau_reduces_the_learning_rate() {
         min_lr: 0.03,
         ..ReduceOnPlateau::default()
     };
-    let trainer = Trainer::new(100).epochs(8).progress(false).reduce_on_plateau(plateau);
+    let trainer = Trainer::new(100)
+        .epochs(8)
+        .progress(false)
+        .reduce_on_plateau(plateau);
     let history = fit(&trainer, &mut dense(), &mut History::default()).unwrap();
     let rates: Vec<f64> = history.records.iter().map(|r| r.learning_rate).collect();
     assert_eq!(rates, [0.1, 0.1, 0.1, 0.05, 0.05, 0.03, 0.03, 0.03]);
@@ -333,5 +371,8 @@ fn callbacks_change_gradients_network_and_optimizer() {
     bn_layers::Layer::state(&network, &mut |part| {
         counters += usize::from(matches!(part, State::Counter("layers.1.updates", 3)));
     });
-    assert_eq!(counters, 1, "frozen after three updates of the running statistics");
+    assert_eq!(
+        counters, 1,
+        "frozen after three updates of the running statistics"
+    );
 }

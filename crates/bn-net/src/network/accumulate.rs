@@ -37,12 +37,12 @@ use ndarray::ArrayView2;
 /// first. A warm step allocates nothing.
 #[derive(Debug, Clone)]
 pub struct Accumulator<T> {
-    sums: Vec<T>,        // Σ weight·grad of all parameters, one after another
-    buffers: Vec<T>,     // of the network before the first micro-batch
-    counters: Vec<u64>,  // the same
-    loss: f64,           // Σ weight·loss
-    weight: f64,         // Σ weight
-    is_sum: bool,        // of the loss
+    sums: Vec<T>,       // Σ weight·grad of all parameters, one after another
+    buffers: Vec<T>,    // of the network before the first micro-batch
+    counters: Vec<u64>, // the same
+    loss: f64,          // Σ weight·loss
+    weight: f64,        // Σ weight
+    is_sum: bool,       // of the loss
     micro_batches: usize,
 }
 
@@ -112,7 +112,10 @@ impl<T: Scalar> Accumulator<T> {
         let scale = T::from_f64(1.0 / weight);
         let mut sums = self.sums.iter();
         network.visit_mut(&mut |p| {
-            p.grad.iter_mut().zip(&mut sums).for_each(|(grad, &sum)| *grad = scale * sum);
+            p.grad
+                .iter_mut()
+                .zip(&mut sums)
+                .for_each(|(grad, &sum)| *grad = scale * sum);
         });
         let result = before_update(network).and_then(|()| optimizer.step(network));
         match result {
@@ -160,12 +163,7 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     /// `sums += weight·grad`
-    fn add_gradient(
-        &mut self,
-        network: &Network<T>,
-        loss: f64,
-        weight: f64,
-    ) -> Result<(), Error> {
+    fn add_gradient(&mut self, network: &Network<T>, loss: f64, weight: f64) -> Result<(), Error> {
         let (factor, mut start, mut result) = (T::from_f64(weight), 0, Ok(()));
         network.visit(&mut |p| {
             let end = start + p.grad.len();
@@ -188,7 +186,10 @@ impl<T: Scalar> Accumulator<T> {
         let (mut buffers, mut counters) = (self.buffers.iter(), self.counters.iter());
         network.state_mut(&mut |part| match part {
             StateMut::Array(p) if p.grad.is_empty() => {
-                p.value.iter_mut().zip(&mut buffers).for_each(|(to, &v)| *to = v);
+                p.value
+                    .iter_mut()
+                    .zip(&mut buffers)
+                    .for_each(|(to, &v)| *to = v);
             }
             StateMut::Array(_) => {}
             StateMut::Counter(_, to) => *to = counters.next().copied().unwrap_or(*to),

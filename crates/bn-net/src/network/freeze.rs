@@ -114,7 +114,10 @@ impl<T: Scalar> Network<T> {
             Bound::Unbounded => count,
         };
         if end > count {
-            return Err(Error::NoLayer { index: end - 1, count });
+            return Err(Error::NoLayer {
+                index: end - 1,
+                count,
+            });
         }
         for l in &mut self.layers {
             if layers.contains(&l.index) {

@@ -42,7 +42,11 @@ impl StateNames {
         visit: &mut dyn FnMut(State<'_, T>),
     ) {
         let mut names = self.0.iter();
-        let mut next = || names.next().map_or(("", false), |n| (&*n.name, n.is_frozen));
+        let mut next = || {
+            names
+                .next()
+                .map_or(("", false), |n| (&*n.name, n.is_frozen))
+        };
         layer.state(&mut |part| {
             let (name, is_frozen) = next();
             visit(match part {
@@ -65,7 +69,11 @@ impl StateNames {
         visit: &mut dyn FnMut(StateMut<'_, T>),
     ) {
         let mut names = self.0.iter();
-        let mut next = || names.next().map_or(("", false), |n| (&*n.name, n.is_frozen));
+        let mut next = || {
+            names
+                .next()
+                .map_or(("", false), |n| (&*n.name, n.is_frozen))
+        };
         layer.state_mut(&mut |part| {
             let (name, is_frozen) = next();
             visit(match part {

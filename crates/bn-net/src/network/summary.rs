@@ -1,7 +1,7 @@
 use super::{branch::Branch, chain::Network, concat::Concat, residual::Residual};
 use bn_layers::{Affine, Conv2d, ConvTranspose2d, Layer, LayerExt, Shape};
 use bn_tensor::Scalar;
-use std::{any::Any, fmt};
+use std::{any::Any, collections::HashSet, fmt};
 
 /// A table of a network's layers: [`Network::summary`].
 #[derive(Debug, Clone, PartialEq)]
@@ -42,21 +42,32 @@ impl<T: Scalar> Network<T> {
     /// # Ok::<(), bn_net::Error>(())
     /// ```
     pub fn summary(&self) -> Summary {
-        let mut layers = Vec::new();
-        self.summarize("", &mut layers);
+        let (mut layers, mut frozen) = (Vec::new(), HashSet::new());
+        self.visit(&mut |p| {
+            if !p.is_trained {
+                frozen.insert(p.name.to_owned());
+            }
+        });
+        self.summarize(["", ""], &frozen, &mut layers);
         Summary {
             input: self.input,
             layers,
         }
     }
 
-    /// Adds the layers of this network, whose places begin with `prefix`, and returns their multiply-adds.
-    fn summarize(&self, prefix: &str, to: &mut Vec<LayerSummary>) -> u64 {
+    /// Adds the layers of this network, and returns their multiply-adds. Their places begin with `place`, and
+    /// the names of their parameters with `name`.
+    fn summarize(
+        &self,
+        [place, prefix]: [&str; 2],
+        frozen: &HashSet<String>,
+        to: &mut Vec<LayerSummary>,
+    ) -> u64 {
         let (mut layers, mut sum) = (self.layers.iter().peekable(), 0);
         for (index, (name, &output)) in self.names.iter().zip(&self.shapes).enumerate() {
             let row = to.len();
             to.push(LayerSummary {
-                place: format!("{prefix}{index}"),
+                place: format!("{place}{index}"),
                 name: name.clone(),
                 output,
                 params: 0,
@@ -71,14 +82,17 @@ impl<T: Scalar> Network<T> {
                 if p.is_trained || !p.grad.is_empty() {
                     to[row].params += p.value.len();
                 }
-                if p.is_trained {
+                let name = format!("{prefix}layers.{index}.{}", p.name);
+                if p.is_trained && !frozen.contains(&name) {
                     to[row].trained += p.value.len();
                 }
             });
             let input = index.checked_sub(1).map_or(self.input, |i| self.shapes[i]);
             let mut multiply_adds = multiply_adds(&*l.layer, input, output);
             for (name, network) in networks_in(&*l.layer) {
-                multiply_adds += network.summarize(&format!("{prefix}{index}.{name}"), to);
+                let place = format!("{place}{index}.{name}");
+                let prefix = format!("{prefix}layers.{index}.{name}");
+                multiply_adds += network.summarize([&place, &prefix], frozen, to);
             }
             to[row].multiply_adds = multiply_adds;
             sum += multiply_adds;

@@ -22,7 +22,10 @@ impl<T: Scalar> Network<T> {
     pub(crate) fn set_values(&mut self, from: &[T]) {
         let mut from = from.iter();
         self.visit_mut(&mut |p| {
-            p.value.iter_mut().zip(&mut from).for_each(|(to, &v)| *to = v);
+            p.value
+                .iter_mut()
+                .zip(&mut from)
+                .for_each(|(to, &v)| *to = v);
         });
     }
 }

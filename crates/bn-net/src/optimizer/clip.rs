@@ -41,9 +41,9 @@ impl Clip {
         }
         match self {
             // In double precision: the factor may be too small for an `f32`.
-            Self::Norm(limit) if norm > limit => for_each_gradient(network, |g| {
-                T::from_f64(g.as_f64() * (limit / norm))
-            }),
+            Self::Norm(limit) if norm > limit => {
+                for_each_gradient(network, |g| T::from_f64(g.as_f64() * (limit / norm)))
+            }
             Self::Norm(_) => {}
             Self::Value(limit) => {
                 let limit = T::from_f64(limit);
@@ -58,7 +58,12 @@ impl Clip {
         let (Self::Norm(limit) | Self::Value(limit)) = self;
         let passes = limit > 0.0 && limit.is_finite();
         let range = "a finite number above 0";
-        Ok(check_setting("the limit of gradients", range, limit, passes)?)
+        Ok(check_setting(
+            "the limit of gradients",
+            range,
+            limit,
+            passes,
+        )?)
     }
 }
 

@@ -1,6 +1,4 @@
-use super::{
-    safety::Gradients, spec::OptimizerSpec, state::OptimizerState, step::Optimizer,
-};
+use super::{safety::Gradients, spec::OptimizerSpec, state::OptimizerState, step::Optimizer};
 use crate::error::Error;
 use bn_layers::ParamMut;
 use bn_tensor::{Scalar, check_setting};
@@ -84,7 +82,10 @@ impl<O> ParamGroups<O> {
         O: Optimizer<T>,
     {
         let factor = group.learning_rate;
-        let (what, range) = ("the factor of a learning rate", "a finite number, 0 or more");
+        let (what, range) = (
+            "the factor of a learning rate",
+            "a finite number, 0 or more",
+        );
         check_setting(what, range, factor, factor.is_finite() && factor >= 0.0)?;
         if let Some(weight_decay) = group.weight_decay {
             let own = self.optimizer.weight_decay();

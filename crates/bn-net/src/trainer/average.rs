@@ -30,12 +30,22 @@ impl Averaging {
             Self::Exponential { decay } => {
                 let passes = (0.0..1.0).contains(&decay);
                 let what = "the decay of the averaging";
-                Ok(check_setting(what, "at least 0 and below 1", decay, passes)?)
+                Ok(check_setting(
+                    what,
+                    "at least 0 and below 1",
+                    decay,
+                    passes,
+                )?)
             }
             Self::Stochastic { start, every } => {
                 let passes = start > 0 && every > 0;
                 let what = "start and every of the averaging";
-                Ok(check_setting(what, "at least 1", start.min(every) as f64, passes)?)
+                Ok(check_setting(
+                    what,
+                    "at least 1",
+                    start.min(every) as f64,
+                    passes,
+                )?)
             }
         }
     }

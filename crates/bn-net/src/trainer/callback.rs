@@ -58,12 +58,7 @@ pub trait Callback<T: Scalar = f32>: Send {
     }
 
     /// Called after each step with the number of steps so far and the step's loss.
-    fn on_step(
-        &mut self,
-        iteration: u64,
-        loss: f64,
-        training: Training<'_, T>,
-    ) -> ControlFlow<()> {
+    fn on_step(&mut self, iteration: u64, loss: f64, training: Training<'_, T>) -> ControlFlow<()> {
         let _ = (iteration, loss, training);
         ControlFlow::Continue(())
     }

@@ -51,7 +51,10 @@ impl<T: Scalar> Trainer<T> {
         for (what, every) in [
             ("evaluate_every", self.evaluate_every),
             ("checkpoint_every", self.checkpoint_every),
-            ("the number of accumulated batches", Some(self.accumulate as u64)),
+            (
+                "the number of accumulated batches",
+                Some(self.accumulate as u64),
+            ),
         ] {
             let every = every.unwrap_or(1);
             check_setting(what, "at least 1", every as f64, every > 0)?;

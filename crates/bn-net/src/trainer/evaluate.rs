@@ -27,12 +27,16 @@ impl<T: Scalar> Run<'_, T> {
         self.swap_average();
         let [train, test] = result?;
         let value = |of: &Option<Evaluation>, i: usize| of.as_ref().and_then(|e| e.metrics[i]);
-        let metrics = self.metrics.iter().enumerate().map(|(i, metric)| MetricRecord {
-            name: metric.name(),
-            train: value(&train, i),
-            test: value(&test, i),
-            higher_is_better: metric.higher_is_better(),
-        });
+        let metrics = self
+            .metrics
+            .iter()
+            .enumerate()
+            .map(|(i, metric)| MetricRecord {
+                name: metric.name(),
+                train: value(&train, i),
+                test: value(&test, i),
+                higher_is_better: metric.higher_is_better(),
+            });
         let record = Record {
             epoch: self.state.iteration as f64 / self.steps_per_epoch as f64,
             iteration: self.state.iteration,
@@ -53,7 +57,11 @@ impl<T: Scalar> Run<'_, T> {
     fn evaluate_both(&mut self) -> Result<[Option<Evaluation>; 2], Error> {
         let train = self.data.train.filter(|_| self.settings.evaluate_train);
         let train = train.map(|train| self.evaluate_on(train)).transpose()?;
-        let test = self.data.test.map(|test| self.evaluate_on(test)).transpose()?;
+        let test = self
+            .data
+            .test
+            .map(|test| self.evaluate_on(test))
+            .transpose()?;
         Ok([train, test])
     }
 

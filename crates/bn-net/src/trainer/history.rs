@@ -91,16 +91,25 @@ impl History {
         let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
         write_whole(path.as_ref(), |file| {
             let mut writer = csv::Writer::from_writer(file);
-            let mut header: Vec<String> =
-                ["epoch", "iteration", "learning_rate", "train_loss", "test_loss"]
-                    .map(str::to_owned)
-                    .into();
+            let mut header: Vec<String> = [
+                "epoch",
+                "iteration",
+                "learning_rate",
+                "train_loss",
+                "test_loss",
+            ]
+            .map(str::to_owned)
+            .into();
             let metrics = self.records.first().map_or(&[][..], |r| &r.metrics);
-            header.extend(metrics.iter().flat_map(|m| {
-                [format!("train_{}", m.name), format!("test_{}", m.name)]
-            }));
+            header.extend(
+                metrics
+                    .iter()
+                    .flat_map(|m| [format!("train_{}", m.name), format!("test_{}", m.name)]),
+            );
             header.push("seconds".to_owned());
-            writer.write_record(&header).map_err(std::io::Error::other)?;
+            writer
+                .write_record(&header)
+                .map_err(std::io::Error::other)?;
             for r in &self.records {
                 let mut row = vec![
                     r.epoch.to_string(),

@@ -101,7 +101,10 @@ impl LrFinder {
     pub fn suggestion(points: &[LrPoint]) -> Option<f64> {
         let slopes = points.windows(2).map(|pair| {
             let distance = (pair[1].learning_rate / pair[0].learning_rate).ln();
-            ((pair[1].loss - pair[0].loss) / distance, pair[0].learning_rate)
+            (
+                (pair[1].loss - pair[0].loss) / distance,
+                pair[0].learning_rate,
+            )
         });
         let steepest = slopes.min_by(|a, b| a.0.total_cmp(&b.0))?;
         (steepest.0 < 0.0).then_some(steepest.1)
@@ -110,8 +113,18 @@ impl LrFinder {
     fn check(&self) -> Result<(), Error> {
         let passes = self.min_lr > 0.0 && self.min_lr < self.max_lr && self.max_lr.is_finite();
         let what = "min_lr of the LrFinder";
-        check_setting(what, "above 0 and below max_lr, which is finite", self.min_lr, passes)?;
+        check_setting(
+            what,
+            "above 0 and below max_lr, which is finite",
+            self.min_lr,
+            passes,
+        )?;
         let (steps, passes) = (self.steps as f64, self.steps >= 2);
-        Ok(check_setting("steps of the LrFinder", "at least 2", steps, passes)?)
+        Ok(check_setting(
+            "steps of the LrFinder",
+            "at least 2",
+            steps,
+            passes,
+        )?)
     }
 }

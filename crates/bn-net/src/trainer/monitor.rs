@@ -96,7 +96,12 @@ impl ReduceOnPlateau {
 
 fn check_not_negative(what: &'static str, value: f64) -> Result<(), Error> {
     let passes = value >= 0.0 && value.is_finite();
-    Ok(check_setting(what, "a finite number, 0 or more", value, passes)?)
+    Ok(check_setting(
+        what,
+        "a finite number, 0 or more",
+        value,
+        passes,
+    )?)
 }
 
 /// The best value so far, and how many evaluations ago it was.

@@ -64,7 +64,10 @@ impl<T: Scalar> Run<'_, T> {
             self.progress.step();
             events::step(self.state.iteration, loss);
             let iteration = self.state.iteration;
-            if callback.on_step(iteration, loss, self.training()).is_break() {
+            if callback
+                .on_step(iteration, loss, self.training())
+                .is_break()
+            {
                 return self.save();
             }
             let is_due = |every: Option<u64>| every.is_some_and(|n| iteration.is_multiple_of(n));
@@ -109,7 +112,10 @@ impl<T: Scalar> Run<'_, T> {
             None if settings.plateau.is_some() => self.state.initial_lr,
             None => return Ok(()),
         };
-        let least = settings.plateau.as_ref().map_or(0.0, |plateau| plateau.min_lr);
+        let least = settings
+            .plateau
+            .as_ref()
+            .map_or(0.0, |plateau| plateau.min_lr);
         let reduced = (base * self.state.lr_factor).max(least.min(base));
         self.optimizer.set_learning_rate(reduced)
     }
@@ -149,11 +155,15 @@ impl<T: Scalar> Run<'_, T> {
             }
             let update = |network: &mut Network<T>| before_update(network, clip, callback);
             let (loss, optimizer) = (&mut *self.loss, &mut *self.optimizer);
-            let loss = self.network.train_step_with(x, t, loss, optimizer, update)?;
+            let loss = self
+                .network
+                .train_step_with(x, t, loss, optimizer, update)?;
             return Ok(ControlFlow::Continue((loss, weight)));
         }
         let update = |network: &mut Network<T>| before_update(network, clip, callback);
-        let loss = self.accumulator.step(self.network, self.optimizer, update)?;
+        let loss = self
+            .accumulator
+            .step(self.network, self.optimizer, update)?;
         Ok(ControlFlow::Continue((loss, weight)))
     }
 
@@ -178,7 +188,9 @@ impl<T: Scalar> Run<'_, T> {
         }
         let state = &mut self.state;
         if let Some(plateau) = &self.settings.plateau {
-            state.plateau.improves(record, &plateau.monitor, plateau.min_delta);
+            state
+                .plateau
+                .improves(record, &plateau.monitor, plateau.min_delta);
             if state.plateau.evaluations_since >= plateau.patience.max(1) {
                 state.lr_factor *= plateau.factor;
                 state.plateau.evaluations_since = 0;

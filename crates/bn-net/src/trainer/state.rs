@@ -80,7 +80,12 @@ impl<T: Scalar> Run<'_, T> {
 
     /// Continues from the checkpoint, if there is one. After an error nothing has changed.
     pub(super) fn resume(&mut self) -> Result<(), Error> {
-        let Some(path) = self.settings.checkpoint.as_ref().filter(|path| path.exists()) else {
+        let Some(path) = self
+            .settings
+            .checkpoint
+            .as_ref()
+            .filter(|path| path.exists())
+        else {
             return Ok(());
         };
         let checkpoint = Checkpoint::load(path)?;
@@ -133,8 +138,7 @@ impl<T: Scalar> Run<'_, T> {
         };
         let before = self.data.source.state();
         self.data.source.restore(position)?;
-        if let Err(error) =
-            checkpoint.restore_optimizer(OPTIMIZER, self.optimizer, &*self.network)
+        if let Err(error) = checkpoint.restore_optimizer(OPTIMIZER, self.optimizer, &*self.network)
         {
             self.data.source.restore(before)?;
             return Err(error);
