@@ -42,6 +42,8 @@ struct Readme;
 ))]
 compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
 
+mod augmentation;
+mod augmented;
 mod batch_source;
 mod batches;
 mod dataset;
@@ -60,6 +62,8 @@ mod targets;
 mod whitening;
 mod whole_file;
 
+pub use augmentation::Augmentation;
+pub use augmented::Augmented;
 pub use batch_source::{Batch, BatchSource, BatchState};
 pub use batches::{Batches, LastBatch, Sampling};
 pub use dataset::Dataset;

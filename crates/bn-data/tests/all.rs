@@ -1,6 +1,7 @@
 //! All integration tests of this crate except `allocations`, as one program, so that each generic layer
 //! and kernel is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
+mod augmented;
 mod batch_source;
 mod batches;
 mod dataset;
