@@ -129,6 +129,12 @@ pub enum Error {
         /// The operation.
         op: &'static str,
     },
+    /// A class has no images.
+    #[error("class {class} has no images; leave it out with Dataset::select_classes")]
+    EmptyClass {
+        /// The class.
+        class: usize,
+    },
     /// A row does not have as many values as the first.
     #[error(
         "row {row} has {got} values, and row 0 has {expected}; all rows must have the same length"

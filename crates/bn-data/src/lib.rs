@@ -46,6 +46,7 @@ mod augmentation;
 mod augmented;
 mod batch_source;
 mod batches;
+mod classes;
 mod dataset;
 mod digits;
 #[cfg(feature = "download")]

@@ -4,6 +4,7 @@
 mod augmented;
 mod batch_source;
 mod batches;
+mod classes;
 mod dataset;
 mod every_size;
 mod idx;

@@ -19,6 +19,7 @@ fn an_epoch_allocates_nothing() {
         Sampling::Permutation(LastBatch::Drop),
         Sampling::Permutation(LastBatch::Merge),
         Sampling::WithReplacement,
+        Sampling::Balanced,
     ] {
         let mut batches = Batches::with_sampling(&train, 100, sampling, 42).unwrap();
         let mut sum = 0.0;
