@@ -5,12 +5,18 @@ mod augmented;
 mod batch_source;
 mod batches;
 mod classes;
+#[cfg(feature = "csv")]
+mod csv;
 mod dataset;
 mod every_size;
 mod idx;
+#[cfg(feature = "images")]
+mod image_folder;
 #[path = "../../bn-tensor/tests/common/memory_limit.rs"]
 mod memory_limit;
 mod mnist;
+#[cfg(feature = "npz")]
+mod npy;
 mod prelude;
 mod standardize;
 mod values;
