@@ -45,8 +45,10 @@
 //! | `parallel` | yes | threads |
 //! | `download` | yes | `load_or_download` of MNIST and Fashion-MNIST over HTTPS |
 //! | `progress` | yes | the progress of the trainer on standard error |
-//! | `csv` | yes | `History::write_csv` |
+//! | `csv` | yes | `History::write_csv`, `CsvReader` |
 //! | `png` | yes | PNG pictures of the examples; no effect on the library |
+//! | `images` | no | `ImageFolder`: PNG images in folders by class |
+//! | `npz` | no | NumPy's files: `Npy`, `Dataset::from_npz` |
 //! | `tracing` | no | events of the trainer for the `tracing` crate |
 //! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
 //!

@@ -77,7 +77,8 @@ impl BatchState {
 
 /// A stream of mini-batches, epoch after epoch, that can be resumed from any position.
 ///
-/// [`Batches`](crate::Batches) reads a data set in memory. A source of your own, such as a database,
+/// [`Batches`](crate::Batches) reads a data set in memory, and [`Augmented`](crate::Augmented) changes the
+/// images of another source at random. A source of your own, such as a database,
 /// implements this trait, and whatever trains takes it as `&mut dyn BatchSource`.
 ///
 /// A source must return the same bits for the same [`BatchState`], also in the middle of an epoch;
@@ -129,4 +130,31 @@ pub trait BatchSource<T: Scalar = f32> {
     /// [`Error::Setting`](crate::Error::Setting) if an epoch has fewer batches than `state.position`; the
     /// position is unchanged then.
     fn restore(&mut self, state: BatchState) -> Result<()>;
+}
+
+/// A source can also be lent.
+impl<S: BatchSource<T> + ?Sized, T: Scalar> BatchSource<T> for &mut S {
+    fn next_batch(&mut self) -> Result<Option<Batch<'_, T>>> {
+        (**self).next_batch()
+    }
+
+    fn batches_per_epoch(&self) -> usize {
+        (**self).batches_per_epoch()
+    }
+
+    fn batch_sizes(&self) -> Vec<usize> {
+        (**self).batch_sizes()
+    }
+
+    fn image_shape(&self) -> (usize, usize, usize) {
+        (**self).image_shape()
+    }
+
+    fn state(&self) -> BatchState {
+        (**self).state()
+    }
+
+    fn restore(&mut self, state: BatchState) -> Result<()> {
+        (**self).restore(state)
+    }
 }

@@ -1,6 +1,7 @@
 //! Mini-batches, in random order, without an allocation per batch.
 
 mod buffer;
+mod by_class;
 mod cut;
 mod sampling;
 
@@ -14,6 +15,7 @@ use crate::{
     error::Result,
 };
 use buffer::BatchBuffer;
+use by_class::ByClass;
 use cut::EpochCut;
 pub use sampling::{LastBatch, Sampling};
 
@@ -51,7 +53,8 @@ pub struct Batches<'a, T: Scalar = f32> {
     sampling: Sampling,
     cut: EpochCut,
     state: BatchState,
-    order: Vec<usize>, // the images of the epoch, batch after batch
+    by_class: Option<ByClass>, // for `Sampling::Balanced`
+    order: Vec<usize>,         // the images of the epoch, batch after batch
     buffer: BatchBuffer<T>,
 }
 
@@ -72,7 +75,9 @@ impl<'a, T: Scalar> Batches<'a, T> {
     /// # Errors
     ///
     /// As [`new`](Self::new); [`Error::Setting`](crate::Error::Setting) also if `batch_size` is above N and
-    /// all batches have to be full ([`LastBatch::Drop`], [`Sampling::WithReplacement`]).
+    /// all batches have to be full ([`LastBatch::Drop`], [`Sampling::WithReplacement`],
+    /// [`Sampling::Balanced`]); [`Error::NoLabels`](crate::Error::NoLabels) for [`Sampling::Balanced`] if
+    /// the targets are values.
     pub fn with_sampling(
         data: &'a Dataset<T>,
         batch_size: usize,
@@ -82,7 +87,11 @@ impl<'a, T: Scalar> Batches<'a, T> {
         let cut = EpochCut::new("Batches", data.len(), batch_size, sampling.last_batch())?;
         let drawn = match sampling {
             Sampling::Permutation(_) => data.len(),
-            Sampling::WithReplacement => cut.batches() * batch_size,
+            Sampling::WithReplacement | Sampling::Balanced => cut.batches() * batch_size,
+        };
+        let by_class = match sampling {
+            Sampling::Balanced => Some(ByClass::new(data)?),
+            _ => None,
         };
         let d = data.images().ncols();
         let buffer = BatchBuffer::new("Batches", cut.largest(), d, data.outputs())?;
@@ -91,6 +100,7 @@ impl<'a, T: Scalar> Batches<'a, T> {
             sampling,
             cut,
             state: BatchState::new(seed),
+            by_class,
             order: vec![0; drawn],
             buffer,
         };
@@ -141,6 +151,12 @@ impl<'a, T: Scalar> Batches<'a, T> {
     fn draw_order(&mut self) {
         let mut rng = self.state.epoch_generator();
         match self.sampling {
+            Sampling::Balanced => {
+                let by_class = self.by_class.as_ref();
+                by_class
+                    .expect("it was created")
+                    .draw(&mut rng, &mut self.order);
+            }
             Sampling::Permutation(_) => {
                 (0..).zip(&mut self.order).for_each(|(i, at)| *at = i);
                 self.order.shuffle(&mut rng);

@@ -10,6 +10,8 @@ use crate::{
     error::{Error, Result},
     targets::{OwnedTargets, Targets, rows_of},
 };
+#[cfg(feature = "npz")]
+pub(crate) use build::class_count;
 
 /// Images as the rows of a matrix, and a label or values for each.
 ///

@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// There are more bytes than the header announces.
     #[error(
-        "there are more than the {expected} bytes that the header announces; this is not an intact IDX file"
+        "there are more than the {expected} bytes that the header announces; this is not an intact file"
     )]
     TrailingBytes {
         /// The bytes that the header announces, including the header.
@@ -68,13 +68,38 @@ pub enum Error {
     /// The elements take more memory than the limit of the reader.
     #[error(
         "the elements take {size} bytes, more than the limit of {limit}; to read them all the same, set \
-         a higher limit with IdxReader::limit"
+         a higher limit with the reader's method `limit`"
     )]
     OverLimit {
-        /// The bytes of the elements that the header announces.
+        /// The bytes of the elements, as far as they are known.
         size: u64,
         /// The limit in bytes.
         limit: u64,
+    },
+    /// A field of a CSV file is not what it must be.
+    #[error("line {line}, column {column}: {problem}")]
+    Csv {
+        /// The line, counted from 1.
+        line: u64,
+        /// The field in the line, counted from 1.
+        column: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The data are not an array of NumPy that this crate reads.
+    #[error(
+        "not a NumPy file that can be read: {reason}; save an array of uint8, int32, int64, float32 or \
+         float64 with np.save or np.savez"
+    )]
+    NotNpy {
+        /// What was found.
+        reason: String,
+    },
+    /// The data are not a PNG image that this crate reads.
+    #[error("not a PNG image that can be read: {reason}")]
+    NotPng {
+        /// What was found.
+        reason: String,
     },
     /// The gzip stream is damaged, truncated or followed by something else.
     #[error("damaged gzip data ({0}); fetch or pack the file again")]
@@ -128,6 +153,12 @@ pub enum Error {
     NoLabels {
         /// The operation.
         op: &'static str,
+    },
+    /// A class has no images.
+    #[error("class {class} has no images; leave it out with Dataset::select_classes")]
+    EmptyClass {
+        /// The class.
+        class: usize,
     },
     /// A row does not have as many values as the first.
     #[error(

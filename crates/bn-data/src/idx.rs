@@ -1,7 +1,5 @@
 //! IDX, the format of the MNIST files: a short header, followed by a big-endian array.
 
-mod gzip;
-mod payload;
 mod read;
 mod write;
 

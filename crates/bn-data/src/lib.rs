@@ -1,4 +1,5 @@
-//! Data for training: IDX files, MNIST, Fashion-MNIST, the UCI digits, mini-batches and whitening.
+//! Data for training: MNIST, Fashion-MNIST, the UCI digits, readers of IDX, CSV, NumPy and PNG files,
+//! mini-batches, augmentation and whitening.
 //!
 //! **The key decision: a data set is one matrix and one list of targets.** Every source becomes a
 //! [`Dataset`], images as rows `(N, D)` and labels as `usize` (or values `(N, E)`), because that is what
@@ -42,8 +43,13 @@ struct Readme;
 ))]
 compile_error!("the feature `lapack` needs `openblas` or `openblas-static`");
 
+mod augmentation;
+mod augmented;
 mod batch_source;
 mod batches;
+mod classes;
+#[cfg(feature = "csv")]
+mod csv_reader;
 mod dataset;
 mod digits;
 #[cfg(feature = "download")]
@@ -51,7 +57,13 @@ mod download;
 mod error;
 mod fashion_mnist;
 mod idx;
+#[cfg(feature = "images")]
+mod image_folder;
+mod limit;
 mod mnist;
+#[cfg(feature = "npz")]
+mod npy;
+mod payload;
 mod source;
 mod split;
 mod standardize;
@@ -60,8 +72,12 @@ mod targets;
 mod whitening;
 mod whole_file;
 
+pub use augmentation::Augmentation;
+pub use augmented::Augmented;
 pub use batch_source::{Batch, BatchSource, BatchState};
 pub use batches::{Batches, LastBatch, Sampling};
+#[cfg(feature = "csv")]
+pub use csv_reader::{Column, CsvReader};
 pub use dataset::Dataset;
 pub use digits::Digits;
 #[cfg(feature = "download")]
@@ -69,8 +85,12 @@ pub use download::Download;
 pub use error::Error;
 pub use fashion_mnist::FashionMnist;
 pub use idx::{Idx, IdxReader};
+#[cfg(feature = "images")]
+pub use image_folder::{ImageFolder, ImageFolderReader};
 pub use mnist::{LoadOptions, Mnist};
 pub use ndarray;
+#[cfg(feature = "npz")]
+pub use npy::{Npy, NpyReader};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
 pub use targets::Targets;

@@ -47,16 +47,23 @@ impl<T: Scalar> Dataset<T> {
     ///
     /// [`Error::Setting`] if `rate` leaves either part without an image.
     pub fn split_validation(&self, rate: f64, seed: u64) -> Result<(Self, Self)> {
-        let count = self.len() as f64 * rate; // a float to usize saturates, NaN becomes 0
-        self.split_validation_count(count as usize, seed)
-            .map_err(|_| Error::Setting {
+        self.split_validation_count(self.validation_count(rate)?, seed)
+    }
+
+    /// `rate * N`, rounded down, or an error if that leaves either part without an image.
+    pub(crate) fn validation_count(&self, rate: f64) -> Result<usize> {
+        let count = (self.len() as f64 * rate) as usize; // it saturates, and NaN becomes 0
+        if count == 0 || count >= self.len() {
+            return Err(Error::Setting {
                 what: "the validation rate",
                 value: rate.to_string(),
                 must_be: format!(
                     "such that {} images leave at least one for either part",
                     self.len()
                 ),
-            })
+            });
+        }
+        Ok(count)
     }
 
     /// [`Dataset::split_validation`] by the number of validation images.
@@ -77,7 +84,8 @@ impl<T: Scalar> Dataset<T> {
         Ok((self.selected(train), self.selected(validation)))
     }
 
-    fn permutation(&self, seed: u64) -> Vec<usize> {
+    /// All indices in a random order.
+    pub(crate) fn permutation(&self, seed: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
         order

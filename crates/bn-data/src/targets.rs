@@ -9,7 +9,8 @@ use ndarray::{Array2, ArrayView2, Axis, Slice};
 /// use bn_data::Targets;
 /// use ndarray::array;
 ///
-/// let labels: Targets<'_, f32> = (&vec![2, 0, 1]).into();
+/// let digits = vec![2, 0, 1];
+/// let labels: Targets<'_, f32> = (&digits).into();
 /// assert_eq!(labels.labels(), [2, 0, 1]);
 /// assert_eq!(labels.describe(), "3 labels");
 ///

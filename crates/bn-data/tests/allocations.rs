@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use allocation_counter::measure;
-use bn_data::{Batches, Digits, Idx, LastBatch, Sampling};
+use bn_data::{Augmentation, Augmented, BatchSource, Batches, Digits, Idx, LastBatch, Sampling};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -19,6 +19,7 @@ fn an_epoch_allocates_nothing() {
         Sampling::Permutation(LastBatch::Drop),
         Sampling::Permutation(LastBatch::Merge),
         Sampling::WithReplacement,
+        Sampling::Balanced,
     ] {
         let mut batches = Batches::with_sampling(&train, 100, sampling, 42).unwrap();
         let mut sum = 0.0;
@@ -33,6 +34,26 @@ fn an_epoch_allocates_nothing() {
         assert!(sum > 0.0);
         assert_eq!(info.count_total, 0, "{sampling:?}");
     }
+}
+
+#[test]
+fn augmentation_allocates_nothing() {
+    let (train, _test) = Digits::load().unwrap().into_parts();
+    let augmentation = Augmentation::default()
+        .with_shift(1)
+        .with_rotation(10.0)
+        .with_flip(0.5)
+        .with_noise(0.1)
+        .with_erasing(0.5);
+    let batches = Batches::new(&train, 100, 42).unwrap();
+    let mut batches = Augmented::new(batches, augmentation).unwrap();
+    let mut epoch = || {
+        while let Some(batch) = batches.next_batch().unwrap() {
+            assert!(batch.images.iter().all(|x| x.is_finite()));
+        }
+    };
+    epoch(); // with threads, the first one starts them
+    assert_eq!(measure(epoch).count_total, 0);
 }
 
 /// A header may claim terabytes. Memory is allocated only for the data that exist.

@@ -79,11 +79,14 @@ fn parts_of_every_size() {
         let _ = data.select(&[size]).map(|data| data.len());
         let _ = data.split_validation_count(size, 1);
         let _ = data.split_validation(size as f64, 1);
+        let _ = data.split_stratified(size as f64, 1);
+        let _ = data.select_classes(&[size]);
         for sampling in [
             Sampling::Permutation(LastBatch::Keep),
             Sampling::Permutation(LastBatch::Drop),
             Sampling::Permutation(LastBatch::Merge),
             Sampling::WithReplacement,
+            Sampling::Balanced,
         ] {
             let Ok(mut batches) = Batches::with_sampling(&data, size, sampling, u64::MAX) else {
                 continue;

@@ -269,7 +269,7 @@ fn elements_over_the_limit_are_refused() {
                 panic!("the file is not named");
             };
             assert!(over(&problem));
-            assert!(problem.to_string().contains("IdxReader::limit"));
+            assert!(problem.to_string().contains("the reader's method `limit`"));
         }
         assert_eq!(exact.from_reader(bytes.as_slice()).unwrap(), idx);
         assert!(over(&less.from_reader(bytes.as_slice()).unwrap_err()));

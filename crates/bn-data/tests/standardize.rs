@@ -85,7 +85,7 @@ fn wrong_shapes_are_refused() {
     let mut wide = Array2::<f32>::ones((1, 3));
     let error = standardize.apply(wide.view_mut()).unwrap_err();
     assert!(matches!(error, Error::ShapeMismatch { .. }));
-    assert_eq!(wide, Array2::ones((1, 3)));
+    assert_eq!(wide, Array2::<f32>::ones((1, 3)));
     standardize
         .apply(Array2::<f32>::zeros((0, 2)).view_mut())
         .unwrap();

@@ -10,6 +10,11 @@ pub enum Sampling {
     /// `max(N / batch_size, 1)` batches, rounded down, all of them full: the book's
     /// `iter_per_epoch`.
     WithReplacement,
+    /// Each class equally often, whatever its size: for data sets in which some classes have few images.
+    /// Within a class, each image is drawn from all of them. An epoch is as long as one with
+    /// [`WithReplacement`](Self::WithReplacement), and in it the numbers of the classes differ by at most
+    /// one. Classes without images are left out.
+    Balanced,
 }
 
 /// What happens to the images that are left over if the batch size does not divide N.
@@ -31,7 +36,7 @@ impl Sampling {
     pub(super) fn last_batch(self) -> LastBatch {
         match self {
             Sampling::Permutation(last) => last,
-            Sampling::WithReplacement => LastBatch::Drop,
+            Sampling::WithReplacement | Sampling::Balanced => LastBatch::Drop,
         }
     }
 }

@@ -199,7 +199,7 @@ impl<T: Scalar> Dataset<T> {
 }
 
 /// The largest label plus 1.
-fn class_count(labels: &[usize]) -> usize {
+pub(crate) fn class_count(labels: &[usize]) -> usize {
     let largest = labels.iter().max();
     largest.map_or(0, |&label| label.saturating_add(1))
 }

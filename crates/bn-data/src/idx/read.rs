@@ -6,12 +6,12 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{
-    Element, Idx,
-    gzip::{self, GzipErrors},
-    payload::{Length, Payload, fill},
+use super::{Element, Idx};
+use crate::{
+    error::{Error, Result},
+    limit::DEFAULT_LIMIT,
+    payload::{GZIP_MAGIC, GzipErrors, Length, Payload, read_header},
 };
-use crate::error::{Error, Result};
 
 /// Reads IDX data that need no more memory than a limit.
 ///
@@ -36,7 +36,9 @@ pub struct IdxReader {
 
 impl Default for IdxReader {
     fn default() -> Self {
-        IdxReader { limit: 1 << 30 }
+        IdxReader {
+            limit: DEFAULT_LIMIT,
+        }
     }
 }
 
@@ -95,7 +97,7 @@ impl IdxReader {
 
     fn read_either(self, mut reader: impl BufRead, length: Option<u64>) -> Result<Idx> {
         // An IDX file begins with 0, so one byte is enough; a buffer may hold no more than one.
-        if reader.fill_buf()?.first() == Some(&gzip::MAGIC[0]) {
+        if reader.fill_buf()?.first() == Some(&GZIP_MAGIC[0]) {
             let length = length.map_or(Length::Unknown, Length::of_gzip);
             self.read_plain(GzipErrors(MultiGzDecoder::new(reader)), length)
         } else {
@@ -105,33 +107,36 @@ impl IdxReader {
     }
 
     fn read_plain(self, mut reader: impl Read, length: Length) -> Result<Idx> {
-        let mut magic = [0; 4];
-        read_header(&mut reader, &mut magic, 0)?;
-        let [0, 0, code, rank] = magic else {
-            return Err(Error::NotIdx { found: magic });
-        };
-        let element = Element::from_code(code)?;
-        let mut dims = Vec::with_capacity(rank.into());
-        for axis in 0..u64::from(rank) {
-            let mut dim = [0; 4];
-            read_header(&mut reader, &mut dim, 4 + 4 * axis)?;
-            dims.push(u32::from_be_bytes(dim) as usize);
-        }
-        let count = count(&dims, element)?;
-        let size = (count * element.size()) as u64;
-        let payload = Payload {
-            header: 4 + 4 * u64::from(rank),
-            size,
-            count,
-            length,
-        };
-        payload.check_length()?;
-        if size > self.limit {
-            let limit = self.limit;
-            return Err(Error::OverLimit { size, limit });
-        }
-        payload.read(reader, element, dims)
+        let (element, dims) = read_dims(&mut reader)?;
+        let header = 4 + 4 * dims.len() as u64;
+        let payload = Payload::new(header, dims, element.size(), length)?;
+        let limit = self.limit;
+        Ok(match element {
+            Element::U8 => Idx::U8(payload.array(limit, reader, u8::from_be_bytes)?),
+            Element::I8 => Idx::I8(payload.array(limit, reader, i8::from_be_bytes)?),
+            Element::I16 => Idx::I16(payload.array(limit, reader, i16::from_be_bytes)?),
+            Element::I32 => Idx::I32(payload.array(limit, reader, i32::from_be_bytes)?),
+            Element::F32 => Idx::F32(payload.array(limit, reader, f32::from_be_bytes)?),
+            Element::F64 => Idx::F64(payload.array(limit, reader, f64::from_be_bytes)?),
+        })
     }
+}
+
+/// The element type and the lengths of the axes.
+fn read_dims(reader: &mut impl Read) -> Result<(Element, Vec<usize>)> {
+    let mut magic = [0; 4];
+    read_header(reader, &mut magic, 0)?;
+    let [0, 0, code, rank] = magic else {
+        return Err(Error::NotIdx { found: magic });
+    };
+    let element = Element::from_code(code)?;
+    let mut dims = Vec::with_capacity(rank.into());
+    for axis in 0..u64::from(rank) {
+        let mut dim = [0; 4];
+        read_header(reader, &mut dim, 4 + 4 * axis)?;
+        dims.push(u32::from_be_bytes(dim) as usize);
+    }
+    Ok((element, dims))
 }
 
 impl Idx {
@@ -162,20 +167,4 @@ impl Idx {
     pub fn from_reader(reader: impl Read) -> Result<Self> {
         IdxReader::new().from_reader(reader)
     }
-}
-
-/// The number of elements, refused where no array could hold them.
-fn count(dims: &[usize], element: Element) -> Result<usize> {
-    let count = dims.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
-    count
-        .filter(|&count| count < isize::MAX as usize / element.size())
-        .ok_or_else(|| Error::TooLarge {
-            dims: dims.to_vec(),
-        })
-}
-
-/// Fills `buffer` with bytes of the header, of which `before` were read already.
-fn read_header(reader: &mut impl Read, buffer: &mut [u8], before: u64) -> Result<()> {
-    let expected = before + buffer.len() as u64;
-    fill(reader, buffer).map_err(|broken| broken.in_data(expected, before))
 }

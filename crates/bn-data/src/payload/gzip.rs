@@ -1,16 +1,16 @@
-//! What is particular to IDX files packed by gzip.
+//! What is particular to data packed by gzip.
 
 use std::io::{self, ErrorKind, Read};
 
 use crate::error::Error;
 
-pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Deflate packs at most 258 bytes into 2 bits (<https://www.zlib.net/zlib_tech.html>).
 pub(super) const MAX_RATIO: u64 = 1032;
 
 /// Marks the errors of a gzip stream, to distinguish them from those of the file itself.
-pub(super) struct GzipErrors<R>(pub(super) R);
+pub(crate) struct GzipErrors<R>(pub(crate) R);
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
