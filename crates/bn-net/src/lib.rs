@@ -42,7 +42,11 @@ pub use loss::{
     BinaryCrossEntropy, DifferenceFunction, DifferenceLoss, Huber, IdentityWithLoss, Loss,
     MeanAbsoluteError, MeanSquaredError, Reduction, SoftmaxWithLoss, Targets,
 };
-pub use metric::ConfusionMatrix;
+pub use metric::{
+    Accuracy, Auc, Average, BinaryAccuracy, ClassScore, ConfusionMatrix, ErrorFunction, F1, Mae,
+    MeanError, Metric, Mse, Precision, R2Score, Recall, Rmse, RocCurve, ScoreFunction, TopK,
+    roc_curve,
+};
 pub use model::{
     BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, ResNet, SimpleConvNet,
     WeightInitStd,
@@ -50,14 +54,13 @@ pub use model::{
 pub use ndarray;
 pub use network::{Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, Summary, Workspace};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec, OptimizerState,
-    ParamGroup, ParamGroups, RmsProp, Sgd,
-    gradient_norm,
+    AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec,
+    OptimizerState, ParamGroup, ParamGroups, RmsProp, Sgd, gradient_norm,
 };
 pub use schedule::{Schedule, ScheduleFunction};
 pub use trainer::{
-    Averaging, Callback, EarlyStop, History, Length, LrFinder, LrPoint, MetricRecord, Monitor, Record,
-    ReduceOnPlateau, Trainer, Training, WeightAverage,
+    Averaging, Callback, EarlyStop, History, Length, LrFinder, LrPoint, MetricRecord, Monitor,
+    Record, ReduceOnPlateau, Trainer, Training, WeightAverage,
 };
 
 /// Runs the README's program as a test.
