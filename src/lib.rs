@@ -72,12 +72,13 @@ pub use bn_layers::{
     Resize2d, Shape, Sigmoid, Silu, Softmax, State, StateMut, Tanh, Upsample2d, Wanted, ZeroPad2d,
 };
 pub use bn_net::{
-    Accumulator, AdaGrad, Adam, AdamW, Averaging, BatchNormConvNet, BinaryCrossEntropy, Callback,
-    Checkpoint, Clip, EarlyStop, Error, Gan, History, Huber, IdentityWithLoss, Loss, LrFinder,
-    MeanAbsoluteError, MeanSquaredError, Momentum, Monitor, MultiLayerNet, MultiLayerNetConfig,
-    Nesterov, Network, NetworkBuilder, NetworkSpec, Optimizer, ParamGroup, ParamGroups, Record,
-    ReduceOnPlateau, Reduction, ResNet, RmsProp, Schedule, Sgd, SimpleConvNet, SoftmaxWithLoss,
-    Targets, Trainer, Training,
+    Accumulator, Accuracy, AdaGrad, Adam, AdamW, Auc, Average, Averaging, BatchNormConvNet,
+    BinaryAccuracy, BinaryCrossEntropy, Callback, Checkpoint, Clip, ConfusionMatrix, EarlyStop,
+    Error, F1, Gan, History, Huber, IdentityWithLoss, Loss, LrFinder, Mae, MeanAbsoluteError,
+    MeanSquaredError, Metric, Momentum, Monitor, Mse, MultiLayerNet, MultiLayerNetConfig, Nesterov,
+    Network, NetworkBuilder, NetworkSpec, Optimizer, ParamGroup, ParamGroups, Precision, R2Score,
+    Recall, Record, ReduceOnPlateau, Reduction, ResNet, RmsProp, Rmse, RocCurve, Schedule, Sgd,
+    SimpleConvNet, SoftmaxWithLoss, Targets, TopK, Trainer, Training, roc_curve,
 };
 pub use bn_tensor::{Moments, Pool, Scalar};
 

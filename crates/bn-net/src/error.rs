@@ -66,7 +66,7 @@ pub enum Error {
     /// The number or the kind of the targets is wrong.
     #[error("{loss}: expected {expected}, got {got}")]
     Targets {
-        /// The loss that refused.
+        /// The loss or metric that refused.
         loss: &'static str,
         /// What it takes.
         expected: String,

@@ -42,7 +42,11 @@ pub use loss::{
     BinaryCrossEntropy, DifferenceFunction, DifferenceLoss, Huber, IdentityWithLoss, Loss,
     MeanAbsoluteError, MeanSquaredError, Reduction, SoftmaxWithLoss, Targets,
 };
-pub use metric::ConfusionMatrix;
+pub use metric::{
+    Accuracy, Auc, Average, BinaryAccuracy, ClassScore, ConfusionMatrix, ErrorFunction, F1, Mae,
+    MeanError, Metric, Mse, Precision, R2Score, Recall, Rmse, RocCurve, ScoreFunction, TopK,
+    roc_curve,
+};
 pub use model::{
     BatchNormConvNet, HiddenActivation, MultiLayerNet, MultiLayerNetConfig, ResNet, SimpleConvNet,
     WeightInitStd,

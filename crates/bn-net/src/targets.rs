@@ -1,10 +1,8 @@
 //! Whether targets fit the outputs of a network, and the classes that outputs stand for: what losses and metrics
 //! share.
 
-use crate::{
-    error::Error,
-    loss::{Targets, arg_max},
-};
+use crate::error::Error;
+use bn_data::Targets;
 use bn_tensor::{Scalar, check_setting};
 use ndarray::{ArrayView1, ArrayView2};
 
@@ -99,12 +97,51 @@ pub(crate) fn check_values<'a, T>(
     }
 }
 
+/// As [`check_classes`]; and that the values of `t` have a largest one in each row.
+pub(crate) fn check_one_class<T: Scalar>(
+    what: &'static str,
+    dim: (usize, usize),
+    ignored: Option<usize>,
+    t: Targets<'_, T>,
+) -> Result<(), Error> {
+    check_classes(what, dim, ignored, t)?;
+    if let Targets::Dense(values) = t
+        && values.iter().any(|t| t.is_nan())
+    {
+        check_setting("a target", "a number", f64::NAN, false)?;
+    }
+    Ok(())
+}
+
+/// The class of row `n`: its label, unless that is ignored, or the largest of its values.
+pub(crate) fn target_class<T: Scalar>(
+    t: Targets<'_, T>,
+    n: usize,
+    ignored: Option<usize>,
+) -> Option<usize> {
+    match t {
+        Targets::Labels(labels) => (Some(labels[n]) != ignored).then_some(labels[n]),
+        Targets::Dense(values) => arg_max(values.row(n)),
+    }
+}
+
 /// The target of output `k` in row `n`: a value, or the label of one output.
 pub(crate) fn target_value<T: Scalar>(t: Targets<'_, T>, n: usize, k: usize) -> f64 {
     match t {
         Targets::Labels(labels) => labels[n] as f64,
         Targets::Dense(values) => values[[n, k]].as_f64(),
     }
+}
+
+/// The index of the largest value; `None` for a row with a NaN.
+pub(crate) fn arg_max<T: Scalar>(row: ArrayView1<'_, T>) -> Option<usize> {
+    if row.iter().any(|v| v.is_nan()) {
+        return None;
+    }
+    let mut values = row.iter().enumerate();
+    let first = values.next()?;
+    let largest = values.fold(first, |best, v| if v.1 > best.1 { v } else { best });
+    Some(largest.0)
 }
 
 /// Whether a value is above the threshold, compared in its own type. `None` for a NaN.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod checkpoint_killed;
 mod checkpoint_optimizer;
 mod checkpoint_refused;
+mod classes;
 mod common;
 mod every_size;
 mod finite;
@@ -24,6 +25,8 @@ mod inference;
 mod losses;
 #[path = "../../bn-tensor/tests/common/memory_limit.rs"]
 mod memory_limit;
+mod metrics;
+mod metrics_input;
 mod one_network;
 mod outside;
 mod prelude;

@@ -334,3 +334,28 @@ fn settings_out_of_range_are_refused() {
     let want = "BinaryCrossEntropy: expected 2 positive weights, one for each output, got 3";
     assert_eq!(error.to_string(), want);
 }
+
+#[test]
+fn each_loss_has_metrics_that_take_what_it_takes() {
+    let value = |loss: &dyn Loss<f64>, x: &Array2<f64>, t: Targets<'_, f64>| {
+        let metrics = loss.metrics().into_iter();
+        let values = metrics.map(|mut metric| {
+            metric.check(x.nrows(), x.ncols(), t).unwrap();
+            metric.update(x.view(), t).unwrap();
+            (metric.name(), metric.value())
+        });
+        values.collect::<Vec<_>>()
+    };
+    let accuracy = |value: f64| vec![("accuracy".to_owned(), value)];
+    let x = array![[0.2, 0.6], [0.9, 0.4], [0.4, 0.1]];
+    let labels = Targets::Labels(&[1, IGNORED, 1]);
+    let softmax = SoftmaxWithLoss::new().with_ignored_label(IGNORED);
+    assert_eq!(value(&softmax, &x, labels), accuracy(0.5));
+    let t = array![[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]];
+    let logits = BinaryCrossEntropy::on_logits();
+    assert_eq!(value(&logits, &x, t.view().into()), accuracy(2.0 / 6.0));
+    let probabilities = BinaryCrossEntropy::on_probabilities();
+    assert_eq!(value(&probabilities, &x, t.view().into()), accuracy(1.0));
+    let huber = value(&Huber::default(), &t, t.view().into());
+    assert_eq!(huber, [("MAE".to_owned(), 0.0), ("R2".to_owned(), 1.0)]);
+}

@@ -1,13 +1,15 @@
 use super::{
-    definition::{Loss, Targets, check_backward},
+    definition::{Loss, check_backward},
     reduction::Reduction,
 };
 use crate::{
     error::Error,
-    targets::{check_binary, class_of, misfit, target_value},
+    metric::{BinaryAccuracy, Metric},
+    targets::{check_binary, misfit, target_value},
 };
+use bn_data::Targets;
 use bn_tensor::{Scalar, check_setting};
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 const NAME: &str = "BinaryCrossEntropy";
 /// The least logarithm of a probability, as in PyTorch: a wrong prediction with probability 1 has a loss of
@@ -202,12 +204,16 @@ impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
         self.reduction.weight(rows as f64)
     }
 
-    fn is_sum(&self) -> bool {
-        self.reduction == Reduction::Sum
+    /// The share of values on the right side of the threshold, which is 0 for logits and 0.5 for probabilities.
+    fn metrics(&self) -> Vec<Box<dyn Metric<T>>> {
+        vec![Box::new(if self.logits {
+            BinaryAccuracy::on_logits()
+        } else {
+            BinaryAccuracy::on_probabilities()
+        })]
     }
 
-    /// With one output, the class is 1 if its probability is above one half, and else 0.
-    fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
-        class_of(y, if self.logits { 0.0 } else { 0.5 })
+    fn is_sum(&self) -> bool {
+        self.reduction == Reduction::Sum
     }
 }

@@ -1,9 +1,9 @@
-use crate::error::Error;
-pub use bn_data::Targets;
+use crate::{error::Error, metric::Metric};
+use bn_data::Targets;
 use bn_tensor::Scalar;
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// A loss, averaged over the batch, and its gradient.
+/// A loss of a batch and its gradient: a mean over the batch, or a sum if the user has chosen that.
 pub trait Loss<T: Scalar>: Send {
     /// Returns `Ok` if `t` fits an output of `rows` rows and `width` values. It is called before anything is
     /// computed.
@@ -71,22 +71,18 @@ pub trait Loss<T: Scalar>: Send {
         false
     }
 
-    /// The class that an output row of a network trained with this loss predicts, for accuracies: by default
-    /// that of the largest value. `None` for a row with a NaN.
-    fn class_of(&self, y: ArrayView1<'_, T>) -> Option<usize> {
-        arg_max(y)
+    /// The metrics that describe a network trained with this loss, for reports in which the user has chosen none.
+    /// By default there are none.
+    ///
+    /// ```
+    /// use bn_net::{Loss, MeanSquaredError};
+    /// let metrics = Loss::<f32>::metrics(&MeanSquaredError::new());
+    /// let names: Vec<String> = metrics.iter().map(|metric| metric.name()).collect();
+    /// assert_eq!(names, ["MAE", "R2"]);
+    /// ```
+    fn metrics(&self) -> Vec<Box<dyn Metric<T>>> {
+        Vec::new()
     }
-}
-
-/// The index of the largest value; `None` for a row with a NaN.
-pub(crate) fn arg_max<T: Scalar>(row: ArrayView1<'_, T>) -> Option<usize> {
-    if row.iter().any(|v| v.is_nan()) {
-        return None;
-    }
-    let mut values = row.iter().enumerate();
-    let first = values.next()?;
-    let largest = values.fold(first, |best, v| if v.1 > best.1 { v } else { best });
-    Some(largest.0)
 }
 
 /// Returns `Ok` if `dx` and the last forward pass have the shape of `x`.

@@ -1,10 +1,15 @@
 //! What the losses of regressions share.
 
 use super::{
-    definition::{Loss, Targets, check_backward},
+    definition::{Loss, check_backward},
     reduction::Reduction,
 };
-use crate::{error::Error, targets::check_values};
+use crate::{
+    error::Error,
+    metric::{Mae, Metric, R2Score},
+    targets::check_values,
+};
+use bn_data::Targets;
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 use std::fmt::Debug;
@@ -79,6 +84,11 @@ impl<T: Scalar, F: DifferenceFunction> Loss<T> for DifferenceLoss<F> {
 
     fn weight(&self, rows: usize, _: usize, _: Targets<'_, T>) -> f64 {
         self.reduction.weight(rows as f64)
+    }
+
+    /// The mean absolute error and R².
+    fn metrics(&self) -> Vec<Box<dyn Metric<T>>> {
+        vec![Box::new(Mae::new()), Box::new(R2Score::new())]
     }
 
     fn is_sum(&self) -> bool {

@@ -10,8 +10,8 @@ mod reduction;
 mod softmax;
 
 pub use binary_cross_entropy::BinaryCrossEntropy;
-pub(crate) use definition::arg_max;
-pub use definition::{Loss, Targets};
+pub use bn_data::Targets;
+pub use definition::Loss;
 pub use difference::{DifferenceFunction, DifferenceLoss};
 pub use huber::Huber;
 pub use mean_absolute_error::MeanAbsoluteError;

@@ -1,11 +1,13 @@
 use super::{
-    definition::{Loss, Targets, check_backward},
+    definition::{Loss, check_backward},
     reduction::Reduction,
 };
 use crate::{
     error::Error,
+    metric::{Accuracy, Metric},
     targets::{check_classes, misfit},
 };
+use bn_data::Targets;
 use bn_layers::softmax;
 use bn_tensor::{Scalar, check_setting, try_zeros};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
@@ -256,6 +258,15 @@ impl<T: Scalar> Loss<T> for SoftmaxWithLoss<T> {
 
     fn weight(&self, _: usize, _: usize, t: Targets<'_, T>) -> f64 {
         self.reduction.weight(self.sum_of_weights(t))
+    }
+
+    /// The accuracy.
+    fn metrics(&self) -> Vec<Box<dyn Metric<T>>> {
+        let accuracy = Accuracy::new();
+        vec![Box::new(match self.ignored_label {
+            Some(label) => accuracy.with_ignored_label(label),
+            None => accuracy,
+        })]
     }
 
     fn is_sum(&self) -> bool {

@@ -1,8 +1,13 @@
-use crate::error::Error;
-use bn_tensor::try_zeros;
+use super::{class_rule::ClassRule, definition::Metric};
+use crate::{error::Error, targets::misfit};
+use bn_data::Targets;
+use bn_tensor::{Scalar, try_zeros};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-/// How often each class was predicted for each label.
+/// How often each class was predicted for each label. It is also a [`Metric`], whose value is the accuracy.
+///
+/// As a metric, the class of a row is its largest output, or, with a [threshold](Self::with_threshold), that of
+/// a network with one output.
 ///
 /// ```
 /// use bn_net::ConfusionMatrix;
@@ -16,8 +21,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 /// assert_eq!(m.accuracy(), 0.6);
 /// # Ok::<(), bn_net::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConfusionMatrix {
+    rule: ClassRule,
     counts: Array2<u64>,       // (C, C): [label, predicted]
     unclassified: Array1<u64>, // (C): rows of each label without a prediction
 }
@@ -29,9 +35,20 @@ impl ConfusionMatrix {
     /// [`bn_tensor::Error::TooLarge`] if there is no memory for so many classes.
     pub fn new(classes: usize) -> Result<Self, Error> {
         Ok(Self {
+            rule: ClassRule::default(),
             counts: try_zeros("ConfusionMatrix", (classes, classes))?,
             unclassified: try_zeros("ConfusionMatrix", classes)?,
         })
+    }
+
+    /// The same for a network with one output, which is of class 1 above `threshold`: 0 for logits, 0.5 for
+    /// probabilities.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::InvalidSetting`] for a NaN.
+    pub fn with_threshold(mut self, threshold: f64) -> Result<Self, Error> {
+        self.rule = self.rule.with_threshold(threshold)?;
+        Ok(self)
     }
 
     /// Counts a row with this label and the class that was predicted for it, or `None` if there is no
@@ -59,8 +76,52 @@ impl ConfusionMatrix {
     /// The share of rows on the diagonal, as [`Network::accuracy`](crate::Network::accuracy); 0 if there
     /// are no rows.
     pub fn accuracy(&self) -> f64 {
-        let all = self.counts.sum() + self.unclassified.sum();
-        self.counts.diag().sum() as f64 / all.max(1) as f64
+        self.counts.diag().sum() as f64 / self.rows().max(1) as f64
+    }
+
+    fn rows(&self) -> u64 {
+        self.counts.sum() + self.unclassified.sum()
+    }
+}
+
+impl<T: Scalar> Metric<T> for ConfusionMatrix {
+    fn name(&self) -> String {
+        "accuracy of the confusion matrix".to_owned()
+    }
+
+    fn check(&self, rows: usize, width: usize, t: Targets<'_, T>) -> Result<(), Error> {
+        let classes = self.counts.nrows();
+        if ClassRule::classes(width) != classes {
+            let expected = format!("outputs of {classes} classes");
+            return Err(misfit(
+                "ConfusionMatrix",
+                expected,
+                format!("{width} outputs"),
+            ));
+        }
+        self.rule.check("ConfusionMatrix", (rows, width), t)
+    }
+
+    fn reset(&mut self) {
+        self.counts.fill(0);
+        self.unclassified.fill(0);
+    }
+
+    fn update(&mut self, y: ArrayView2<'_, T>, t: Targets<'_, T>) -> Result<(), Error> {
+        self.check(y.nrows(), y.ncols(), t)?;
+        for (n, row) in y.rows().into_iter().enumerate() {
+            if let Some(label) = self.rule.target(t, n, y.ncols()) {
+                self.add(label, self.rule.predicted(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self) -> f64 {
+        match self.rows() {
+            0 => f64::NAN,
+            _ => self.accuracy(),
+        }
     }
 }
 

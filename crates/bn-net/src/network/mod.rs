@@ -1,5 +1,6 @@
 //! A chain of layers: `chain` stores it, `passes` runs it forward and backward, `step` trains it, `eval`
-//! evaluates it by `&self`, `fold` prepares it for inference, `freeze` says what is not trained, `as_layer` makes it a layer of other networks,
+//! evaluates it by `&self`, `classes` reads its outputs as classes, `fold` prepares it for inference, `freeze` says what
+//! is not trained, `as_layer` makes it a layer of other networks,
 //! `spec` describes it. `summary` prints it. `residual` and `concat` are layers of several networks, each a `branch`.
 
 mod accumulate;
@@ -8,6 +9,7 @@ mod as_layer;
 mod branch;
 mod buffers;
 mod chain;
+mod classes;
 mod concat;
 mod eval;
 mod fold;
