@@ -75,7 +75,7 @@ pub use ndarray;
 pub use parallel::{enter_pool, join, keep_awake, single_threaded, threads};
 pub use pool::Pool;
 pub use scalar::Scalar;
-pub use window::{Padding, Window};
+pub use window::{Padding, Window, WindowConfig};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]

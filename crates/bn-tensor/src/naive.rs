@@ -91,28 +91,40 @@ pub fn channel_combine<T: Scalar>(
     })
 }
 
-/// A convolution of `x: (N, H, W, C)` with `w: (kernel rows, kernel columns, C, out)`. The image is
-/// padded with `(top, left)` zeros, and below and to the right with as many as `output = (rows, columns)`
-/// needs. `y[n, i, j, o] = Σ x[n, i·stride + a − top, j·stride + b − left, c]·w[a, b, c, o]`.
+/// A convolution of `x: (N, H, W, C)` with `w: (kernel rows, kernel columns, C / groups, out)`. The image
+/// is padded with `(top, left)` zeros, and below and to the right with as many as `output = (rows,
+/// columns)` needs. With `dilation` (1, 1) and one group it is
+///
+/// ```text
+/// y[n, i, j, o] = Σ x[n, i·stride + a − top, j·stride + b − left, c]·w[a, b, c, o]
+/// ```
+///
+/// Else `a` and `b` in the index of `x` are multiplied by the dilation, and `c` runs over the group of
+/// channels that belongs to the group of output `o`.
 pub fn convolve<T: Scalar>(
     x: ArrayView4<'_, T>,
     w: ArrayView4<'_, T>,
     stride: (usize, usize),
+    dilation: (usize, usize),
     (top, left): (usize, usize),
     (rows, columns): (usize, usize),
 ) -> Array4<T> {
-    let (n, height, width, _) = x.dim();
+    let (n, height, width, all) = x.dim();
     let (lines, across, channels, out) = w.dim();
+    let groups = all / channels;
     Array4::from_shape_fn((n, rows, columns, out), |(n, i, j, o)| {
+        let group = o / (out / groups);
         let mut sum = 0.0;
         for a in 0..lines {
             for b in 0..across {
-                let (y, x_) = (i * stride.0 + a, j * stride.1 + b); // in the padded image
+                // In the padded image.
+                let (y, x_) = (i * stride.0 + a * dilation.0, j * stride.1 + b * dilation.1);
                 if y < top || x_ < left || y - top >= height || x_ - left >= width {
                     continue;
                 }
                 for c in 0..channels {
-                    sum += x[[n, y - top, x_ - left, c]].as_f64() * w[[a, b, c, o]].as_f64();
+                    let x = x[[n, y - top, x_ - left, group * channels + c]];
+                    sum += x.as_f64() * w[[a, b, c, o]].as_f64();
                 }
             }
         }

@@ -11,3 +11,4 @@ mod moments;
 mod openblas;
 mod prelude;
 mod threads;
+mod window;

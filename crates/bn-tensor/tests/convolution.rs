@@ -1,7 +1,8 @@
 //! Convolutions against the naive form, and their gradients against the identity that defines them.
 
 use bn_tensor::{
-    Error, Padding, Pool, Scalar, Window, convolve, convolve_transposed, convolve_weights, naive,
+    ConvolutionGradients, ConvolutionScratch, Epilogue, Error, Padding, Pool, Scalar, Window,
+    WindowConfig, convolve, convolve_backward, convolve_transposed, convolve_weights, naive,
 };
 use ndarray::{Array2, Array4};
 use proptest::prelude::*;
@@ -15,7 +16,19 @@ struct Case {
     kernel: (usize, usize),
     stride: (usize, usize),
     padding: Padding,
+    dilation: (usize, usize),
+    groups: usize,
     out: usize,
+}
+
+impl Case {
+    fn window(&self) -> Result<Window, Error> {
+        let config = WindowConfig {
+            dilation: self.dilation,
+            ..WindowConfig::new(self.kernel, self.stride, self.padding)
+        };
+        Window::with_config(self.image, config)
+    }
 }
 
 fn random<T: Scalar>(rows: usize, columns: usize, seed: u64) -> Array2<T> {
@@ -36,25 +49,37 @@ fn before(case: &Case, window: &Window) -> (usize, usize) {
         Padding::Valid => (0, 0),
         Padding::Explicit { top, left, .. } => (top, left),
         Padding::Same => {
-            let all = |size: usize, kernel: usize, stride: usize, out: usize| {
-                (((out - 1) * stride + kernel).saturating_sub(size)) / 2
+            let all = |size: usize, reach: usize, stride: usize, out: usize| {
+                (((out - 1) * stride + reach).saturating_sub(size)) / 2
             };
             let ((h, w, _), (rows, columns)) = (case.image, window.output());
+            let reach = |kernel: usize, dilation: usize| (kernel - 1) * dilation + 1;
             (
-                all(h, case.kernel.0, case.stride.0, rows),
-                all(w, case.kernel.1, case.stride.1, columns),
+                all(
+                    h,
+                    reach(case.kernel.0, case.dilation.0),
+                    case.stride.0,
+                    rows,
+                ),
+                all(
+                    w,
+                    reach(case.kernel.1, case.dilation.1),
+                    case.stride.1,
+                    columns,
+                ),
             )
         }
     }
 }
 
 fn check<T: Scalar>(case: Case) {
-    let window = Window::new(case.image, case.kernel, case.stride, case.padding).unwrap();
+    let window = case.window().unwrap();
+    let of_group = window.patch() / case.groups;
     let ((h, w, c), (rows, columns)) = (case.image, window.output());
     let (n, pixels, places) = (case.images, h * w * c, rows * columns * case.out);
     let (x, weights) = (
         random::<T>(n, pixels, 1),
-        random::<T>(window.patch(), case.out, 2),
+        random::<T>(of_group, case.out, 2),
     );
     let bias: Vec<T> = random::<T>(1, case.out, 3).into_raw_vec_and_offset().0;
     let scratch = &mut Vec::new();
@@ -71,13 +96,14 @@ fn check<T: Scalar>(case: Case) {
     )
     .unwrap();
     let x4 = x.clone().into_shape_with_order((n, h, w, c)).unwrap();
-    let shape = (case.kernel.0, case.kernel.1, c, case.out);
+    let shape = (case.kernel.0, case.kernel.1, c / case.groups, case.out);
     let w4 = weights.clone().into_shape_with_order(shape).unwrap();
     let output = window.output();
     let want: Array4<T> = naive::convolve(
         x4.view(),
         w4.view(),
         case.stride,
+        case.dilation,
         before(&case, &window),
         output,
     );
@@ -105,7 +131,7 @@ fn check<T: Scalar>(case: Case) {
     let g = random::<T>(n, places, 4);
     let form = dot(&plain, &g);
     let size = tolerance * (places as f64 * n as f64 * window.patch() as f64).sqrt() * 4.0;
-    let old = random::<T>(window.patch(), case.out, 5);
+    let old = random::<T>(of_group, case.out, 5);
     let mut dw = old.clone();
     convolve_weights(
         &window,
@@ -131,6 +157,7 @@ fn check<T: Scalar>(case: Case) {
     .unwrap();
     let got = dot(&x, &dx);
     assert!((got - form).abs() < size, "{case:?}: dx {got} for {form}");
+    check_backward(&case, &window, [&x, &plain, &g], &weights, &dx);
 
     let bias: Vec<T> = random::<T>(1, c, 6).into_raw_vec_and_offset().0;
     let mut with_bias = Array2::from_elem((n, pixels), T::nan());
@@ -152,6 +179,49 @@ fn check<T: Scalar>(case: Case) {
     }
 }
 
+/// All gradients at once have the bits of each by itself.
+fn check_backward<T: Scalar>(
+    case: &Case,
+    window: &Window,
+    [x, y, dout]: [&Array2<T>; 3],
+    w: &Array2<T>,
+    want_dx: &Array2<T>,
+) {
+    let nan = |array: &Array2<T>| Array2::from_elem(array.dim(), T::nan());
+    let (mut want_dw, mut dw, mut dx) = (nan(w), nan(w), nan(x));
+    let mut db = vec![T::nan(); case.out];
+    let (views, zero) = ([x.view(), y.view(), dout.view()], T::zero());
+    convolve_weights(
+        window,
+        views[0],
+        views[2],
+        zero,
+        want_dw.view_mut(),
+        &mut Vec::new(),
+    )
+    .unwrap();
+    let gradients = ConvolutionGradients {
+        dw: Some(dw.view_mut()),
+        db: Some(&mut db),
+        dx: Some(dx.view_mut()),
+    };
+    let scratch = &mut ConvolutionScratch::default();
+    convolve_backward(window, views, w.view(), &Epilogue::NONE, gradients, scratch).unwrap();
+    assert!(dw == want_dw && &dx == want_dx, "{case:?}");
+    for (o, db) in db.iter().enumerate() {
+        let sum: f64 = dout
+            .iter()
+            .skip(o)
+            .step_by(case.out)
+            .map(|d| d.as_f64())
+            .sum();
+        assert!(
+            (db.as_f64() - sum).abs() < 1e-4 * dout.len() as f64,
+            "{case:?}"
+        );
+    }
+}
+
 fn cases() -> impl Strategy<Value = Case> {
     let padding = prop_oneof![
         Just(Padding::Valid),
@@ -165,7 +235,7 @@ fn cases() -> impl Strategy<Value = Case> {
             }
         }),
     ];
-    let image = (1usize..12, 1usize..12, 1usize..5);
+    let image = (1usize..12, 1usize..12, 1usize..5, 1usize..5);
     let kernel = (1usize..6, 1usize..6);
     (
         1usize..5,
@@ -173,19 +243,22 @@ fn cases() -> impl Strategy<Value = Case> {
         kernel,
         (1usize..4, 1usize..4),
         padding,
+        (1usize..4, 1usize..4),
         1usize..7,
     )
-        .prop_map(|(images, image, kernel, stride, padding, out)| Case {
-            images,
-            image,
-            kernel,
-            stride,
-            padding,
-            out,
-        })
-        .prop_filter("it fits", |c| {
-            Window::new(c.image, c.kernel, c.stride, c.padding).is_ok()
-        })
+        .prop_map(
+            |(images, (h, w, channels, groups), kernel, stride, padding, dilation, out)| Case {
+                images,
+                image: (h, w, channels * groups),
+                kernel,
+                stride,
+                padding,
+                dilation,
+                groups,
+                out: out * groups,
+            },
+        )
+        .prop_filter("it fits", |case| case.window().is_ok())
 }
 
 proptest! {
@@ -210,6 +283,8 @@ fn blocks_of_images_and_of_rows_agree_with_the_naive_form() {
         kernel: (kernel, kernel),
         stride: (stride, stride),
         padding: Padding::Same,
+        dilation: (1, 1),
+        groups: 1,
         out,
     };
     check::<f32>(case(40, (14, 14, 32), 3, 1, 16)); // several blocks of images
@@ -219,13 +294,39 @@ fn blocks_of_images_and_of_rows_agree_with_the_naive_form() {
 }
 
 #[test]
+fn blocks_of_groups_and_of_dilated_windows_agree_with_the_naive_form() {
+    let case = |images, image, kernel, stride, dilation, groups, out| Case {
+        images,
+        image,
+        kernel: (kernel, kernel),
+        stride: (stride, stride),
+        padding: Padding::Same,
+        dilation: (dilation, dilation),
+        groups,
+        out,
+    };
+    check::<f32>(case(40, (14, 14, 32), 3, 1, 2, 1, 64)); // patches that are not stored
+    check::<f32>(case(2, (70, 60, 20), 3, 1, 3, 2, 4)); // an image in several blocks
+    check::<f32>(case(9, (28, 28, 32), 3, 1, 1, 32, 32)); // several blocks, each in several parts
+    check::<f64>(case(3, (130, 65, 40), 3, 2, 2, 40, 80)); // an image in several blocks
+    check::<f32>(case(3, (9, 9, 18), 1, 1, 1, 3, 6)); // the patches are the image
+    check::<f32>(case(3, (9, 9, 18), 1, 1, 1, 18, 18));
+}
+
+#[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
+    for groups in [1, 4, 8, 16] {
+        check_threads(groups);
+    }
+}
+
+fn check_threads(groups: usize) {
     let window = Window::new((28, 28, 16), (3, 3), (2, 2), Padding::Same).unwrap();
     let (x, w) = (
         random::<f32>(50, 28 * 28 * 16, 1),
-        random::<f32>(144, 24, 2),
+        random::<f32>(144 / groups, 48, 2),
     );
-    let g = random::<f32>(50, 14 * 14 * 24, 3);
+    let g = random::<f32>(50, 14 * 14 * 48, 3);
     let run = |threads| {
         Pool::new(threads).unwrap().install(|| {
             let scratch = &mut Vec::new();
@@ -238,7 +339,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     };
     let one = run(1);
     for threads in [2, 3, 8] {
-        assert!(run(threads) == one, "{threads} threads");
+        assert!(run(threads) == one, "{groups} groups, {threads} threads");
     }
 }
 
@@ -346,6 +447,18 @@ fn arrays_that_do_not_fit_are_refused() {
         scratch,
     ));
     assert_eq!(dx, x);
+    // Three groups do not divide two channels, nor two groups five outputs.
+    for dim in [(6, 5), (9, 5)] {
+        let w = random::<f32>(dim.0, dim.1, 2);
+        refused(convolve(
+            &window,
+            x.view(),
+            w.view(),
+            None,
+            out.view_mut(),
+            scratch,
+        ));
+    }
     let mut dw = Array2::zeros((17, 5));
     refused(convolve_weights(
         &window,

@@ -3,16 +3,16 @@
 use crate::common::memory_limit::with_little_memory;
 use bn_tensor::{
     ConvolutionGradients, ConvolutionScratch, Epilogue, Error, Moments, Padding, Window,
-    checked_len, convolve, convolve_backward, convolve_transposed, convolve_weights, matmul,
-    try_resize, try_zeros,
+    WindowConfig, checked_len, convolve, convolve_backward, convolve_transposed, convolve_weights,
+    matmul, try_resize, try_zeros,
 };
 use ndarray::{Array2, Array3, ArrayView2};
 
 const SIZES: [usize; 6] = [0, 1, 2, 1 << 31, (1 << 62) + 1, usize::MAX];
 
-/// Image, kernel, stride, and zeros above, below, to the left and to the right.
-type WindowSizes = [usize; 11];
-const SMALL: WindowSizes = [3, 4, 2, 2, 2, 1, 1, 0, 0, 0, 0];
+/// Image, kernel, stride, zeros above, below, to the left and to the right, and dilation.
+type WindowSizes = [usize; 13];
+const SMALL: WindowSizes = [3, 4, 2, 2, 2, 1, 1, 0, 0, 0, 0, 1, 1];
 
 fn windows(sizes: WindowSizes) -> impl Iterator<Item = Window> {
     let [
@@ -27,6 +27,7 @@ fn windows(sizes: WindowSizes) -> impl Iterator<Item = Window> {
         bottom,
         left,
         right,
+        dilation @ ..,
     ] = sizes;
     let explicit = Padding::Explicit {
         top,
@@ -34,11 +35,16 @@ fn windows(sizes: WindowSizes) -> impl Iterator<Item = Window> {
         left,
         right,
     };
-    [Padding::Valid, Padding::Same, explicit]
-        .into_iter()
-        .filter_map(move |padding| {
-            Window::new((h, w, c), (lines, columns), (down, across), padding).ok()
-        })
+    let paddings = [Padding::Valid, Padding::Same, explicit].into_iter();
+    let modes = paddings.flat_map(|padding| [false, true].map(|ceil_mode| (padding, ceil_mode)));
+    modes.filter_map(move |(padding, ceil_mode)| {
+        let config = WindowConfig {
+            dilation: dilation.into(),
+            ceil_mode,
+            ..WindowConfig::new((lines, columns), (down, across), padding)
+        };
+        Window::with_config((h, w, c), config).ok()
+    })
 }
 
 /// `SMALL` with every pair of its sizes replaced by every pair of `SIZES`.
@@ -64,26 +70,38 @@ fn run(window: &Window) -> Option<Result<(), Error>> {
         len.filter(|&len| len <= 1 << 12)
     };
     let (pixels, places) = (small(&[h, w, c])?, small(&[rows, columns])?);
-    let (x, y) = (Array2::<f32>::ones((1, pixels)), Array2::ones((1, places)));
     let one = Array2::<f32>::ones((1, 1));
+    let depthwise = small(&[window.patch(), 1]).zip(small(&[rows, columns, c]));
+    if let Some((weights, outputs)) = depthwise {
+        let w = Array2::ones((weights / c, c));
+        run_with(window, w.view(), pixels, outputs).unwrap();
+    }
     let weights = one.broadcast((window.patch(), 1))?;
+    Some(run_with(window, weights, pixels, places))
+}
+
+fn run_with(
+    window: &Window,
+    weights: ArrayView2<'_, f32>,
+    pixels: usize,
+    outputs: usize,
+) -> Result<(), Error> {
+    let (x, y) = (Array2::<f32>::ones((1, pixels)), Array2::ones((1, outputs)));
     let scratch = &mut Vec::new();
     let mut out = y.clone();
-    Some((|| {
-        convolve(window, x.view(), weights, None, out.view_mut(), scratch)?;
-        let mut dx = x.clone();
-        convolve_transposed(window, y.view(), weights, None, dx.view_mut(), scratch)?;
-        let mut dw = try_zeros("dw", weights.dim())?;
-        convolve_weights(window, x.view(), y.view(), 0.0, dw.view_mut(), scratch)?;
-        let gradients = ConvolutionGradients {
-            dw: Some(dw.view_mut()),
-            db: None,
-            dx: Some(dx.view_mut()),
-        };
-        let (arrays, none) = ([x.view(), y.view(), y.view()], &Epilogue::NONE);
-        let scratch = &mut ConvolutionScratch::default();
-        convolve_backward(window, arrays, weights, none, gradients, scratch)
-    })())
+    convolve(window, x.view(), weights, None, out.view_mut(), scratch)?;
+    let mut dx = x.clone();
+    convolve_transposed(window, y.view(), weights, None, dx.view_mut(), scratch)?;
+    let mut dw = try_zeros("dw", weights.dim())?;
+    convolve_weights(window, x.view(), y.view(), 0.0, dw.view_mut(), scratch)?;
+    let gradients = ConvolutionGradients {
+        dw: Some(dw.view_mut()),
+        db: None,
+        dx: Some(dx.view_mut()),
+    };
+    let (arrays, none) = ([x.view(), y.view(), y.view()], &Epilogue::NONE);
+    let scratch = &mut ConvolutionScratch::default();
+    convolve_backward(window, arrays, weights, none, gradients, scratch)
 }
 
 #[test]
@@ -91,9 +109,18 @@ fn windows_of_every_size() {
     with_little_memory("every_size::windows_of_every_size", || {
         let (mut ran, mut too_large) = (0, 0);
         for window in pairs().flat_map(windows) {
-            let _ = (window.patch(), window.clip_rows(0), window.clip_columns(0));
+            let _ = (
+                window.patch(),
+                window.reach(),
+                window.clip_rows(0),
+                window.clip_columns(0),
+            );
             let (rows, columns) = window.output();
             let _ = (window.clip_rows(rows - 1), window.clip_columns(columns - 1));
+            let _ = (
+                window.padded_rows(rows - 1),
+                window.padded_columns(columns - 1),
+            );
             match run(&window) {
                 Some(Ok(())) => ran += 1,
                 Some(Err(Error::TooLarge { .. })) => too_large += 1,

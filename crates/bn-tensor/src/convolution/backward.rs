@@ -1,13 +1,14 @@
 use super::{
-    block::{blocks, weights_and_room},
+    block::blocks,
     epilogue::Epilogue,
-    shapes::{check, matrix},
+    lowered::{To, weights_and_room},
+    shapes::{Sizes, matrix, same_dim},
 };
 use crate::{
     channels::{reduce::Scratch, sums::channel_sum},
     contiguous::{in_order, in_order_mut},
     error::{Error, same_len},
-    matmul::gemm::kernel::Start,
+    matmul::vector::scale,
     memory::try_resize,
     scalar::Scalar,
     window::Window,
@@ -17,7 +18,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 /// Destinations for the gradients of a convolution. A gradient with `None` is not computed.
 #[derive(Debug)]
 pub struct ConvolutionGradients<'a, T> {
-    /// Of the weights, `(patch, out)`.
+    /// Of the weights, `(patch / groups, out)`.
     pub dw: Option<ArrayViewMut2<'a, T>>,
     /// Of the bias, `(out)`.
     pub db: Option<&'a mut [T]>,
@@ -52,14 +53,11 @@ pub fn convolve_backward<T: Scalar>(
     const OP: &str = "convolve_backward";
     let ConvolutionGradients { dw, db, dx } = gradients;
     let (mut dw, mut db, mut dx) = (dw, db, dx);
-    let out = check(OP, window, x.dim(), w.dim(), dout.dim())?;
-    check(OP, window, x.dim(), w.dim(), y.dim())?;
-    if let Some(dw) = &dw {
-        check(OP, window, x.dim(), dw.dim(), dout.dim())?;
-    }
-    if let Some(dx) = &dx {
-        check(OP, window, dx.dim(), w.dim(), dout.dim())?;
-    }
+    let sizes = Sizes::check(OP, window, x.dim(), w.dim(), dout.dim())?;
+    let out = sizes.out;
+    same_dim(OP, dout.dim(), y.dim())?;
+    same_dim(OP, w.dim(), dw.as_ref().map_or(w.dim(), |dw| dw.dim()))?;
+    same_dim(OP, x.dim(), dx.as_ref().map_or(x.dim(), |dx| dx.dim()))?;
     same_len(OP, out, db.as_ref().map_or(out, |db| db.len()))?;
     let (x, y, dout) = (in_order(OP, &x)?, in_order(OP, &y)?, in_order(OP, &dout)?);
     let mut dx = dx.as_mut().map(|dx| in_order_mut(OP, dx)).transpose()?;
@@ -73,13 +71,13 @@ pub fn convolve_backward<T: Scalar>(
     sums.clear();
     try_resize(OP, sums, &[2, out])?;
     let (sums, block_sums) = sums.split_at_mut(out);
-    let (mut beta, images) = (T::zero(), x.len() / window.image_len());
-    let (wt, room) = weights_and_room(OP, window, out, images, w.reversed_axes(), patches)?;
-    if let (Some(dw), 0) = (&mut dw, images) {
-        dw.fill(T::zero());
+    let mut beta = T::zero();
+    let (w, room) = weights_and_room(OP, &sizes, &w, To::Images, patches)?;
+    if let (Some(dw), 0) = (&mut dw, sizes.images) {
+        scale(dw, beta);
     }
-    for block in blocks::<T>(window, out, images) {
-        let rows = block.rows(window, out);
+    for block in blocks::<T>(&sizes) {
+        let rows = block.rows(&sizes, out);
         let dz = if then.is_none() {
             &dout[rows]
         } else {
@@ -87,22 +85,21 @@ pub fn convolve_backward<T: Scalar>(
             then.backward(rows.start, &y[rows.clone()], &dout[rows], dz);
             &dz[..]
         };
-        let dz = matrix(OP, dz, block.positions(window), out)?;
         if db.is_some() {
-            let pixels: ArrayView3<'_, T> = dz.insert_axis(Axis(2));
+            let pixels = matrix(OP, dz, block.positions(&sizes), out)?;
+            let pixels: ArrayView3<'_, T> = pixels.insert_axis(Axis(2));
             channel_sum(pixels, block_sums, reduction)?;
             sums.iter_mut()
                 .zip(&*block_sums)
                 .for_each(|(all, of_block)| *all += of_block);
         }
         if let Some(dw) = &mut dw {
-            let patches = block.patches(window, out, x, room)?;
-            patches.transposed_times(dz, Start::Scaled(beta), dw.view_mut())?;
+            block.weights(&sizes, x, dz, beta, dw.view_mut(), room)?;
             beta = T::one();
         }
         if let Some(dx) = &mut dx {
-            let images = &mut dx[block.pixels(window)];
-            block.transposed(window, dz, &wt, None, images, room)?;
+            let images = &mut dx[block.pixels(&sizes)];
+            block.transposed(&sizes, dz, &w, None, images, room)?;
         }
     }
     if let Some(db) = &mut db {

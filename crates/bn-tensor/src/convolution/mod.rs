@@ -11,29 +11,41 @@
 //! ```
 //!
 //! The third is also a transposed convolution, whose gradients are the first two.
+//!
+//! A grouped convolution divides the channels and the outputs into groups, and each group of outputs sees
+//! one group of channels. Its weights are `(patch / groups, out)`, from which the number of groups follows.
+//! There is one product for each group, of some columns of the patches. If each group has one channel, the
+//! convolution is [`depthwise`], and loops over the channels replace the products.
 
 pub(crate) mod backward;
 mod block;
+mod depthwise;
 pub(crate) mod epilogue;
 mod im2col;
+mod lowered;
 mod shapes;
 
 use crate::{
     contiguous::{in_order, in_order_mut},
     error::{Error, same_len},
-    matmul::gemm::kernel::Start,
+    matmul::vector::scale,
     memory::try_resize,
     scalar::Scalar,
     window::Window,
 };
-use block::{blocks, largest_patches, weights_and_room};
+use block::blocks;
 use epilogue::Epilogue;
+use lowered::{To, room_len, weights_and_room};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use shapes::{check, matrix, matrix_mut};
+use shapes::Sizes;
 
 /// `y = convolution(x, w) + bias` for `n` images `x: (n, H·W·C)`, weights `w: (patch, out)`,
 /// `bias: (out)` and `y: (n, places·out)`. PyTorch and Keras call this a convolution; it is a
 /// cross-correlation. Naive form: [`naive::convolve`](crate::naive::convolve).
+///
+/// With weights `(patch / groups, out)` the convolution is grouped: outputs `g·out/groups` and following
+/// see only channels `g·C/groups` and following, as in PyTorch's and Keras' `groups`. This holds for all
+/// functions here.
 ///
 /// ```
 /// use bn_tensor::{Padding, Window, convolve};
@@ -49,7 +61,7 @@ use shapes::{check, matrix, matrix_mut};
 ///
 /// # Errors
 /// [`Error::ShapeMismatch`], [`Error::NotContiguous`]; [`Error::TooLarge`] if there is no memory for the
-/// patches.
+/// patches. The weights may have any memory layout, except those of groups of one channel.
 pub fn convolve<T: Scalar>(
     window: &Window,
     x: ArrayView2<'_, T>,
@@ -75,21 +87,14 @@ pub fn convolve_then<T: Scalar>(
     scratch: &mut Vec<T>,
 ) -> Result<(), Error> {
     const OP: &str = "convolve";
-    let out = check(OP, window, x.dim(), w.dim(), y.dim())?;
-    same_len(OP, out, bias.map_or(out, <[T]>::len))?;
+    let sizes = Sizes::check(OP, window, x.dim(), w.dim(), y.dim())?;
+    same_len(OP, sizes.out, bias.map_or(sizes.out, <[T]>::len))?;
     let (x, y) = (in_order(OP, &x)?, in_order_mut(OP, &mut y)?);
-    let images = x.len() / window.image_len();
-    let (w, room) = weights_and_room(OP, window, out, images, w, scratch)?;
-    for block in blocks::<T>(window, out, images) {
-        let rows = block.rows(window, out);
+    let (w, room) = weights_and_room(OP, &sizes, &w, To::Outputs, scratch)?;
+    for block in blocks::<T>(&sizes) {
+        let rows = block.rows(&sizes, sizes.out);
         let y = &mut y[rows.clone()];
-        let product = matrix_mut(OP, y, block.positions(window), out)?;
-        let patches = block.patches(window, out, x, room)?;
-        patches.times(
-            w.reborrow(),
-            bias.map_or(Start::Scaled(T::zero()), Start::Row),
-            product,
-        )?;
+        block.convolve(&sizes, x, &w, bias, y, room)?;
         then.forward(rows.start, y);
     }
     Ok(())
@@ -109,30 +114,19 @@ pub fn convolve_weights<T: Scalar>(
     scratch: &mut Vec<T>,
 ) -> Result<(), Error> {
     const OP: &str = "convolve_weights";
-    let out = check(OP, window, x.dim(), dw.dim(), dout.dim())?;
+    let sizes = Sizes::check(OP, window, x.dim(), dw.dim(), dout.dim())?;
     let (x, dout) = (in_order(OP, &x)?, in_order(OP, &dout)?);
-    let (mut beta, images) = (beta, x.len() / window.image_len());
-    if images == 0 {
-        scale(beta, &mut dw);
+    if sizes.images == 0 {
+        scale(&mut dw, beta); // all that is left
     }
-    try_resize(OP, scratch, &largest_patches::<T>(window, out, images))?;
-    for block in blocks::<T>(window, out, images) {
-        let patches = block.patches(window, out, x, scratch)?;
-        let dout = &dout[block.rows(window, out)];
-        let dout = matrix(OP, dout, block.positions(window), out)?;
-        patches.transposed_times(dout, Start::Scaled(beta), dw.view_mut())?;
+    try_resize(OP, scratch, &[room_len::<T>(OP, &sizes)?])?;
+    let mut beta = beta;
+    for block in blocks::<T>(&sizes) {
+        let dout = &dout[block.rows(&sizes, sizes.out)];
+        block.weights(&sizes, x, dout, beta, dw.view_mut(), scratch)?;
         beta = T::one();
     }
     Ok(())
-}
-
-/// `dw = beta·dw`: all that is left of [`convolve_weights`] without images. A `beta` of 0 replaces `dw`,
-/// also where it is NaN.
-fn scale<T: Scalar>(beta: T, dw: &mut ArrayViewMut2<'_, T>) {
-    match beta == T::zero() {
-        true => dw.fill(T::zero()),
-        false => dw.mapv_inplace(|dw| beta * dw),
-    }
 }
 
 /// `dx = bias + Σ dout·wᵀ` over the patches that a pixel is in: the gradient of [`convolve`] with
@@ -150,17 +144,15 @@ pub fn convolve_transposed<T: Scalar>(
     scratch: &mut Vec<T>,
 ) -> Result<(), Error> {
     const OP: &str = "convolve_transposed";
-    let out = check(OP, window, dx.dim(), w.dim(), dout.dim())?;
+    let sizes = Sizes::check(OP, window, dx.dim(), w.dim(), dout.dim())?;
     let channels = window.image().2;
     same_len(OP, channels, bias.map_or(channels, <[T]>::len))?;
     let (dout, dx) = (in_order(OP, &dout)?, in_order_mut(OP, &mut dx)?);
-    let images = dx.len() / window.image_len();
-    let (wt, room) = weights_and_room(OP, window, out, images, w.reversed_axes(), scratch)?;
-    for block in blocks::<T>(window, out, images) {
-        let dout = &dout[block.rows(window, out)];
-        let dout = matrix(OP, dout, block.positions(window), out)?;
-        let images = &mut dx[block.pixels(window)];
-        block.transposed(window, dout, &wt, bias, images, room)?;
+    let (w, room) = weights_and_room(OP, &sizes, &w, To::Images, scratch)?;
+    for block in blocks::<T>(&sizes) {
+        let dout = &dout[block.rows(&sizes, sizes.out)];
+        let images = &mut dx[block.pixels(&sizes)];
+        block.transposed(&sizes, dout, &w, bias, images, room)?;
     }
     Ok(())
 }

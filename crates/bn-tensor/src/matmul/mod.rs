@@ -4,7 +4,7 @@
 pub(crate) mod gemm;
 pub(crate) mod product;
 mod small;
-mod vector;
+pub(crate) mod vector;
 
 use crate::{error::Error, scalar::Scalar};
 use gemm::{kernel::Start, left::LeftHandSide, right::RightHandSide};

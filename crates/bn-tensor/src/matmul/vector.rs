@@ -121,7 +121,7 @@ impl<T: Scalar> NullaryFnOnce for OuterRow<'_, T> {
 }
 
 /// `c = beta·c`; with `beta = 0` the old values are not read.
-pub(super) fn scale<'a, T: Scalar>(c: impl IntoIterator<Item = &'a mut T>, beta: T) {
+pub(crate) fn scale<'a, T: Scalar>(c: impl IntoIterator<Item = &'a mut T>, beta: T) {
     for c in c {
         *c = if beta == T::zero() { beta } else { beta * *c };
     }

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         naive,
-        window::{Padding, Window},
+        window::{Padding, Window, WindowConfig},
     };
     use ndarray::{Array2, Array4};
 
@@ -125,6 +125,7 @@ mod tests {
             images.view(),
             one.unwrap().view(),
             (stride, stride),
+            window.dilation(),
             window.before(),
             window.output(),
         );
@@ -171,14 +172,20 @@ mod tests {
 
     #[test]
     fn implicit_patches_are_packed_as_the_stored_ones() {
-        for (image, kernel, stride, padding) in [
-            ((5, 6, 4), (3, 3), 1, Padding::Same),
-            ((7, 4, 8), (3, 2), 2, Padding::Same),
-            ((9, 9, 68), (2, 3), 3, Padding::all(1)),
-            ((9, 8, 12), (5, 4), 2, Padding::Valid),
-            ((2, 1, 20), (3, 3), 1, Padding::all(2)),
+        for (image, kernel, stride, padding, dilation) in [
+            ((5, 6, 4), (3, 3), 1, Padding::Same, (1, 1)),
+            ((7, 4, 8), (3, 2), 2, Padding::Same, (1, 1)),
+            ((9, 9, 68), (2, 3), 3, Padding::all(1), (1, 1)),
+            ((9, 8, 12), (5, 4), 2, Padding::Valid, (1, 1)),
+            ((2, 1, 20), (3, 3), 1, Padding::all(2), (1, 1)),
+            ((7, 9, 8), (3, 2), 1, Padding::Same, (2, 3)),
+            ((9, 8, 68), (2, 3), 2, Padding::all(3), (3, 2)),
         ] {
-            let window = Window::new(image, kernel, (stride, stride), padding).unwrap();
+            let config = WindowConfig {
+                dilation,
+                ..WindowConfig::new(kernel, (stride, stride), padding)
+            };
+            let window = Window::with_config(image, config).unwrap();
             check::<12>(&window, stride);
             check::<8>(&window, stride);
             check::<6>(&window, stride);

@@ -80,10 +80,10 @@ impl<T: Scalar> Patches<'_, T> {
             }
             let parts = self.parts.start + ks.start..self.parts.start + ks.end;
             let mut panel = panel;
-            for (line, column, values) in runs(self.window, parts) {
+            for (down, right, values) in runs(self.window, parts) {
                 let mut lines = [&[][..]; WIDTH];
                 for (line_of_place, origin) in lines.iter_mut().zip(&origins[..count]) {
-                    *line_of_place = match origin.pixel(self.window, line, column) {
+                    *line_of_place = match origin.pixel(self.window, down, right) {
                         Some(at) => &self.x[at + values.start..at + values.end],
                         None => &zeros[..values.len()],
                     };
@@ -126,8 +126,8 @@ impl<T: Scalar> Patches<'_, T> {
             let origin = Origin::new(self.window, place);
             // The position of the next unit, and the end of its row in the panel.
             let (mut at, mut end) = (k * WIDTH, (k + 1) * WIDTH);
-            for (line, column, values) in runs(self.window, parts.clone()) {
-                let pixel = origin.pixel(self.window, line, column);
+            for (down, right, values) in runs(self.window, parts.clone()) {
+                let pixel = origin.pixel(self.window, down, right);
                 let from = pixel.map(|p| &self.x[p + values.start..p + values.end]);
                 for unit in 0..values.len() / UNIT {
                     let values = match from {
@@ -167,25 +167,26 @@ impl Origin {
         }
     }
 
-    /// The first value of the pixel at this line and column of the window, if it is in the image.
+    /// The first value of the pixel so many rows below and columns to the right, if it is in the image.
     #[inline(always)]
-    fn pixel(&self, window: &Window, line: usize, column: usize) -> Option<usize> {
+    fn pixel(&self, window: &Window, down: usize, right: usize) -> Option<usize> {
         let ((height, width, channels), (top, left)) = (window.image(), window.before());
         // Above and to the left of the image the difference wraps, to more than any image's size.
-        let row = (self.row + line).wrapping_sub(top);
-        let column = (self.column + column).wrapping_sub(left);
+        let row = (self.row + down).wrapping_sub(top);
+        let column = (self.column + right).wrapping_sub(left);
         (row < height && column < width).then(|| self.image + (row * width + column) * channels)
     }
 }
 
-/// The values `parts` of a patch in runs, each within one pixel: line and column of the window,
-/// channels.
+/// The values `parts` of a patch in runs, each within one pixel: rows and columns from the first pixel
+/// under the window to this one, and channels.
 #[inline(always)]
 fn runs(
     window: &Window,
     parts: Range<usize>,
 ) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
     let (channels, columns) = (window.image().2, window.kernel().1);
+    let (down, right) = window.dilation();
     let mut part = parts.start;
     std::iter::from_fn(move || {
         if part >= parts.end {
@@ -194,7 +195,8 @@ fn runs(
         let (pixel, channel) = (part / channels, part % channels);
         let len = (channels - channel).min(parts.end - part).min(RUN);
         part += len;
-        Some((pixel / columns, pixel % columns, channel..channel + len))
+        let (rows, columns) = (pixel / columns * down, pixel % columns * right);
+        Some((rows, columns, channel..channel + len))
     })
 }
 
