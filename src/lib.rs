@@ -62,9 +62,9 @@ pub use bn_data::{Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Samp
 pub use bn_layers::{
     Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,
     ConvTranspose2d, Dropout, Elu, Gelu, GradientCheck, GroupNorm, Identity, Init, InstanceNorm,
-    Io, Layer, LayerExt, LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, Mode, Outcome, PRelu,
-    Padding, Param, ParamMut, Pass, Relu, Relu6, Reshape, Shape, Sigmoid, Silu, Softmax, State,
-    StateMut, Tanh, Upsample2d, Wanted,
+    Interpolation, Io, Layer, LayerExt, LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, Mode, Outcome,
+    PRelu, Padding, Param, ParamMut, Pass, Pool2dConfig, ReflectPad2d, Relu, Relu6, Reshape,
+    Resize2d, Shape, Sigmoid, Silu, Softmax, State, StateMut, Tanh, Upsample2d, Wanted, ZeroPad2d,
 };
 pub use bn_net::{
     AdaGrad, Adam, AdamW, BatchNormConvNet, BinaryCrossEntropy, Checkpoint, EarlyStop, Error, Gan,

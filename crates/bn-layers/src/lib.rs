@@ -98,7 +98,10 @@ pub use init::Init;
 pub use layer::{Io, Layer, LayerExt, Outcome, Wanted};
 pub use ndarray;
 pub use pass::{Mode, Pass, ShardReduction};
-pub use pooling::{AvgPool2d, MaxPool2d, Upsample2d};
+pub use pooling::{
+    AvgPool2d, Interpolation, MaxPool2d, Pad2d, PadKind, Pool2dConfig, ReflectPad2d, Resize2d,
+    Upsample2d, ZeroPad2d,
+};
 pub use rand;
 pub use reshape::Reshape;
 pub use shape::Shape;

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     example_norm::{GroupNorm, InstanceNorm, LayerNorm},
     layer::Layer,
-    pooling::{AvgPool2d, MaxPool2d, Upsample2d},
+    pooling::{AvgPool2d, MaxPool2d, ReflectPad2d, Resize2d, Upsample2d, ZeroPad2d},
     reshape::Reshape,
     spec::LayerSpec,
 };
@@ -43,14 +43,17 @@ impl LayerSpec {
             "LogSoftmax" => Box::new(LogSoftmax::new(self.settings()?)?),
             "MaxPool2d" => Box::new(MaxPool2d::from_settings(&self.settings()?)?),
             "PRelu" => Box::new(PRelu::from_settings(&self.settings()?)?),
+            "ReflectPad2d" => Box::new(ReflectPad2d::from_settings(&self.settings()?)?),
             "Relu" => Box::new(Relu),
             "Relu6" => Box::new(Relu6),
             "Reshape" => Box::new(Reshape::new(self.settings()?)),
+            "Resize2d" => Box::new(Resize2d::from_settings(&self.settings()?)?),
             "Sigmoid" => Box::new(Sigmoid),
             "Silu" => Box::new(Silu),
             "Softmax" => Box::new(Softmax::new(self.settings()?)?),
             "Tanh" => Box::new(Tanh),
             "Upsample2d" => Box::new(Upsample2d::from_settings(&self.settings()?)?),
+            "ZeroPad2d" => Box::new(ZeroPad2d::from_settings(&self.settings()?)?),
             _ => {
                 return Err(Error::Spec {
                     layer: self.layer.clone(),

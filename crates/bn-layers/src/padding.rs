@@ -1,4 +1,4 @@
-//! A padding in a layer's description.
+//! Windows in a layer's description.
 
 use bn_tensor::Padding;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,4 +22,13 @@ pub(crate) fn serialize<S: Serializer>(padding: &Padding, to: S) -> Result<S::Ok
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Padding, D::Error> {
     SerializedPadding::deserialize(from)
+}
+
+/// The dilation and the number of groups in descriptions that do not have them: those of older versions.
+pub(crate) fn no_dilation() -> (usize, usize) {
+    (1, 1)
+}
+
+pub(crate) fn one_group() -> usize {
+    1
 }

@@ -13,12 +13,14 @@ mod extreme_values;
 mod fused;
 mod golden_book;
 mod golden_convolution;
+mod golden_images;
 mod golden_keras;
 mod golden_layers;
 mod golden_torch;
 mod gradient_check;
 mod gradients;
 mod gradients_layers;
+mod image_layers;
 #[path = "../../bn-tensor/tests/common/memory_limit.rs"]
 mod memory_limit;
 mod not_a_number;

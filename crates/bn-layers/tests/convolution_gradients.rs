@@ -62,6 +62,30 @@ fn transposed_convolutions() {
 }
 
 #[test]
+fn dilation_and_groups() {
+    for (dilation, stride) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)] {
+        for padding in PADDINGS {
+            // Groups of two and three channels, of one channel, and of one channel with two filters.
+            for (channels, groups, filters) in
+                [(3, 1, 2), (4, 2, 6), (6, 2, 2), (3, 3, 3), (2, 2, 4)]
+            {
+                let config = Conv2dConfig::new(filters, 2)
+                    .stride(stride)
+                    .padding(padding)
+                    .dilation(dilation)
+                    .groups(groups);
+                let (at, width) = (format!("{config:?}"), 20 * channels);
+                let image = (5, 4, channels);
+                let mut conv = Conv2d::init(image, config, Init::He, &mut rng()).unwrap();
+                passes(&mut conv, width, &at);
+                let layer = ConvTranspose2d::init(image, config, Init::He, &mut rng());
+                passes(&mut layer.unwrap(), width, &at);
+            }
+        }
+    }
+}
+
+#[test]
 fn pools_and_upsampling() {
     let image = (5, 6, 2);
     for (kernel, stride) in [(1, 1), (2, 2), (3, 1), (3, 2), (2, 3)] {

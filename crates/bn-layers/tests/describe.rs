@@ -83,7 +83,7 @@ fn check_round_trip<T: Scalar>() {
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), 24, "{names:?}");
+    assert_eq!(names.len(), 27, "{names:?}");
 }
 
 #[test]
@@ -100,6 +100,40 @@ fn a_fused_layer_describes_only_itself() {
         let rebuilt = spec.build::<f32>().unwrap();
         assert_eq!(rebuilt.describe(), Some(spec));
     }
+}
+
+/// A checkpoint of an older version has no dilation, groups and ceil mode.
+#[test]
+fn settings_that_older_descriptions_do_not_have() {
+    let defaults = [
+        ("dilation", json!([1, 1])),
+        ("groups", json!(1)),
+        ("ceil_mode", json!(false)),
+    ];
+    let mut removed = 0;
+    for (layer, _) in every_layer::<f32>() {
+        let spec = layer.describe().unwrap();
+        let mut old = spec.clone();
+        let settings = match old.settings.get("window") {
+            Some(_) => &mut old.settings["window"],
+            None => &mut old.settings,
+        };
+        let Some(settings) = settings
+            .as_object_mut()
+            .filter(|s| s.contains_key("stride"))
+        else {
+            continue; // it has no window
+        };
+        for (key, default) in &defaults {
+            if settings.get(*key) == Some(default) {
+                settings.remove(*key);
+                removed += 1;
+            }
+        }
+        let again = old.build::<f32>().unwrap();
+        assert_eq!(again.describe(), Some(spec));
+    }
+    assert!(removed > 12, "{removed}");
 }
 
 fn check_copies<T: Scalar>() {
@@ -228,7 +262,9 @@ fn run_if_small(mut layer: Box<dyn Layer<f32>>, width: usize) {
 fn sizes_of_zero() {
     for (layer, _) in every_layer::<f32>() {
         let spec = layer.describe().unwrap();
-        for key in ["channels", "kernel", "image", "stride", "factor"] {
+        for key in [
+            "channels", "kernel", "image", "stride", "factor", "dilation", "groups", "size",
+        ] {
             let (Some(window), settings) = (spec.settings.get("window"), &spec.settings) else {
                 zero(&spec, key, None);
                 continue;

@@ -3,9 +3,9 @@
 use crate::{common::random, memory_limit::with_little_memory};
 use bn_layers::{
     Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d,
-    Error, GradientCheck, GroupNorm, Init, InstanceNorm, Layer, LayerExt, LayerNorm, LayerSpec,
-    LogSoftmax, MaxPool2d, Mode, PRelu, Padding, Relu, Reshape, RunningStats, Shape, Softmax,
-    Upsample2d,
+    Error, GradientCheck, GroupNorm, Init, InstanceNorm, Interpolation, Layer, LayerExt, LayerNorm,
+    LayerSpec, LogSoftmax, MaxPool2d, Mode, PRelu, Padding, Pool2dConfig, ReflectPad2d, Relu,
+    Reshape, Resize2d, RunningStats, Shape, Softmax, Upsample2d, ZeroPad2d,
 };
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -117,16 +117,18 @@ fn convolutions() {
     with_little_memory("every_size::convolutions", || {
         let rng = &mut rng();
         let (mut ran, mut ran_transposed) = (0, 0);
-        for sizes in pairs([3, 4, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0]) {
-            let [h, w, c, filters, lines, columns, down, across, ..] = sizes;
-            let [.., top, bottom, left, right, more_rows, more_columns] = sizes;
+        for sizes in pairs([3, 4, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1]) {
+            let [h, w, c, filters, lines, columns, down, across, rest @ ..] = sizes;
+            let [top, bottom, left, right, more_rows, more_columns, rest @ ..] = rest;
+            let [below, beside, groups] = rest;
             for padding in paddings([top, bottom, left, right]) {
                 let config = Conv2dConfig {
                     kernel: (lines, columns),
                     stride: (down, across),
                     padding,
                     output_padding: (more_rows, more_columns),
-                    ..Conv2dConfig::new(filters, 1)
+                    dilation: (below, beside),
+                    ..Conv2dConfig::new(filters, 1).groups(groups)
                 };
                 let image = (h, w, c);
                 let conv = Conv2d::<f32>::init(image, config, Init::He, rng);
@@ -146,14 +148,25 @@ fn convolutions() {
 fn pools() {
     with_little_memory("every_size::pools", || {
         let mut ran = 0;
-        for sizes in pairs([3, 4, 2, 2, 2, 1, 1, 0, 0, 0, 0]) {
-            let [h, w, c, lines, columns, down, across, padding @ ..] = sizes;
-            for padding in paddings(padding) {
-                let (image, kernel, stride) = ((h, w, c), (lines, columns), (down, across));
-                let pool = MaxPool2d::new(image, kernel, stride, padding);
-                ran += usize::from(run(pool, image.into()));
-                let pool = AvgPool2d::new(image, kernel, stride, padding);
-                run(pool.map(AvgPool2d::counting_padding), image.into());
+        for sizes in pairs([3, 4, 2, 2, 2, 1, 1, 0, 0, 0, 0, 1, 1]) {
+            let [h, w, c, lines, columns, down, across, rest @ ..] = sizes;
+            let [top, bottom, left, right, below, beside] = rest;
+            for padding in paddings([top, bottom, left, right]) {
+                for ceil_mode in [false, true] {
+                    let image = (h, w, c);
+                    let config = Pool2dConfig {
+                        kernel: (lines, columns),
+                        stride: (down, across),
+                        padding,
+                        dilation: (below, beside),
+                        ceil_mode,
+                        counts_padding: false,
+                    };
+                    let pool = MaxPool2d::with_config(image, config);
+                    ran += usize::from(run(pool, image.into()));
+                    let pool = AvgPool2d::with_config(image, config.counting_padding());
+                    run(pool, image.into());
+                }
             }
         }
         assert!(ran > 1000, "{ran}");
@@ -174,6 +187,33 @@ fn images_of_every_size() {
             assert_eq!(shape.size() == usize::MAX, shape.checked_size().is_err());
         }
         assert!(ran > 100, "{ran}");
+    });
+}
+
+#[test]
+fn resizing_and_padding() {
+    with_little_memory("every_size::resizing_and_padding", || {
+        let (mut ran, mut refused) = (0, 0);
+        let mut count = |has_run: bool| match has_run {
+            true => ran += 1,
+            false => refused += 1,
+        };
+        for [h, w, c, height, width] in pairs([3, 4, 2, 2, 5]) {
+            for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
+                let layer = Resize2d::new((h, w, c), (height, width), interpolation);
+                count(run(layer, (h, w, c).into()));
+            }
+        }
+        for [h, w, c, top, bottom, left, right] in pairs([3, 4, 2, 1, 0, 2, 1]) {
+            let (rows, columns) = ((top, bottom), (left, right));
+            count(run(
+                ZeroPad2d::new((h, w, c), rows, columns),
+                (h, w, c).into(),
+            ));
+            let layer = ReflectPad2d::new((h, w, c), rows, columns);
+            count(run(layer, (h, w, c).into()));
+        }
+        assert!(ran > 300 && refused > 1000, "{ran}, {refused}");
     });
 }
 
@@ -212,6 +252,21 @@ fn descriptions_with_every_size() {
                         "image": [3, 3, a], "kernel": [1, b, a, c], "bias": true, "stride": [1, 1],
                         "padding": "Same",
                     }),
+                ),
+                (
+                    "ConvTranspose2d",
+                    json!({
+                        "image": [3, 3, 2], "kernel": [1, 2, a, 2], "bias": true, "stride": [1, 1],
+                        "padding": "Valid", "output_padding": [0, 0], "groups": b, "dilation": [1, c],
+                    }),
+                ),
+                (
+                    "Resize2d",
+                    json!({"image": [a, b, 1], "size": [2, c], "interpolation": "Nearest"}),
+                ),
+                (
+                    "ReflectPad2d",
+                    json!({"image": [a, 3, 1], "rows": [b, c], "columns": [0, 0]}),
                 ),
                 (
                     "ConvTranspose2d",

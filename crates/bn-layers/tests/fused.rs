@@ -2,8 +2,8 @@
 
 use crate::common::{AnyShape, evaluated, input_gradient, random, random_row, state};
 use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Conv2d, ConvTranspose2d, Dropout, Layer, LayerExt,
-    Layout, LeakyRelu, Mode, Padding, Relu, Reshape, Tanh,
+    Affine, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d, Dropout,
+    Layer, LayerExt, Layout, LeakyRelu, Mode, Padding, Relu, Reshape, Tanh,
     fusion::{Folded, fold, fuse},
 };
 use bn_tensor::Scalar;
@@ -87,7 +87,12 @@ fn fused_and_separate_layers_agree_on_large_batches() {
 }
 
 /// The bits are the same, because an epilogue applies the operations of the layers in their order.
-fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usize) {
+fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, config: Conv2dConfig) {
+    let Conv2dConfig {
+        filters: out,
+        groups,
+        ..
+    } = config;
     let followers: [Vec<Box<dyn Layer<T>>>; 4] = [
         vec![Box::new(Relu)],
         vec![Box::new(LeakyRelu::new(0.2).unwrap())],
@@ -98,11 +103,13 @@ fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usi
         ],
     ];
     for mut next in followers {
-        let w = random::<T>((9 * channels, out), 1);
-        let w = w.into_shape_with_order((3, 3, channels, out)).unwrap();
+        let w = random::<T>((9 * channels / groups, out), 1);
+        let w = w
+            .into_shape_with_order((3, 3, channels / groups, out))
+            .unwrap();
         let b = Some(random_row(out, 0.0, 2));
         let image = (side, side, channels);
-        let mut separate = Conv2d::new(image, w, b, (2, 2), Padding::Same).unwrap();
+        let mut separate = Conv2d::from_weights(image, config, w, b).unwrap();
         let mut fused = separate.clone();
         for layer in &next {
             assert!(fuse(&mut fused, &**layer));
@@ -151,9 +158,12 @@ fn check_convolution<T: Scalar>(n: usize, side: usize, channels: usize, out: usi
 
 #[test]
 fn a_convolution_fused_with_the_layers_after_it_gives_the_same_bits() {
-    check_convolution::<f64>(3, 5, 2, 3);
-    check_convolution::<f32>(2, 8, 1, 5);
-    check_convolution::<f32>(40, 28, 16, 32); // several blocks of images
+    let half = |filters| Conv2dConfig::new(filters, 3).stride(2).same();
+    check_convolution::<f64>(3, 5, 2, half(3));
+    check_convolution::<f32>(2, 8, 1, half(5));
+    check_convolution::<f32>(40, 28, 16, half(32)); // several blocks of images
+    check_convolution::<f64>(3, 5, 4, half(6).groups(2));
+    check_convolution::<f32>(60, 28, 16, half(32).groups(16).dilation(2));
 }
 
 #[test]
@@ -218,6 +228,12 @@ fn batch_normalization_is_folded_into_the_layer_before_it() {
     let b = Some(random_row(3, 0.0, 23));
     let up = ConvTranspose2d::new(image, w((3, 3, 3, 2)), b, (2, 2), Padding::Same, (0, 0));
     check_fold(up.unwrap(), 32, 3);
+    let two = Conv2dConfig::new(6, 3).same().groups(2).dilation(2);
+    let conv = Conv2d::from_weights(image, two, w((3, 3, 1, 6)), None);
+    check_fold(conv.unwrap(), 32, 6);
+    let (image, w, b) = ((4, 2, 4), w((3, 3, 3, 4)), Some(random_row(6, 0.0, 24)));
+    let up = ConvTranspose2d::from_weights(image, two, w, b);
+    check_fold(up.unwrap(), 32, 6);
 
     let mut affine = Affine::without_bias(random((5, 3), 22)).unwrap();
     let not = |layer: &mut dyn Layer<f64>, next: &dyn Layer<f64>| {

@@ -2,10 +2,14 @@
 
 use crate::common::{AnyShape, bits, evaluated, random, random_row, state};
 use bn_layers::{
-    Affine, BatchNormConfig, BatchNormalization, Dropout, Layer, LayerExt, Layout, Mode, Tanh,
+    Affine, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d, Dropout,
+    Init, Interpolation, Layer, LayerExt, Layout, MaxPool2d, Mode, Pool2dConfig, ReflectPad2d,
+    Resize2d, Tanh,
 };
 use bn_tensor::{Pool, Scalar, threads};
 use ndarray::Array2;
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Everything that `layer` computes for a batch of `(n, d)`, as bits, on each number of threads.
 fn check<T: Scalar>((n, d): (usize, usize), make: impl Fn() -> Box<dyn Layer<T>> + Sync) {
@@ -54,6 +58,40 @@ fn check_all<T: Scalar>() {
     check::<T>((3000, 70), || {
         Box::new(Affine::new(random((70, 90), 6), random_row(90, 0.0, 7)).unwrap())
     });
+}
+
+fn check_images<T: Scalar>() {
+    let (image, dim) = ((14, 14, 16), (64, 16 * 14 * 14));
+    let rng = || Xoshiro256PlusPlus::seed_from_u64(8);
+    for config in [
+        Conv2dConfig::new(24, 3).same().dilation(2),
+        Conv2dConfig::new(24, 3).same().groups(4).stride(2),
+        Conv2dConfig::depthwise(16, 1, 3).same(),
+        Conv2dConfig::depthwise(16, 3, 3).same().dilation(3),
+    ] {
+        check::<T>(dim, || {
+            Box::new(Conv2d::init(image, config, Init::He, &mut rng()).unwrap())
+        });
+        check::<T>(dim, || {
+            Box::new(ConvTranspose2d::init(image, config, Init::He, &mut rng()).unwrap())
+        });
+    }
+    let pool = Pool2dConfig::new(3).stride(2).dilation(2).ceil_mode();
+    check::<T>(dim, || {
+        Box::new(MaxPool2d::with_config(image, pool).unwrap())
+    });
+    check::<T>(dim, || {
+        Box::new(Resize2d::new(image, (20, 9), Interpolation::Bilinear).unwrap())
+    });
+    check::<T>(dim, || {
+        Box::new(ReflectPad2d::new(image, (3, 2), (1, 0)).unwrap())
+    });
+}
+
+#[test]
+fn images() {
+    check_images::<f32>();
+    check_images::<f64>();
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::{
-    config::{Conv2dConfig, check_filters, check_no_output_padding},
+    config::{Conv2dConfig, check_no_output_padding},
     kernel::checked_kernel,
 };
 use crate::{
@@ -30,9 +30,11 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// A row of `x: (N, H·W·in)` is an image `(H, W, in)`, a row of `y: (N, H'·W'·out)` one of
-/// `(H', W', out)`. Weights `w: (kernel rows, kernel columns, in, out)`, as in Keras;
-/// [`kernel_from_pytorch`](crate::kernel_from_pytorch) converts PyTorch's. Train and Eval are the same.
-/// In addition to its weights, it holds the patches of a block of images and the gradients of its outputs:
+/// `(H', W', out)`. Weights `w: (kernel rows, kernel columns, in / groups, out)`, as in Keras;
+/// [`kernel_from_pytorch`](crate::kernel_from_pytorch) converts PyTorch's. With a
+/// [dilation](Conv2dConfig::dilation), `a` and `b` in the index of `x` are multiplied by it; with
+/// [groups](Conv2dConfig::groups), `c` runs over the channels of the group of `o`. Train and Eval are the
+/// same. In addition to its weights, it holds the patches of a block of images and the gradients of its outputs:
 /// 2 MiB together (or those of one row of one image).
 ///
 /// In a network it also computes the rectifier and the Dropout that follow it.
@@ -54,9 +56,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone)]
 pub struct Conv2d<T> {
     window: Window,
-    stride: (usize, usize),
-    padding: Padding,
-    weights: Weights<T>,          // w: (patch, out)
+    config: Conv2dConfig,
+    weights: Weights<T>,          // w: (patch / groups, out)
     rectifier: Option<Rectifier>, // computed in the same pass
     dropout: Option<Dropout>,     // the same, after the rectifier
     scratch: ConvolutionScratch<T>,
@@ -76,17 +77,49 @@ impl<T: Scalar> Conv2d<T> {
         stride: (usize, usize),
         padding: Padding,
     ) -> Result<Self, Error> {
-        const OP: &str = "Conv2d::new";
-        let (rows, columns, channels, out) = w.dim();
-        check_filters(out)?;
-        if channels != image.2 {
-            return Err(Error::shape(OP, &[rows, columns, image.2, out], w.shape()));
-        }
-        Ok(Self {
-            window: Window::new(image, (rows, columns), stride, padding)?,
+        let (rows, columns, _, out) = w.dim();
+        let config = Conv2dConfig {
+            kernel: (rows, columns),
             stride,
             padding,
-            weights: checked_kernel(OP, w, b, out)?,
+            ..Conv2dConfig::new(out, 1)
+        };
+        Self::from_weights(image, config, w, b)
+    }
+
+    /// Creates the layer from its settings, weights `w: (kernel rows, kernel columns, in / groups, out)`
+    /// and a bias `b: (out)`, for images `(height, width, in)`. Whether there is a bias depends on `b` only.
+    ///
+    /// ```
+    /// use bn_layers::{Conv2d, Conv2dConfig, LayerExt};
+    /// use ndarray::{array, Array4};
+    /// // The mean of two pixels in each of two channels.
+    /// let config = Conv2dConfig { kernel: (1, 2), ..Conv2dConfig::depthwise(2, 1, 1) };
+    /// let conv = Conv2d::from_weights((1, 2, 2), config, Array4::from_elem((1, 2, 1, 2), 0.5), None)?;
+    /// assert_eq!(conv.eval(array![[1.0, 10.0, 3.0, 30.0]].view())?, array![[2.0, 20.0]]);
+    /// # Ok::<(), bn_layers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`init`](Self::init), and those of shapes.
+    pub fn from_weights(
+        image: (usize, usize, usize),
+        config: Conv2dConfig,
+        w: Array4<T>,
+        b: Option<Array1<T>>,
+    ) -> Result<Self, Error> {
+        const OP: &str = "Conv2d::new";
+        config.check(image.2)?;
+        check_no_output_padding("the output padding of a Conv2d", config.output_padding)?;
+        let (rows, columns) = config.kernel;
+        let shape = [rows, columns, image.2 / config.groups, config.filters];
+        if w.shape() != shape {
+            return Err(Error::shape(OP, &shape, w.shape()));
+        }
+        Ok(Self {
+            window: Window::with_config(image, config.window())?,
+            config,
+            weights: checked_kernel(OP, w, b, config.filters)?,
             rectifier: None,
             dropout: None,
             scratch: ConvolutionScratch::default(),
@@ -94,32 +127,35 @@ impl<T: Scalar> Conv2d<T> {
     }
 
     /// Creates the layer with weights drawn from `init` and a bias of zero. The number of inputs for `init`
-    /// is that of one output value, `kernel · in`, and the number of outputs `kernel · out`, as in Keras and
-    /// PyTorch.
+    /// is that of one output value, `kernel · in / groups`, and the number of outputs `kernel · out`, as in
+    /// Keras and PyTorch.
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`Init::sample`]; [`bn_tensor::Error::InvalidSetting`] for an
-    /// [output padding](Conv2dConfig::output_padding), which only a transposed convolution has.
+    /// [`bn_tensor::Error::Window`] for a window that does not fit the image;
+    /// [`bn_tensor::Error::InvalidSetting`] for no filters, for groups that do not divide the channels and
+    /// the filters, and for an [output padding](Conv2dConfig::output_padding), which only a transposed
+    /// convolution has; the errors of [`Init::sample`].
     pub fn init(
         image: (usize, usize, usize),
         config: Conv2dConfig,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
-        check_filters(config.filters)?;
+        config.check(image.2)?;
         check_no_output_padding("the output padding of a Conv2d", config.output_padding)?;
         let (rows, columns) = config.kernel;
-        let window = Window::new(image, config.kernel, config.stride, config.padding)?;
+        let window = Window::with_config(image, config.window())?;
+        let patch = window.patch() / config.groups;
         let kernel = rows as f64 * columns as f64;
-        let fans = [window.patch() as f64, kernel * config.filters as f64];
-        let w = init.sample_for((window.patch(), config.filters), fans, rng)?;
+        let fans = [patch as f64, kernel * config.filters as f64];
+        let w = init.sample_for((patch, config.filters), fans, rng)?;
         let w = w
-            .into_shape_with_order((rows, columns, image.2, config.filters))
+            .into_shape_with_order((rows, columns, image.2 / config.groups, config.filters))
             .map_err(|_| bn_tensor::Error::NotContiguous { op: "Conv2d::init" })?;
         let b = config
             .bias
             .then(|| try_zeros("Conv2d::init", config.filters));
-        Self::new(image, w, b.transpose()?, config.stride, config.padding)
+        Self::from_weights(image, config, w, b.transpose()?)
     }
 
     /// The window: image, kernel and output.
@@ -127,7 +163,7 @@ impl<T: Scalar> Conv2d<T> {
         &self.window
     }
 
-    /// The weights `(kernel rows, kernel columns, in, out)`.
+    /// The weights `(kernel rows, kernel columns, in / groups, out)`.
     pub fn w(&self) -> Array4<T> {
         self.weights.in_four(&self.weights.w)
     }
@@ -172,12 +208,18 @@ impl<T: Scalar> Conv2d<T> {
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let (rows, columns, _, filters) = settings.kernel;
+        let config = Conv2dConfig {
+            kernel: (rows, columns),
+            stride: settings.stride,
+            padding: settings.padding,
+            dilation: settings.dilation,
+            groups: settings.groups,
+            ..Conv2dConfig::new(filters, 1)
+        };
         let w = try_zeros("Conv2d", settings.kernel)?;
-        let b = settings
-            .bias
-            .then(|| try_zeros("Conv2d", settings.kernel.3));
-        let b = b.transpose()?;
-        Self::new(settings.image, w, b, settings.stride, settings.padding)
+        let b = settings.bias.then(|| try_zeros("Conv2d", filters));
+        Self::from_weights(settings.image, config, w, b.transpose()?)
     }
 
     /// Whether it computes neither a rectifier nor a Dropout.
@@ -197,11 +239,15 @@ impl<T: Scalar> Conv2d<T> {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Settings {
     image: (usize, usize, usize),
-    kernel: (usize, usize, usize, usize), // rows, columns, in, out
+    kernel: (usize, usize, usize, usize), // rows, columns, in / groups, out
     bias: bool,
     stride: (usize, usize),
     #[serde(with = "crate::padding")]
     padding: Padding,
+    #[serde(default = "crate::padding::no_dilation")]
+    dilation: (usize, usize),
+    #[serde(default = "crate::padding::one_group")]
+    groups: usize,
 }
 
 impl<T: Scalar> Layer<T> for Conv2d<T> {
@@ -286,13 +332,24 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
     }
 
     fn describe(&self) -> Option<LayerSpec> {
-        let (kernel, image) = (self.window.kernel(), self.window.image());
+        let Conv2dConfig {
+            filters,
+            kernel: (rows, columns),
+            stride,
+            padding,
+            dilation,
+            groups,
+            ..
+        } = self.config;
+        let image = self.window.image();
         let settings = Settings {
             image,
-            kernel: (kernel.0, kernel.1, image.2, self.weights.w.ncols()),
+            kernel: (rows, columns, image.2 / groups, filters),
             bias: self.weights.b.is_some(),
-            stride: self.stride,
-            padding: self.padding,
+            stride,
+            padding,
+            dilation,
+            groups,
         };
         Some(LayerSpec::new("Conv2d", settings))
     }

@@ -1,5 +1,5 @@
 use super::{
-    config::{Conv2dConfig, check_filters, check_no_output_padding},
+    config::{Conv2dConfig, check_no_output_padding},
     kernel::checked_kernel,
 };
 use crate::{
@@ -31,12 +31,14 @@ use serde::{Deserialize, Serialize};
 /// | padding | size of the output | as |
 /// |---|---|---|
 /// | `Same` | `size · stride` | Keras' `same`: crops at the bottom and the right first |
-/// | `Valid`, `Explicit` | `(size − 1)·stride + kernel + output_padding − padding` | PyTorch's `padding` and `output_padding` |
+/// | `Valid`, `Explicit` | `(size − 1)·stride + reach + output_padding − padding` | PyTorch's `padding` and `output_padding` |
 ///
-/// A stride of 2 and a kernel of 3 double an image with `same`, and also with padding 1 and output padding
-/// 1; the two results are shifted by one pixel. Weights `w: (kernel rows, kernel columns, out, in)`, as in Keras;
-/// [`transposed_kernel_from_pytorch`](crate::transposed_kernel_from_pytorch) converts PyTorch's. Train
-/// and Eval are the same; memory as for [`Conv2d`](crate::Conv2d).
+/// `reach` is `(kernel − 1)·dilation + 1`. A stride of 2 and a kernel of 3 double an image with `same`, and also with padding 1 and output padding
+/// 1; the two results are shifted by one pixel. Weights `w: (kernel rows, kernel columns, out / groups,
+/// in)`, as in Keras; [`transposed_kernel_from_pytorch`](crate::transposed_kernel_from_pytorch) converts
+/// PyTorch's. With a [dilation](Conv2dConfig::dilation), `a` and `b` in the index of `y` are multiplied by
+/// it; with [groups](Conv2dConfig::groups), the outputs of a group see only the channels of this group.
+/// Train and Eval are the same; memory as for [`Conv2d`](crate::Conv2d).
 ///
 /// ```
 /// use bn_layers::{Conv2dConfig, ConvTranspose2d, Init, Layer};
@@ -53,31 +55,32 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone)]
 pub struct ConvTranspose2d<T> {
     window: Window, // over the output
-    stride: (usize, usize),
-    padding: Padding,
-    output_padding: (usize, usize),
-    weights: Weights<T>, // w: (patch of the output, in)
+    config: Conv2dConfig,
+    weights: Weights<T>, // w: (patch of the output / groups, in)
     patches: Vec<T>,
 }
 
-/// The window over the output, for images `image` and `out` channels.
-fn window_of(
-    image: (usize, usize, usize),
-    out: usize,
-    kernel: (usize, usize),
-    stride: (usize, usize),
-    padding: Padding,
-    output_padding: (usize, usize),
-) -> Result<Window, Error> {
+/// The window over the output, for images `image`.
+fn window_of(image: (usize, usize, usize), config: &Conv2dConfig) -> Result<Window, Error> {
+    let Conv2dConfig {
+        filters,
+        kernel,
+        stride,
+        padding,
+        output_padding,
+        dilation,
+        ..
+    } = *config;
     let (top, bottom, left, right) = match padding {
         Padding::Same => {
             let what = "the output padding of a ConvTranspose2d with padding `same`";
             check_no_output_padding(what, output_padding)?;
-            let size = (
-                image.0.saturating_mul(stride.0),
-                image.1.saturating_mul(stride.1),
-            );
-            return Ok(Window::new((size.0, size.1, out), kernel, stride, padding)?);
+            let height = image.0.saturating_mul(stride.0);
+            let width = image.1.saturating_mul(stride.1);
+            return Ok(Window::with_config(
+                (height, width, filters),
+                config.window(),
+            )?);
         }
         Padding::Valid => (0, 0, 0, 0),
         Padding::Explicit {
@@ -87,23 +90,27 @@ fn window_of(
             right,
         } => (top, bottom, left, right),
     };
-    let size = |size: usize, kernel: usize, stride: usize, extra: usize, padding: [usize; 2]| {
+    let size = |size: usize, [kernel, dilation, stride, extra]: [usize; 4], padding: [usize; 2]| {
         check_setting(
             "the output padding",
             "less than the stride",
             extra as f64,
             extra < stride.max(1),
         )?;
-        let reach = size
+        let last = kernel.saturating_sub(1).saturating_mul(dilation);
+        let end = size
             .saturating_sub(1)
             .saturating_mul(stride)
-            .saturating_add(kernel)
+            .saturating_add(last)
+            .saturating_add(1)
             .saturating_add(extra);
-        Ok::<_, Error>(reach.saturating_sub(padding[0].saturating_add(padding[1])))
+        Ok::<_, Error>(end.saturating_sub(padding[0].saturating_add(padding[1])))
     };
-    let height = size(image.0, kernel.0, stride.0, output_padding.0, [top, bottom])?;
-    let width = size(image.1, kernel.1, stride.1, output_padding.1, [left, right])?;
-    let window = Window::new((height, width, out), kernel, stride, padding)?;
+    let rows = [kernel.0, dilation.0, stride.0, output_padding.0];
+    let columns = [kernel.1, dilation.1, stride.1, output_padding.1];
+    let height = size(image.0, rows, [top, bottom])?;
+    let width = size(image.1, columns, [left, right])?;
+    let window = Window::with_config((height, width, filters), config.window())?;
     match window.output() == (image.0, image.1) {
         true => Ok(window),
         false => Err(Error::shape(
@@ -119,9 +126,7 @@ impl<T: Scalar> ConvTranspose2d<T> {
     /// for images `(height, width, in)`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::Window`] for an output that would be empty,
-    /// [`bn_tensor::Error::InvalidSetting`] for no channels or no filters, or an output padding that is not
-    /// below the stride or comes with [`Padding::Same`]; those of shapes.
+    /// As [`from_weights`](Self::from_weights).
     pub fn new(
         image: (usize, usize, usize),
         w: Array4<T>,
@@ -130,62 +135,77 @@ impl<T: Scalar> ConvTranspose2d<T> {
         padding: Padding,
         output_padding: (usize, usize),
     ) -> Result<Self, Error> {
+        let (rows, columns, out, _) = w.dim();
+        let config = Conv2dConfig {
+            kernel: (rows, columns),
+            stride,
+            padding,
+            output_padding,
+            ..Conv2dConfig::new(out, 1)
+        };
+        Self::from_weights(image, config, w, b)
+    }
+
+    /// Creates the layer from its settings, weights `w: (kernel rows, kernel columns, out / groups, in)`
+    /// and a bias `b: (out)`, for images `(height, width, in)`. Whether there is a bias depends on `b` only.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] for an output that would be empty,
+    /// [`bn_tensor::Error::InvalidSetting`] for no channels or no filters, groups that do not divide them,
+    /// or an output padding that is not below the stride or comes with [`Padding::Same`]; those of shapes.
+    pub fn from_weights(
+        image: (usize, usize, usize),
+        config: Conv2dConfig,
+        w: Array4<T>,
+        b: Option<Array1<T>>,
+    ) -> Result<Self, Error> {
         const OP: &str = "ConvTranspose2d::new";
-        let (rows, columns, out, channels) = w.dim();
-        check_filters(out)?;
+        let channels = image.2;
+        config.check(channels)?;
         check_setting(
             "the number of channels",
             "at least 1",
             channels as f64,
             channels > 0,
         )?;
-        if channels != image.2 {
-            return Err(Error::shape(OP, &[rows, columns, out, image.2], w.shape()));
+        let (rows, columns) = config.kernel;
+        let shape = [rows, columns, config.filters / config.groups, channels];
+        if w.shape() != shape {
+            return Err(Error::shape(OP, &shape, w.shape()));
         }
         Ok(Self {
-            window: window_of(image, out, (rows, columns), stride, padding, output_padding)?,
-            stride,
-            padding,
-            output_padding,
-            weights: checked_kernel(OP, w, b, out)?,
+            window: window_of(image, &config)?,
+            config,
+            weights: checked_kernel(OP, w, b, config.filters)?,
             patches: Vec::new(),
         })
     }
 
     /// Creates the layer with weights drawn from `init` and a bias of zero. As in Keras and PyTorch, the
-    /// number of inputs for `init` is `kernel · out`, the number of outputs `kernel · in`.
+    /// number of inputs for `init` is `kernel · out / groups`, the number of outputs `kernel · in`.
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`Init::sample`].
+    /// As [`from_weights`](Self::from_weights) and [`Init::sample`].
     pub fn init(
         image: (usize, usize, usize),
         config: Conv2dConfig,
         init: Init,
         rng: &mut impl Rng,
     ) -> Result<Self, Error> {
-        check_filters(config.filters)?;
-        let Conv2dConfig {
-            filters,
-            kernel,
-            stride,
-            padding,
-            output_padding,
-            bias,
-        } = config;
-        let window = window_of(image, filters, kernel, stride, padding, output_padding)?;
+        const OP: &str = "ConvTranspose2d::init";
+        config.check(image.2)?;
+        let (kernel, filters) = (config.kernel, config.filters);
+        let patch = window_of(image, &config)?.patch() / config.groups;
         let outputs = kernel.0 as f64 * kernel.1 as f64 * image.2 as f64;
-        let fans = [window.patch() as f64, outputs];
-        let w = init.sample_for((window.patch(), image.2), fans, rng)?;
+        let w = init.sample_for((patch, image.2), [patch as f64, outputs], rng)?;
         let w = w
-            .into_shape_with_order((kernel.0, kernel.1, filters, image.2))
-            .map_err(|_| bn_tensor::Error::NotContiguous {
-                op: "ConvTranspose2d::init",
-            })?;
-        let b = bias.then(|| try_zeros("ConvTranspose2d::init", filters));
-        Self::new(image, w, b.transpose()?, stride, padding, output_padding)
+            .into_shape_with_order((kernel.0, kernel.1, filters / config.groups, image.2))
+            .map_err(|_| bn_tensor::Error::NotContiguous { op: OP })?;
+        let b = config.bias.then(|| try_zeros(OP, filters));
+        Self::from_weights(image, config, w, b.transpose()?)
     }
 
-    /// The weights `(kernel rows, kernel columns, out, in)`.
+    /// The weights `(kernel rows, kernel columns, out / groups, in)`.
     pub fn w(&self) -> Array4<T> {
         self.weights.in_four(&self.weights.w)
     }
@@ -207,21 +227,31 @@ impl<T: Scalar> ConvTranspose2d<T> {
 
     /// Folds `scale·y + shift` of its output channels into the weights; see [`Weights::fold`].
     pub(crate) fn fold(&mut self, scale_and_shift: [&[f64]; 2]) -> bool {
-        let out = self.window.image().2;
-        self.weights.fold(scale_and_shift, |place| place.0 % out)
+        let Conv2dConfig {
+            filters, groups, ..
+        } = self.config;
+        let (out, channels) = (filters / groups, self.weights.w.ncols() / groups);
+        self.weights.fold(scale_and_shift, |(row, channel)| {
+            channel / channels * out + row % out
+        })
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         const WHAT: &str = "ConvTranspose2d";
-        let b = settings.bias.then(|| try_zeros(WHAT, settings.kernel.2));
-        Self::new(
-            settings.image,
-            try_zeros(WHAT, settings.kernel)?,
-            b.transpose()?,
-            settings.stride,
-            settings.padding,
-            settings.output_padding,
-        )
+        let (rows, columns, of_group, _) = settings.kernel;
+        let filters = of_group.saturating_mul(settings.groups);
+        let config = Conv2dConfig {
+            kernel: (rows, columns),
+            stride: settings.stride,
+            padding: settings.padding,
+            output_padding: settings.output_padding,
+            dilation: settings.dilation,
+            groups: settings.groups,
+            ..Conv2dConfig::new(filters, 1)
+        };
+        let b = settings.bias.then(|| try_zeros(WHAT, filters));
+        let w = try_zeros(WHAT, settings.kernel)?;
+        Self::from_weights(settings.image, config, w, b.transpose()?)
     }
 
     /// `(height, width, in)` of an input image.
@@ -234,12 +264,16 @@ impl<T: Scalar> ConvTranspose2d<T> {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Settings {
     image: (usize, usize, usize),
-    kernel: (usize, usize, usize, usize), // rows, columns, out, in
+    kernel: (usize, usize, usize, usize), // rows, columns, out / groups, in
     bias: bool,
     stride: (usize, usize),
     #[serde(with = "crate::padding")]
     padding: Padding,
     output_padding: (usize, usize),
+    #[serde(default = "crate::padding::no_dilation")]
+    dilation: (usize, usize),
+    #[serde(default = "crate::padding::one_group")]
+    groups: usize,
 }
 
 impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
@@ -306,14 +340,26 @@ impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
     }
 
     fn describe(&self) -> Option<LayerSpec> {
-        let (kernel, image) = (self.window.kernel(), self.input());
+        let Conv2dConfig {
+            filters,
+            kernel: (rows, columns),
+            stride,
+            padding,
+            output_padding,
+            dilation,
+            groups,
+            ..
+        } = self.config;
+        let image = self.input();
         let settings = Settings {
             image,
-            kernel: (kernel.0, kernel.1, self.window.image().2, image.2),
+            kernel: (rows, columns, filters / groups, image.2),
             bias: self.weights.b.is_some(),
-            stride: self.stride,
-            padding: self.padding,
-            output_padding: self.output_padding,
+            stride,
+            padding,
+            output_padding,
+            dilation,
+            groups,
         };
         Some(LayerSpec::new("ConvTranspose2d", settings))
     }

@@ -22,7 +22,8 @@ pub fn images_to_channels_first<T: Scalar>(images: ArrayView4<'_, T>) -> Array4<
     moved(images, [0, 3, 1, 2])
 }
 
-/// Converts PyTorch's `Conv2d.weight (out, in, rows, columns)` to `(rows, columns, in, out)`.
+/// Converts PyTorch's `Conv2d.weight (out, in, rows, columns)` to `(rows, columns, in, out)`. With groups,
+/// `in` is `in / groups` in both.
 ///
 /// ```
 /// use ndarray::Array4;
@@ -39,7 +40,7 @@ pub fn kernel_to_pytorch<T: Scalar>(w: ArrayView4<'_, T>) -> Array4<T> {
 }
 
 /// Converts PyTorch's `ConvTranspose2d.weight (in, out, rows, columns)` to
-/// `(rows, columns, out, in)`.
+/// `(rows, columns, out, in)`. With groups, `out` is `out / groups` in both.
 pub fn transposed_kernel_from_pytorch<T: Scalar>(w: ArrayView4<'_, T>) -> Array4<T> {
     moved(w, [2, 3, 1, 0])
 }

@@ -1,4 +1,7 @@
-use super::images::{WindowSettings, at, at_mut, lengths, pixels_under, pool_window};
+use super::{
+    config::Pool2dConfig,
+    images::{WindowSettings, at, at_mut, lengths, pixels_under, pool_window},
+};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
@@ -15,12 +18,12 @@ use serde::{Deserialize, Serialize};
 /// `AveragePooling2D`).
 ///
 /// ```text
-/// y[i, j, c] = Σ x[i·stride + a − top, j·stride + b − left, c] / count
+/// y[i, j, c] = Σ x[i·stride + a·dilation − top, j·stride + b·dilation − left, c] / count
 /// ```
 ///
 /// The sum is over a, b inside the image. By default `count` is the number of pixels in the sum, as
 /// in Keras. With [`counting_padding`](Self::counting_padding) it is the size of the window, as in
-/// PyTorch. Each row of `x: (N, H·W·C)` is an image, channels last. Train and Eval do the same.
+/// PyTorch; a window that extends beyond the padding ([ceil mode](Pool2dConfig::ceil_mode)) ends there. Each row of `x: (N, H·W·C)` is an image, channels last. Train and Eval do the same.
 ///
 /// ```
 /// use bn_layers::{AvgPool2d, LayerExt, Mode, Padding};
@@ -54,21 +57,32 @@ impl AvgPool2d {
     /// channels)`.
     ///
     /// # Errors
-    /// As [`MaxPool2d::new`](crate::MaxPool2d::new).
+    /// As [`with_config`](Self::with_config).
     pub fn new(
         image: (usize, usize, usize),
         kernel: (usize, usize),
         stride: (usize, usize),
         padding: Padding,
     ) -> Result<Self, Error> {
+        let config = Pool2dConfig {
+            kernel,
+            stride,
+            padding,
+            ..Pool2dConfig::new(1)
+        };
+        Self::with_config(image, config)
+    }
+
+    /// Creates a pool over images `(height, width, channels)`.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] if the window does not fit the image;
+    /// [`bn_tensor::Error::InvalidSetting`] if a padding is as large as the kernel or a dilation larger than
+    /// the image, because some windows would contain no pixel.
+    pub fn with_config(image: (usize, usize, usize), config: Pool2dConfig) -> Result<Self, Error> {
         Self::from_settings(&Settings {
-            window: WindowSettings {
-                image,
-                kernel,
-                stride,
-                padding,
-            },
-            counts_padding: false,
+            window: WindowSettings::new(image, &config),
+            counts_padding: config.counts_padding,
             is_global: false,
         })
     }
@@ -84,7 +98,8 @@ impl AvgPool2d {
         Ok(pool)
     }
 
-    /// Divides by the size of the window: padding counts as zeros, as it does by default in PyTorch.
+    /// Divides by the size of the window inside the padding: padding counts as zeros, as it does by default
+    /// in PyTorch.
     #[must_use]
     pub fn counting_padding(mut self) -> Self {
         self.settings.counts_padding = true;
@@ -102,7 +117,10 @@ impl AvgPool2d {
     fn count<T: Scalar>(&self, place: usize) -> T {
         let columns = self.window.output().1;
         let (rows, across) = match self.settings.counts_padding {
-            true => self.window.kernel(),
+            true => (
+                self.window.padded_rows(place / columns),
+                self.window.padded_columns(place % columns),
+            ),
             false => (
                 self.window.clip_rows(place / columns).0.len(),
                 self.window.clip_columns(place % columns).0.len(),

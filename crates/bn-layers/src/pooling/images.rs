@@ -1,7 +1,8 @@
 //! Pixels of images and of windows, which pools and Upsample2d share.
 
+use super::config::Pool2dConfig;
 use crate::error::Error;
-use bn_tensor::{Padding, Window, check_setting};
+use bn_tensor::{Padding, Window, WindowConfig, check_setting};
 use serde::{Deserialize, Serialize};
 
 /// The number of values of an image and of an output.
@@ -15,8 +16,11 @@ pub(super) fn pixels_under(window: &Window, place: usize) -> impl Iterator<Item 
     let (columns, width) = (window.output().1, window.image().1);
     let (lines, top) = window.clip_rows(place / columns);
     let (across, left) = window.clip_columns(place % columns);
-    let rows = top..top + lines.len();
-    rows.flat_map(move |row| row * width + left..row * width + left + across.len())
+    let (down, right) = window.dilation();
+    (0..lines.len()).flat_map(move |i| {
+        let first = (top + i * down) * width + left;
+        (0..across.len()).map(move |j| first + j * right)
+    })
 }
 
 /// The values of a position or a pixel.
@@ -36,8 +40,15 @@ pub(super) fn pool_window(settings: &WindowSettings) -> Result<Window, Error> {
         kernel,
         stride,
         padding,
+        dilation,
+        ceil_mode,
     } = *settings;
-    let window = Window::new(image, kernel, stride, padding)?;
+    let config = WindowConfig {
+        dilation,
+        ceil_mode,
+        ..WindowConfig::new(kernel, stride, padding)
+    };
+    let window = Window::with_config(image, config)?;
     if let Padding::Explicit {
         top,
         bottom,
@@ -45,19 +56,48 @@ pub(super) fn pool_window(settings: &WindowSettings) -> Result<Window, Error> {
         right,
     } = padding
     {
-        for (most, kernel) in [(top.max(bottom), kernel.0), (left.max(right), kernel.1)] {
+        let reach = window.reach();
+        for (most, reach) in [(top.max(bottom), reach.0), (left.max(right), reach.1)] {
             let range = "less than its kernel";
-            check_setting("a pool's padding", range, most as f64, most < kernel)?;
+            check_setting("a pool's padding", range, most as f64, most < reach)?;
         }
+    }
+    // Else a window in the padding could step over the image.
+    let (down, right) = window.dilation();
+    for (dilation, size) in [(down, image.0), (right, image.1)] {
+        let range = "at most the size of the image";
+        check_setting(
+            "a pool's dilation",
+            range,
+            dilation as f64,
+            dilation <= size,
+        )?;
     }
     Ok(window)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WindowSettings {
-    pub(super) image: (usize, usize, usize),
-    pub(super) kernel: (usize, usize),
-    pub(super) stride: (usize, usize),
+    image: (usize, usize, usize),
+    kernel: (usize, usize),
+    stride: (usize, usize),
     #[serde(with = "crate::padding")]
-    pub(super) padding: Padding,
+    padding: Padding,
+    #[serde(default = "crate::padding::no_dilation")]
+    dilation: (usize, usize),
+    #[serde(default)]
+    ceil_mode: bool,
+}
+
+impl WindowSettings {
+    pub(super) fn new(image: (usize, usize, usize), config: &Pool2dConfig) -> Self {
+        Self {
+            image,
+            kernel: config.kernel,
+            stride: config.stride,
+            padding: config.padding,
+            dilation: config.dilation,
+            ceil_mode: config.ceil_mode,
+        }
+    }
 }

@@ -1,4 +1,7 @@
-use super::images::{WindowSettings, at, lengths, pixels_under, pool_window};
+use super::{
+    config::Pool2dConfig,
+    images::{WindowSettings, at, lengths, pixels_under, pool_window},
+};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
@@ -7,7 +10,7 @@ use crate::{
     shape::Shape,
     spec::LayerSpec,
 };
-use bn_tensor::{Padding, Scalar, Window};
+use bn_tensor::{Padding, Scalar, Window, check_setting};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +18,11 @@ use serde::{Deserialize, Serialize};
 /// `MaxPooling2D`, the book's `Pooling` in `common/layers.py`).
 ///
 /// ```text
-/// y[i, j, c] = max x[i·stride + a − top, j·stride + b − left, c]       over a, b inside the image
+/// y[i, j, c] = max x[i·stride + a·dilation − top, j·stride + b·dilation − left, c]
 /// ```
 ///
-/// Each row of `x: (N, H·W·C)` is an image, channels last. If several values under a window are
+/// The maximum is over a, b inside the image. Each row of `x: (N, H·W·C)` is an image, channels last. If
+/// several values under a window are
 /// equally large, the gradient goes to the first in row-major order. A NaN counts as larger than any
 /// number. Train and Eval do the same.
 ///
@@ -55,22 +59,35 @@ impl MaxPool2d {
     /// channels)`.
     ///
     /// # Errors
-    /// [`bn_tensor::Error::Window`] if the window does not fit the image;
-    /// [`bn_tensor::Error::InvalidSetting`] if a padding is as large as the kernel, because some windows
-    /// would contain no pixel.
+    /// As [`with_config`](Self::with_config).
     pub fn new(
         image: (usize, usize, usize),
         kernel: (usize, usize),
         stride: (usize, usize),
         padding: Padding,
     ) -> Result<Self, Error> {
+        let config = Pool2dConfig {
+            kernel,
+            stride,
+            padding,
+            ..Pool2dConfig::new(1)
+        };
+        Self::with_config(image, config)
+    }
+
+    /// Creates a pool over images `(height, width, channels)`.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] if the window does not fit the image;
+    /// [`bn_tensor::Error::InvalidSetting`] if a padding is as large as the kernel or a dilation larger than
+    /// the image, because some windows would contain no pixel, or if the padding is to be
+    /// [counted](Pool2dConfig::counts_padding).
+    pub fn with_config(image: (usize, usize, usize), config: Pool2dConfig) -> Result<Self, Error> {
+        let counts = config.counts_padding;
+        let what = "whether a MaxPool2d counts its padding";
+        check_setting(what, "false", f64::from(counts), !counts)?;
         Self::from_settings(&Settings {
-            window: WindowSettings {
-                image,
-                kernel,
-                stride,
-                padding,
-            },
+            window: WindowSettings::new(image, &config),
             is_global: false,
         })
     }

@@ -2,10 +2,10 @@
 
 use super::{random, random_row};
 use bn_layers::{
-    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, ConvTranspose2d, Dropout, Elu,
-    Gelu, GroupNorm, Identity, InstanceNorm, Layer, LayerNorm, Layout, LeakyRelu, LogSoftmax,
-    MaxPool2d, PRelu, Padding, Relu, Relu6, Reshape, RunningAverage, Sigmoid, Silu, Softmax, Tanh,
-    Upsample2d, fusion,
+    Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig, ConvTranspose2d,
+    Dropout, Elu, Gelu, GroupNorm, Identity, InstanceNorm, Interpolation, Layer, LayerNorm, Layout,
+    LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Padding, Pool2dConfig, ReflectPad2d, Relu, Relu6,
+    Reshape, Resize2d, RunningAverage, Sigmoid, Silu, Softmax, Tanh, Upsample2d, ZeroPad2d, fusion,
 };
 use bn_tensor::Scalar;
 use ndarray::Array4;
@@ -25,6 +25,16 @@ fn kernel<T: Scalar>(dim: (usize, usize, usize, usize)) -> Array4<T> {
 pub(crate) fn conv<T: Scalar>() -> Conv2d<T> {
     let (w, b) = (kernel((3, 2, 2, 3)), random_row(3, 0.0, 12));
     Conv2d::new((5, 4, 2), w, Some(b), (2, 1), ASYMMETRIC).unwrap()
+}
+
+/// Two filters for each of two channels, of every other row.
+pub(crate) fn depthwise<T: Scalar>() -> Conv2d<T> {
+    let config = Conv2dConfig {
+        dilation: (2, 1),
+        ..Conv2dConfig::depthwise(2, 2, 3).padding(ASYMMETRIC)
+    };
+    let (w, b) = (kernel((3, 3, 1, 4)), random_row(4, 0.0, 25));
+    Conv2d::from_weights((5, 4, 2), config, w, Some(b)).unwrap()
 }
 
 pub(crate) fn batch_norm<T: Scalar>(
@@ -81,6 +91,16 @@ pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     let w = kernel((2, 3, 4, 2));
     let plain = ConvTranspose2d::new((3, 2, 2), w, None, (2, 1), Padding::Same, (0, 0));
     all.push((Box::new(plain.unwrap()), 12));
+    all.push((Box::new(depthwise()), 40));
+    let grouped = Conv2dConfig {
+        dilation: (1, 2),
+        ..Conv2dConfig::new(6, 2).groups(2).same()
+    };
+    let layer = Conv2d::from_weights((3, 2, 4), grouped, kernel((2, 2, 2, 6)), None);
+    all.push((Box::new(layer.unwrap()), 24));
+    let (w, b) = (kernel((2, 2, 3, 4)), Some(random_row(6, 0.0, 26)));
+    let layer = ConvTranspose2d::from_weights((3, 2, 4), grouped, w, b);
+    all.push((Box::new(layer.unwrap()), 24));
     all.push((Box::new(Dropout::new(0.4, 18).unwrap()), 7));
     all.push((Box::new(Dropout::book(0.3, 19).unwrap()), 7));
     all.push((Box::new(Identity), 7));
@@ -115,6 +135,24 @@ pub(crate) fn every_layer<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     all.push((Box::new(average.counting_padding()), 40));
     all.push((Box::new(AvgPool2d::global((5, 4, 2)).unwrap()), 40));
     all.push((Box::new(MaxPool2d::global((5, 4, 2)).unwrap()), 40));
+    let apart = Pool2dConfig {
+        dilation: (2, 3),
+        ..Pool2dConfig::new(2).padding(ASYMMETRIC).ceil_mode()
+    };
+    all.push((
+        Box::new(MaxPool2d::with_config((5, 4, 2), apart).unwrap()),
+        40,
+    ));
+    let average = AvgPool2d::with_config((5, 4, 2), apart.counting_padding());
+    all.push((Box::new(average.unwrap()), 40));
+    for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
+        let resize = Resize2d::new((5, 4, 2), (3, 7), interpolation);
+        all.push((Box::new(resize.unwrap()), 40));
+    }
+    let zero = ZeroPad2d::new((5, 4, 2), (1, 0), (2, 3)).unwrap();
+    all.push((Box::new(zero), 40));
+    let reflect = ReflectPad2d::new((5, 4, 2), (1, 0), (2, 3)).unwrap();
+    all.push((Box::new(reflect), 40));
     all.push((Box::new(Reshape::new((2, 3, 1).into())), 6));
     all.push((Box::new(Upsample2d::new((2, 3, 2), 3).unwrap()), 12));
     all
@@ -130,5 +168,7 @@ pub(crate) fn fused_layers<T: Scalar>() -> Vec<(Box<dyn Layer<T>>, usize)> {
     let mut conv: Box<dyn Layer<T>> = Box::new(conv());
     assert!(fusion::fuse(&mut *conv, &LeakyRelu::new(0.1).unwrap()));
     assert!(fusion::fuse(&mut *conv, &Dropout::new(0.4, 20).unwrap()));
-    vec![(bn, 5), (conv, 40)]
+    let mut depthwise: Box<dyn Layer<T>> = Box::new(depthwise());
+    assert!(fusion::fuse(&mut *depthwise, &Relu));
+    vec![(bn, 5), (conv, 40), (depthwise, 40)]
 }
