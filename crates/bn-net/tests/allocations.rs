@@ -2,7 +2,7 @@
 //!
 //! Allocations are counted over the whole process, so this program has only one test.
 
-use bn_layers::Conv2dConfig;
+use bn_layers::{Conv2dConfig, Interpolation};
 use bn_net::{Adam, Gan, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
 use bn_tensor::Pool;
 use ndarray::{Array2, Axis};
@@ -39,6 +39,11 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
     for threads in [1, 2, 4] {
         let pool = Pool::new(threads).unwrap();
         assert_eq!(pool.install(count_blocks), 0, "{threads} threads, blocks");
+    }
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        let counts = pool.install(count_groups);
+        assert_eq!(counts, [0, 0], "{threads} threads, groups");
     }
     // Check that the counter works.
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
@@ -140,6 +145,40 @@ fn count_blocks() -> usize {
     };
     (0..3).for_each(|_| step());
     allocations_of(|| (0..10).for_each(|_| step()))
+}
+
+/// Allocations of ten steps and of ten evaluations of a network with grouped and dilated convolutions,
+/// resizing and padding.
+fn count_groups() -> [usize; 2] {
+    let mut network = Network::builder((14, 14, 8))
+        .conv2d(Conv2dConfig::depthwise(8, 2, 3).same())
+        .relu()
+        .conv2d(Conv2dConfig::new(16, 3).groups(4).dilation(2))
+        .batch_norm()
+        .zero_pad2d((1, 0), (1, 0))
+        .reflect_pad2d((0, 1), (0, 1))
+        .resize2d((9, 10), Interpolation::Bilinear)
+        .conv_transpose2d(Conv2dConfig::new(8, 3).stride(2).same().groups(2))
+        .affine(10)
+        .build(1)
+        .unwrap();
+    let x = Array2::from_shape_fn((64, 14 * 14 * 8), |(n, d)| ((n * 1568 + d) as f32).sin());
+    let labels: Vec<usize> = (0..64).map(|n| n % 10).collect();
+    let (mut loss, mut adam) = (SoftmaxWithLoss::new(), Adam::pytorch(0.001).unwrap());
+    let mut step = || {
+        let t = (&labels).into();
+        network
+            .train_step(x.view(), t, &mut loss, &mut adam)
+            .unwrap();
+    };
+    (0..3).for_each(|_| step());
+    let steps = allocations_of(|| (0..10).for_each(|_| step()));
+    let mut workspace = Workspace::default();
+    let mut evaluate = || {
+        network.predict_with(x.view(), &mut workspace).unwrap();
+    };
+    (0..3).for_each(|_| evaluate());
+    [steps, allocations_of(|| (0..10).for_each(|_| evaluate()))]
 }
 
 /// Allocations of ten iterations of a GAN whose discriminator has Dropout.

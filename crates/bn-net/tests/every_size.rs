@@ -1,7 +1,7 @@
 //! Sizes of every magnitude give an error or a network that runs, never a panic or an abort.
 
 use crate::memory_limit::with_little_memory;
-use bn_layers::{Conv2dConfig, Error as LayerError, Padding, Shape};
+use bn_layers::{Conv2dConfig, Error as LayerError, Interpolation, Padding, Pool2dConfig, Shape};
 use bn_net::{
     BatchNormConvNet, ConfusionMatrix, Error, Gan, MultiLayerNet, MultiLayerNetConfig, Network,
     NetworkBuilder, NetworkSpec, Schedule, SimpleConvNet,
@@ -86,6 +86,20 @@ fn with_layer(builder: NetworkBuilder, layer: usize, size: usize) -> Option<Netw
             .conv2d(Conv2dConfig::new(size, 1))
             .log_softmax()
             .global_max_pool2d(),
+        25 => builder.conv2d(three.groups(size)),
+        26 => builder.conv2d(three.dilation(size)),
+        27 => builder.conv2d(Conv2dConfig::depthwise(2, size, 1)),
+        28 => builder.conv2d(Conv2dConfig::depthwise(size, size, size)),
+        29 => builder.conv_transpose2d(Conv2dConfig::new(2, 2).dilation(size).groups(2)),
+        30 => builder.max_pool2d_with(Pool2dConfig::new(2).dilation(size).ceil_mode()),
+        31 => builder.avg_pool2d_with(Pool2dConfig::new(2).stride(size).ceil_mode()),
+        32 => builder.avg_pool2d_with(Pool2dConfig::new(2).padding(Padding::all(size))),
+        33 => builder.resize2d((size, 2), Interpolation::Bilinear),
+        34 => builder
+            .resize2d((1, size), Interpolation::Nearest)
+            .flatten(),
+        35 => builder.zero_pad2d((size, 0), (0, 1)),
+        36 => builder.reflect_pad2d((0, size), (0, 0)),
         _ => return None,
     })
 }

@@ -1,6 +1,8 @@
 //! Networks for images: inferred and invalid shapes, training, reproducible bits.
 
-use bn_layers::{Conv2dConfig, GradientCheck, Init, LayerExt};
+use bn_layers::{
+    Conv2dConfig, GradientCheck, Init, Interpolation, LayerExt, Padding, Pool2dConfig,
+};
 use bn_net::{BatchNormConvNet, Network, NetworkBuilder, Sgd, SimpleConvNet, SoftmaxWithLoss};
 use bn_tensor::{Pool, Scalar};
 use ndarray::Array2;
@@ -91,6 +93,38 @@ fn an_invalid_shape_gives_an_error_with_the_layer_and_the_sizes() {
             Network::builder((4, 4, 1)).upsample2d(0),
             &["layer 0 (upsample2d)"],
         ),
+        (
+            Network::builder((4, 4, 3)).conv2d(Conv2dConfig::new(4, 3).groups(2)),
+            &[
+                "layer 0 (conv2d)",
+                "the number of groups",
+                "divisor",
+                "got 2",
+            ],
+        ),
+        (
+            Network::builder((4, 4, 1)).conv2d(Conv2dConfig::new(4, 3).dilation(2)),
+            &[
+                "layer 0 (conv2d)",
+                "the dilated kernel is larger than the padded image",
+            ],
+        ),
+        (
+            Network::builder((4, 4, 1)).resize2d((0, 2), Interpolation::Nearest),
+            &["layer 0 (resize2d)", "[0, 2, 1]"],
+        ),
+        (
+            Network::builder((4, 4, 1)).reflect_pad2d((4, 0), (0, 0)),
+            &[
+                "layer 0 (reflect_pad2d)",
+                "less than the size of the image",
+                "got 4",
+            ],
+        ),
+        (
+            Network::builder(16).zero_pad2d((1, 1), (1, 1)),
+            &["layer 0 (zero_pad2d)", "16 values", "reshape"],
+        ),
     ] {
         let error = builder.build(1).unwrap_err();
         let error = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
@@ -120,22 +154,78 @@ fn small<T: Scalar>() -> Network<T> {
         .unwrap()
 }
 
+/// A network whose first layers are those of MobileNet (arXiv:1704.04861): a depthwise convolution and one
+/// of single pixels.
+fn separable<T: Scalar>() -> Network<T> {
+    NetworkBuilder::new((8, 6, 2))
+        .zero_pad2d((1, 1), (0, 2))
+        .conv2d(Conv2dConfig::depthwise(2, 2, 3).stride(2).without_bias())
+        .batch_norm()
+        .relu()
+        .conv2d(Conv2dConfig::new(6, 1).without_bias())
+        .batch_norm()
+        .leaky_relu(0.1)
+        .conv2d(Conv2dConfig::new(4, 3).same().dilation(2).groups(2))
+        .batch_norm()
+        .resize2d((5, 6), Interpolation::Bilinear)
+        .conv_transpose2d(Conv2dConfig::new(2, 2).groups(2).stride(2).same())
+        .batch_norm()
+        .relu()
+        .reflect_pad2d((1, 0), (0, 1))
+        .max_pool2d_with(Pool2dConfig::new(3).stride(2).padding(Padding::all(1)))
+        .avg_pool2d_with(Pool2dConfig::new(2).ceil_mode())
+        .affine(3)
+        .build(5)
+        .unwrap()
+}
+
+#[test]
+fn a_summary_counts_the_products_of_groups() {
+    let summary = separable::<f32>().summary();
+    let counts: Vec<_> = summary
+        .layers
+        .iter()
+        .map(|row| (row.params, row.multiply_adds))
+        .filter(|counts| counts.1 > 0)
+        .collect();
+    // Weights of each output value, times output values (of the transposed: of inputs, times theirs).
+    let (depthwise, pointwise, grouped) = (9 * 4, 4 * 6, 9 * 3 * 4 + 4);
+    assert_eq!(
+        counts,
+        [
+            (depthwise, 9 * 4 * 4 * 3),
+            (pointwise, 4 * 6 * 4 * 3),
+            (grouped, 9 * 3 * 4 * 4 * 3),
+            (4 * 4 + 2, 4 * 4 * 5 * 6),
+            (3 * 4 * 2 * 3 + 3, 3 * 4 * 2 * 3),
+        ]
+    );
+}
+
 #[test]
 fn the_whole_gradient_agrees_with_central_differences() {
-    let report = GradientCheck::default()
-        .check(&mut small::<f64>(), batch(4, 96).view())
-        .unwrap();
-    assert!(report.worst().relative < 1e-6, "{report}");
+    for mut network in [small::<f64>(), separable()] {
+        let report = GradientCheck::default()
+            .check(&mut network, batch(4, 96).view())
+            .unwrap();
+        assert!(report.worst().relative < 1e-6, "{report}");
+    }
 }
 
 #[test]
 fn it_trains_to_the_same_bits_on_any_number_of_threads_and_folds() {
+    for make in [small::<f32>, separable] {
+        check_training(make);
+    }
+}
+
+fn check_training(make: fn() -> Network) {
     let (x, labels) = (
         batch::<f32>(96, 96),
         (0..96).map(|i| i % 3).collect::<Vec<usize>>(),
     );
     let train = |threads| {
-        let mut network = small::<f32>();
+        let mut network = make();
         let mut losses = Vec::new();
         Pool::new(threads).unwrap().install(|| {
             let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());

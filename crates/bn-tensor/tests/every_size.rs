@@ -214,6 +214,30 @@ fn convolutions_of_no_channels() {
     convolve_weights(&window, x.view(), dout.view(), 0.0, dw.view_mut(), scratch).unwrap();
 }
 
+/// The two columns under a window, many pixels apart, whose distance in memory cannot be counted.
+#[test]
+fn a_dilation_that_is_larger_than_memory() {
+    let config = WindowConfig {
+        dilation: (1, 1 << 62),
+        ..WindowConfig::new(
+            (1, 2),
+            (1, 1),
+            Padding::Explicit {
+                top: 0,
+                bottom: 0,
+                left: 1 << 62,
+                right: 0,
+            },
+        )
+    };
+    let window = Window::with_config((2, 3, 8), config).unwrap();
+    assert_eq!(window.output(), (2, 3));
+    for (groups, out) in [(1, 3), (4, 4), (8, 8)] {
+        let w = Array2::ones((16 / groups, out));
+        run_with(&window, w.view(), 48, 6 * out).unwrap();
+    }
+}
+
 #[test]
 fn no_images_replace_the_gradient_of_the_weights() {
     let window = Window::new((3, 3, 1), (2, 2), (1, 1), Padding::Valid).unwrap();

@@ -2,8 +2,8 @@
 
 use super::NetworkBuilder;
 use bn_layers::{
-    AvgPool2d, Conv2d, Conv2dConfig, ConvTranspose2d, Error as LayerError, MaxPool2d, Padding,
-    Reshape, Shape, Upsample2d,
+    AvgPool2d, Conv2d, Conv2dConfig, ConvTranspose2d, Error as LayerError, Interpolation,
+    MaxPool2d, Pool2dConfig, ReflectPad2d, Reshape, Resize2d, Shape, Upsample2d, ZeroPad2d,
 };
 use bn_tensor::Scalar;
 
@@ -47,21 +47,46 @@ impl<T: Scalar> NetworkBuilder<T> {
     }
 
     /// A [`MaxPool2d`] of adjacent windows of `size × size` pixels, without padding. Pixels at the bottom or
-    /// the right that do not fill a window are ignored. For other windows use [`layer`](Self::layer).
+    /// the right that do not fill a window are ignored.
     #[must_use]
     pub fn max_pool2d(self, size: usize) -> Self {
+        self.max_pool2d_with(Pool2dConfig::new(size))
+    }
+
+    /// A [`MaxPool2d`] with these settings.
+    ///
+    /// ```
+    /// use bn_layers::{Conv2dConfig, Padding, Pool2dConfig};
+    /// use bn_net::Network;
+    /// // The first layers of a ResNet.
+    /// let network = Network::builder((224, 224, 3))
+    ///     .conv2d(Conv2dConfig::new(64, 7).stride(2).padding(Padding::all(3)).without_bias())
+    ///     .batch_norm().relu()
+    ///     .max_pool2d_with(Pool2dConfig::new(3).stride(2).padding(Padding::all(1)))
+    ///     .build(1)?;
+    /// assert_eq!(network.output(), (56, 56, 64).into());
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    #[must_use]
+    pub fn max_pool2d_with(self, config: Pool2dConfig) -> Self {
         self.push("max_pool2d", move |input, _| {
-            let (image, size) = (image("MaxPool2d", input)?, (size, size));
-            Ok(Box::new(MaxPool2d::new(image, size, size, Padding::Valid)?))
+            let image = image("MaxPool2d", input)?;
+            Ok(Box::new(MaxPool2d::with_config(image, config)?))
         })
     }
 
     /// An [`AvgPool2d`] with the windows of [`max_pool2d`](Self::max_pool2d).
     #[must_use]
     pub fn avg_pool2d(self, size: usize) -> Self {
+        self.avg_pool2d_with(Pool2dConfig::new(size))
+    }
+
+    /// An [`AvgPool2d`] with these settings.
+    #[must_use]
+    pub fn avg_pool2d_with(self, config: Pool2dConfig) -> Self {
         self.push("avg_pool2d", move |input, _| {
-            let (image, size) = (image("AvgPool2d", input)?, (size, size));
-            Ok(Box::new(AvgPool2d::new(image, size, size, Padding::Valid)?))
+            let image = image("AvgPool2d", input)?;
+            Ok(Box::new(AvgPool2d::with_config(image, config)?))
         })
     }
 
@@ -89,6 +114,33 @@ impl<T: Scalar> NetworkBuilder<T> {
                 image("Upsample2d", input)?,
                 factor,
             )?))
+        })
+    }
+
+    /// A [`Resize2d`] to images of `size = (height, width)`.
+    #[must_use]
+    pub fn resize2d(self, size: (usize, usize), interpolation: Interpolation) -> Self {
+        self.push("resize2d", move |input, _| {
+            let image = image("Resize2d", input)?;
+            Ok(Box::new(Resize2d::new(image, size, interpolation)?))
+        })
+    }
+
+    /// A [`ZeroPad2d`] of `rows = (top, bottom)` and `columns = (left, right)`.
+    #[must_use]
+    pub fn zero_pad2d(self, rows: (usize, usize), columns: (usize, usize)) -> Self {
+        self.push("zero_pad2d", move |input, _| {
+            let image = image("ZeroPad2d", input)?;
+            Ok(Box::new(ZeroPad2d::new(image, rows, columns)?))
+        })
+    }
+
+    /// A [`ReflectPad2d`] of `rows = (top, bottom)` and `columns = (left, right)`.
+    #[must_use]
+    pub fn reflect_pad2d(self, rows: (usize, usize), columns: (usize, usize)) -> Self {
+        self.push("reflect_pad2d", move |input, _| {
+            let image = image("ReflectPad2d", input)?;
+            Ok(Box::new(ReflectPad2d::new(image, rows, columns)?))
         })
     }
 
