@@ -78,7 +78,6 @@ pub use pool::Pool;
 pub use scalar::Scalar;
 pub use squares::sum_of_squares;
 pub use window::{Padding, Window, WindowConfig};
-pub use window::{Padding, Window, WindowConfig};
 
 /// Runs the README's program as a test.
 #[cfg(doctest)]
