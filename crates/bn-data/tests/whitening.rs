@@ -194,7 +194,7 @@ mod with_lapack {
             let pca = Whitening::fit(train.view(), kind, eps).unwrap();
             let whitened = pca.apply(test.view()).unwrap();
             assert_eq!(whitened[[0, 2]], 0.0);
-            assert!(whitened.iter().all(|x| x.is_finite()));
+            assert!(whitened.iter().all(|x: &f32| x.is_finite()));
         }
         // If all pixels are constant, all become 0, and there is no division by 0.
         let constant = Array2::from_elem((5, 3), 2.0);
@@ -214,7 +214,9 @@ mod with_lapack {
         let error = zca.apply(array![[1.0, f32::NAN]].view()).unwrap_err();
         assert!(matches!(error, Error::NotFinite { .. }));
         assert_eq!(
-            zca.apply(Array2::zeros((0, 2)).view()).unwrap().dim(),
+            zca.apply(Array2::<f32>::zeros((0, 2)).view())
+                .unwrap()
+                .dim(),
             (0, 2)
         );
     }
