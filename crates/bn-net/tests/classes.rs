@@ -61,7 +61,13 @@ fn probabilities_of_networks_that_end_with_a_softmax() {
         assert!((got - &want).iter().all(|d| d.abs() <= tolerance));
         assert_eq!(network.predict_labels(x.view()).unwrap(), [2, 0]);
     }
+    // Of each pixel of an image, here two of two classes.
+    let image = NetworkBuilder::<f64>::new((1, 2, 2)).log_softmax();
+    let x = array![[0.0, 0.0, 5.0, -5.0]];
+    let got = image.build(1).unwrap().predict_proba(x.view()).unwrap();
+    assert!((got[[0, 0]] - 0.5).abs() < 1e-15 && got[[0, 2]] > 0.999);
     // Several labels at once.
+    let x = array![[0.5, -1.0, 2.0]];
     let sigmoid = builder().sigmoid().build(1).unwrap();
     let got = sigmoid.predict_proba(x.view()).unwrap();
     assert_eq!(got, sigmoid.predict(x.view()).unwrap());

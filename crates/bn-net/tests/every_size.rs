@@ -3,8 +3,9 @@
 use crate::memory_limit::with_little_memory;
 use bn_layers::{Conv2dConfig, Error as LayerError, Interpolation, Padding, Pool2dConfig, Shape};
 use bn_net::{
-    BatchNormConvNet, ConfusionMatrix, Error, Gan, MultiLayerNet, MultiLayerNetConfig, Network,
-    NetworkBuilder, NetworkSpec, Schedule, SimpleConvNet,
+    BatchNormConvNet, BinaryCrossEntropy, ConfusionMatrix, Error, Gan, Huber, Loss, Metric,
+    MultiLayerNet, MultiLayerNetConfig, Network, NetworkBuilder, NetworkSpec, Schedule,
+    SimpleConvNet, SoftmaxWithLoss, Targets, TopK,
 };
 use bn_tensor::Error as TensorError;
 use ndarray::Array2;
@@ -250,6 +251,38 @@ fn confusion_matrices_of_every_size() {
             assert!(!matrix.to_string().is_empty());
         }
     });
+}
+
+#[test]
+fn losses_and_metrics_check_every_size() {
+    let labels: [usize; 2] = [1, usize::MAX];
+    let values = Array2::<f32>::zeros((2, 3));
+    let losses: [Box<dyn Loss<f32>>; 3] = [
+        Box::new(SoftmaxWithLoss::new().with_ignored_label(usize::MAX)),
+        Box::new(BinaryCrossEntropy::on_logits()),
+        Box::new(Huber::default()),
+    ];
+    for (rows, width) in pairs() {
+        for t in [Targets::Labels(&labels), values.view().into()] {
+            let fits = match t {
+                Targets::Labels(_) => rows == 2 && width > 1,
+                Targets::Dense(_) => (rows, width) == (2, 3),
+            };
+            for loss in &losses {
+                assert!(fits || loss.check(rows, width, t).is_err());
+                assert!(loss.weight(rows, width, t) >= 0.0);
+                for metric in loss.metrics() {
+                    assert!(fits || metric.check(rows, width, t).is_err());
+                }
+            }
+            assert_eq!(losses[0].check(rows, width, t).is_ok(), fits);
+        }
+        let top = TopK::new(rows);
+        assert_eq!(top.is_ok(), rows > 0);
+        let t = Targets::Labels(&labels[..1]);
+        let is_ok = |top: TopK| Metric::<f32>::check(&top, 1, width, t).is_ok();
+        assert_eq!(top.is_ok_and(is_ok), 0 < rows && rows <= width && 1 < width);
+    }
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn the_parts_of_a_batch_combine_by_their_weights() {
             sum += share * loss.forward(x, t).unwrap();
             let dx = gradient(loss, x, t) * share;
             let want = part(whole_dx.view(), from, to);
-            assert_close(name, &dx, &want, 1e-15);
+            assert_close(name, &dx, want, 1e-15);
         }
         assert_close(name, [&sum], [&whole], 1e-14);
     });

@@ -212,6 +212,18 @@ fn a_confusion_matrix_is_a_metric() {
 }
 
 #[test]
+fn evaluate_is_of_its_rows_alone() {
+    let case = &file()["classes"][0];
+    let (y, t) = (matrix(&case["y"]), labels(&case["t"]));
+    let mut accuracy = Accuracy::new();
+    let half = rows(y.view(), 0, 20);
+    accuracy.update(half, Targets::Labels(&t[..20])).unwrap();
+    let of_all = accuracy.clone().evaluate(y.view(), (&t).into()).unwrap();
+    assert_eq!(of_all, number(&case["values"]["accuracy"]));
+    assert_ne!(Metric::<f64>::value(&accuracy), of_all);
+}
+
+#[test]
 fn names_and_directions() {
     let metrics: [(Box<dyn Metric<f32>>, &str, bool); 9] = [
         (Box::new(Accuracy::new()), "accuracy", true),

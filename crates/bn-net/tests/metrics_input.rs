@@ -5,7 +5,7 @@ use bn_net::{
     Precision, R2Score, Recall, Rmse, Targets, TopK, roc_curve,
 };
 use bn_tensor::Error as TensorError;
-use ndarray::{Array2, ArrayView2, array};
+use ndarray::{Array2, ArrayView2, Axis, array};
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -88,6 +88,9 @@ fn target_values_out_of_range_are_refused() {
     assert!(is_setting(binary.update(y.view(), two.view().into())));
 }
 
+/// A metric, outputs that do not fit it, and the message.
+type Case<'a> = (Box<dyn Metric<f64>>, &'a Array2<f64>, &'a str);
+
 #[test]
 fn a_number_of_outputs_that_does_not_fit_is_refused() {
     let (one, three) = (Array2::<f64>::zeros((2, 1)), Array2::<f64>::zeros((2, 3)));
@@ -95,7 +98,7 @@ fn a_number_of_outputs_that_does_not_fit_is_refused() {
     let message = |mut metric: Box<dyn Metric<f64>>, y: &Array2<f64>| {
         metric.update(y.view(), labels()).unwrap_err().to_string()
     };
-    let cases: [(Box<dyn Metric<f64>>, &Array2<f64>, &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         (
             Box::new(TopK::new(4).unwrap()),
             &three,
@@ -237,7 +240,8 @@ fn of_one_class_the_auc_is_nan_and_the_curve_is_refused() {
     }
     assert!(roc_curve::<f64>(&[], array![].view()).is_err());
     assert!(roc_curve(&[0, 1, 1], y.column(0)).is_err());
-    assert!(roc_curve(&[0, 2], y.column(0)).is_err());
+    let error = roc_curve(&[0, 1, 2], array![0.1, 0.2, 0.3].view()).unwrap_err();
+    assert!(matches!(error, Error::LabelOutOfRange { row: 2, .. }));
     let error = roc_curve(&[0, 1], array![0.5, NAN].view()).unwrap_err();
     assert!(
         error.to_string().contains("a score must be a number"),
@@ -288,4 +292,8 @@ fn r2_is_accurate_for_a_large_mean() {
     let y = t.mapv(|t| t + 0.25);
     let r2 = R2Score::new().evaluate(y.view(), t.view().into()).unwrap();
     assert!((r2 - 0.75).abs() < 1e-9, "{r2}");
+    // Of one row it is undefined.
+    let one = array![[1.0]];
+    let r2 = R2Score::new().evaluate(y.view().split_at(Axis(0), 1).0, one.view().into());
+    assert!(r2.unwrap().is_nan());
 }

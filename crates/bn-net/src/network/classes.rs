@@ -14,9 +14,6 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Slice};
 /// the cache.
 const ROWS: usize = 1000;
 
-/// The class that an output row stands for.
-type ClassOf<'a, T> = dyn Fn(ArrayView1<'_, T>) -> Option<usize> + 'a;
-
 impl<T: Scalar> Network<T> {
     /// The outputs in evaluation as probabilities, `(N, E)`. What they are depends on the last layer, by its name
     /// in the builder:
@@ -98,21 +95,8 @@ impl<T: Scalar> Network<T> {
         labels: &[usize],
         workspace: &mut Workspace<T>,
     ) -> Result<f64, Error> {
-        check_labels(labels, self.classes(), None)?;
-        let class_of = |y: ArrayView1<'_, T>| class_of(y, self.threshold());
-        self.share_correct(x, labels, &class_of, workspace)
-    }
-
-    /// The share of rows of `x: (N, D)` whose output stands for their label, by `class_of`.
-    pub(crate) fn share_correct(
-        &self,
-        x: ArrayView2<'_, T>,
-        labels: &[usize],
-        class_of: &ClassOf<'_, T>,
-        workspace: &mut Workspace<T>,
-    ) -> Result<f64, Error> {
         let mut correct = 0;
-        self.classify(x, labels, class_of, workspace, |label, predicted| {
+        self.classify(x, labels, workspace, |label, predicted| {
             correct += usize::from(predicted == Some(label));
         })?;
         Ok(correct as f64 / labels.len() as f64)
@@ -128,11 +112,8 @@ impl<T: Scalar> Network<T> {
         x: ArrayView2<'_, T>,
         labels: &[usize],
     ) -> Result<ConfusionMatrix, Error> {
-        check_labels(labels, self.classes(), None)?;
         let mut matrix = ConfusionMatrix::new(self.classes())?;
-        let class_of = |y: ArrayView1<'_, T>| class_of(y, self.threshold());
-        let workspace = &mut Workspace::default();
-        self.classify(x, labels, &class_of, workspace, |label, predicted| {
+        self.classify(x, labels, &mut Workspace::default(), |label, predicted| {
             matrix.add(label, predicted);
         })?;
         Ok(matrix)
@@ -160,16 +141,16 @@ impl<T: Scalar> Network<T> {
         &self,
         x: ArrayView2<'_, T>,
         labels: &[usize],
-        class_of: &ClassOf<'_, T>,
         workspace: &mut Workspace<T>,
         mut f: impl FnMut(usize, Option<usize>),
     ) -> Result<(), Error> {
+        check_labels(labels, self.classes(), None)?;
         if labels.len() != x.nrows() {
             let [expected, got] = [x.nrows(), labels.len()].map(|n| format!("{n} labels"));
             return Err(misfit("accuracy", expected, got));
         }
         self.for_each_output(x, workspace, |row, y| {
-            f(labels[row], class_of(y));
+            f(labels[row], class_of(y, self.threshold()));
             Ok(())
         })
     }
