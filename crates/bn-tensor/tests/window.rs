@@ -1,6 +1,6 @@
-//! Windows against a search over all positions and pixels.
+//! Windows against a search over all positions and pixels, and windows that do not fit.
 
-use bn_tensor::{Padding, Window, WindowConfig};
+use bn_tensor::{Error, Padding, Window, WindowConfig};
 
 /// The positions of a window along an axis, by PyTorch's rule, and for each the places of its pixels in
 /// the padded axis.
@@ -95,5 +95,60 @@ fn same_padding_of_a_dilated_window() {
                 assert_eq!(window.output().0, size.div_ceil(stride));
             }
         }
+    }
+}
+
+#[test]
+fn windows_that_do_not_fit_say_why() {
+    let image = (5, 7, 2);
+    for (image, kernel, stride, padding, why) in [
+        ((0, 7, 2), (3, 3), (1, 1), Padding::Valid, "image is empty"),
+        ((5, 7, 0), (3, 3), (1, 1), Padding::Valid, "image is empty"),
+        (image, (0, 3), (1, 1), Padding::Same, "kernel is empty"),
+        (
+            image,
+            (3, 3),
+            (1, 0),
+            Padding::Same,
+            "stride must be at least 1",
+        ),
+        (
+            image,
+            (6, 3),
+            (1, 1),
+            Padding::Valid,
+            "larger than the padded image",
+        ),
+        (
+            image,
+            (8, 3),
+            (1, 1),
+            Padding::all(1),
+            "larger than the padded image",
+        ),
+        (
+            image,
+            (3, 3),
+            (1, 1),
+            Padding::all(usize::MAX),
+            "padding is too large",
+        ),
+    ] {
+        let error = Window::new(image, kernel, stride, padding).unwrap_err();
+        assert!(matches!(error, Error::Window { .. }));
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert!(Window::new(image, (7, 3), (1, 1), Padding::all(1)).is_ok());
+    for (dilation, why) in [
+        ((0, 1), "dilation must be at least 1"),
+        ((3, 1), "dilated kernel is larger than the padded image"),
+        ((1, usize::MAX), "dilated kernel is too large"),
+    ] {
+        let config = WindowConfig {
+            dilation,
+            ..WindowConfig::new((3, 3), (1, 1), Padding::Valid)
+        };
+        let error = Window::with_config(image, config).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
     }
 }
