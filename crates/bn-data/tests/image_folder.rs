@@ -190,9 +190,7 @@ fn memory_has_a_limit() {
     // A header that promises 2^31 - 1 rows and columns.
     let path = folder.path().join("a/0.png");
     let mut bytes = fs::read(folder.path().join("a/1.png")).unwrap();
-    for size in [&mut bytes[16..24]] {
-        size.copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
-    }
+    bytes[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
     fs::write(&path, &bytes).unwrap();
     let error = ImageFolder::open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("0.png"), "{error}");
