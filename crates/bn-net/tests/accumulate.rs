@@ -65,7 +65,7 @@ fn micro_batches_without_statistics_make_the_gradient_of_the_whole_batch() {
 
 #[test]
 fn a_step_of_micro_batches_that_fails_leaves_no_trace() {
-    let (x, t) = batch(6);
+    let (x, t) = batch(8); // a power of two, by which sums are divided exactly
     let (mut network, mut loss) = (network(), SoftmaxWithLoss::new());
     let mut sgd = Sgd::new(0.1).unwrap();
     network
@@ -73,7 +73,7 @@ fn a_step_of_micro_batches_that_fails_leaves_no_trace() {
         .unwrap();
     let before = bits(&network);
     let mut accumulator = Accumulator::default();
-    let nan = Array2::from_elem((6, 4), f32::NAN);
+    let nan = Array2::from_elem((8, 4), f32::NAN);
     // In a later micro-batch.
     accumulator
         .add(&mut network, x.view(), (&t).into(), &mut loss)
