@@ -3,7 +3,10 @@
 //! Allocations are counted over the whole process, so this program has only one test.
 
 use bn_layers::{Conv2dConfig, Interpolation};
-use bn_net::{Adam, Gan, Network, Optimizer, Sgd, SoftmaxWithLoss, Workspace};
+use bn_net::{
+    Adam, BinaryCrossEntropy, Gan, Huber, Loss, Network, Optimizer, Sgd, SoftmaxWithLoss, Targets,
+    Workspace,
+};
 use bn_tensor::Pool;
 use ndarray::{Array2, Axis};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -32,6 +35,7 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
             );
         }
     }
+    assert_eq!(count_losses(), 0, "losses");
     for threads in [1, 2, 4] {
         let pool = Pool::new(threads).unwrap();
         assert_eq!(pool.install(count_gan), 0, "{threads} threads, Gan");
@@ -179,6 +183,35 @@ fn count_groups() -> [usize; 2] {
     };
     (0..3).for_each(|_| evaluate());
     [steps, allocations_of(|| (0..10).for_each(|_| evaluate()))]
+}
+
+/// Allocations of ten forward and backward passes of the losses in every setting.
+fn count_losses() -> usize {
+    let x = Array2::from_shape_fn((64, 3), |(n, d)| ((n * 3 + d) as f32).sin());
+    let t = x.mapv(|x| x.abs());
+    let labels: Vec<usize> = (0..64).map(|n| n % 4).collect();
+    let mut plain = SoftmaxWithLoss::new().with_ignored_label(3);
+    let weighted = plain.clone().with_class_weights(vec![1.0, 2.0, 0.5]);
+    let mut weighted = weighted.unwrap();
+    let binary = BinaryCrossEntropy::on_logits().with_positive_weights(vec![1.0, 2.0, 0.5]);
+    let (mut binary, mut huber) = (binary.unwrap(), Huber::default());
+    let mut dx = Array2::zeros(x.dim());
+    let mut pass = || {
+        let (labels, t) = (Targets::Labels(&labels), Targets::Dense(t.view()));
+        let losses: [(&mut dyn Loss<f32>, _); 4] = [
+            (&mut plain, labels),
+            (&mut weighted, labels),
+            (&mut binary, t),
+            (&mut huber, t),
+        ];
+        for (loss, t) in losses {
+            loss.forward(x.view(), t).unwrap();
+            loss.backward_into(x.view(), t, dx.view_mut()).unwrap();
+            std::hint::black_box(loss.weight(64, 3, t));
+        }
+    };
+    pass();
+    allocations_of(|| (0..10).for_each(|_| pass()))
 }
 
 /// Allocations of ten iterations of a GAN whose discriminator has Dropout.
