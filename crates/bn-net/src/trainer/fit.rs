@@ -148,7 +148,7 @@ impl<T: Scalar> Trainer<T> {
         let source: &mut dyn BatchSource<T> = match &self.augmentation {
             None => &mut batches,
             Some(augmentation) => {
-                augmented = Augmented::new(batches, augmentation.clone())?;
+                augmented = Augmented::new(batches, *augmentation)?;
                 &mut augmented
             }
         };
