@@ -173,7 +173,7 @@ mod with_lapack {
             let pca = WhiteningKind::Pca { components: 1 };
             let pca = Whitening::fit(train.view(), pca, eps).unwrap();
             let whitened = pca.apply(array![[6.0, 6.0]].view()).unwrap();
-            assert!((whitened[[0, 0]].abs() - 2f64.sqrt() * a).abs() < 1e-6);
+            assert!((f64::abs(whitened[[0, 0]]) - 2f64.sqrt() * a).abs() < 1e-6);
         }
     }
 
