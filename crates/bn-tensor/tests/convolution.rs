@@ -207,7 +207,7 @@ fn check_backward<T: Scalar>(
     };
     let scratch = &mut ConvolutionScratch::default();
     convolve_backward(window, views, w.view(), &Epilogue::NONE, gradients, scratch).unwrap();
-    assert!(dw == want_dw && &dx == want_dx, "{case:?}");
+    assert!(dw == want_dw && dx == *want_dx, "{case:?}");
     for (o, db) in db.iter().enumerate() {
         let sum: f64 = dout
             .iter()
