@@ -62,7 +62,7 @@ pub use ndarray;
 pub use rand;
 
 pub use bn_data::{
-    BatchSource, Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling,
+    BatchSource, Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist, Sampling, ShardedBatches,
 };
 pub use bn_layers::{
     Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,

@@ -14,9 +14,9 @@ use crate::{
     dataset::Dataset,
     error::Result,
 };
-use buffer::BatchBuffer;
+pub(crate) use buffer::BatchBuffer;
 use by_class::ByClass;
-use cut::EpochCut;
+pub(crate) use cut::EpochCut;
 pub use sampling::{LastBatch, Sampling};
 
 /// A stream of mini-batches from a [`Dataset`].

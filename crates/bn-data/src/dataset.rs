@@ -10,7 +10,6 @@ use crate::{
     error::{Error, Result},
     targets::{OwnedTargets, Targets, rows_of},
 };
-#[cfg(feature = "npz")]
 pub(crate) use build::class_count;
 
 /// Images as the rows of a matrix, and a label or values for each.

@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 
 use crate::error::{Error, Result};
 pub use read::IdxReader;
+pub(crate) use read::header_of;
 
 /// An array of any rank, with one of the six element types of an IDX file.
 ///

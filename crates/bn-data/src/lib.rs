@@ -11,6 +11,9 @@
 //! allocates nothing, a download is used only if its SHA-256 is right, and every error names the file and says
 //! what to do.
 //!
+//! **Whatever trains takes a [`BatchSource`]**: [`Batches`] of a data set in memory, [`ShardedBatches`] of
+//! one on disk, either of them [`Augmented`], or a source of your own.
+//!
 //! **Every random choice has a seed**, and the position in the stream of mini-batches is three
 //! numbers ([`BatchState`]) that a checkpoint can save.
 //!
@@ -64,6 +67,7 @@ mod mnist;
 #[cfg(feature = "npz")]
 mod npy;
 mod payload;
+mod shards;
 mod source;
 mod split;
 mod standardize;
@@ -91,6 +95,7 @@ pub use mnist::{LoadOptions, Mnist};
 pub use ndarray;
 #[cfg(feature = "npz")]
 pub use npy::{Npy, NpyReader};
+pub use shards::{ShardWriter, ShardedBatches, write_shards};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
 pub use targets::Targets;

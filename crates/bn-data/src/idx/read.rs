@@ -108,8 +108,7 @@ impl IdxReader {
 
     fn read_plain(self, mut reader: impl Read, length: Length) -> Result<Idx> {
         let (element, dims) = read_dims(&mut reader)?;
-        let header = 4 + 4 * dims.len() as u64;
-        let payload = Payload::new(header, dims, element.size(), length)?;
+        let payload = announced(element, dims, length)?;
         let limit = self.limit;
         Ok(match element {
             Element::U8 => Idx::U8(payload.array(limit, reader, u8::from_be_bytes)?),
@@ -137,6 +136,23 @@ fn read_dims(reader: &mut impl Read) -> Result<(Element, Vec<usize>)> {
         dims.push(u32::from_be_bytes(dim) as usize);
     }
     Ok((element, dims))
+}
+
+/// The elements that the header announces.
+fn announced(element: Element, dims: Vec<usize>, length: Length) -> Result<Payload> {
+    Payload::new(4 + 4 * dims.len() as u64, dims, element.size(), length)
+}
+
+/// The element type and the dimensions in the plain file at `path`, whose length must be right.
+pub(crate) fn header_of(path: &Path) -> Result<(&'static str, Vec<usize>)> {
+    let read = || {
+        let file = File::open(path)?;
+        let length = Length::Exactly(file.metadata()?.len());
+        let (element, dims) = read_dims(&mut BufReader::new(file))?;
+        announced(element, dims.clone(), length)?;
+        Ok((element.name(), dims))
+    };
+    read().map_err(|problem: Error| problem.in_file(path))
 }
 
 impl Idx {
