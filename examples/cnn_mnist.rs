@@ -2,18 +2,13 @@
 //! a few minutes.
 
 use anyhow::{Context, Result};
-use batchnorm::net::History;
-use batchnorm::{Network, data::Dataset};
 use bn_examples::args::{CommonArgs, Defaults};
-use bn_examples::epochs::{self, Epochs};
-use bn_examples::line_chart::{Axis, LineChart};
-use bn_examples::picture::Area;
-use bn_examples::style::{count, font, heading, percent, threads};
-use bn_examples::{cnn, images, memory, output, values};
+use bn_examples::cnn::{self, Model};
+use bn_examples::epochs::Epochs;
+use bn_examples::mistakes::{self, Mistakes};
+use bn_examples::style::{count, heading, percent, threads};
+use bn_examples::{memory, output, values};
 use clap::Parser;
-use ndarray::{Array2, Axis as ArrayAxis};
-use plotters::chart::SeriesLabelPosition;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::json;
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -23,6 +18,9 @@ use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
+    /// Network to train
+    #[arg(long, value_enum, default_value_t = Model::Conv)]
+    model: Model,
     /// Passes over the training set
     #[arg(long, default_value_t = 8, value_parser = values::times)]
     epochs: u64,
@@ -32,7 +30,7 @@ struct Args {
     /// Adam's learning rate at the start; it falls to 0 along a cosine
     #[arg(long, default_value_t = 0.002, value_parser = values::learning_rate)]
     lr: f64,
-    /// Fraction of the hidden values that Dropout sets to 0 in training
+    /// Fraction of the hidden values that Dropout sets to 0 in training; the residual network has none
     #[arg(long, default_value_t = 0.3, value_parser = values::dropout_ratio)]
     dropout: f64,
     /// Write the trained network to this file, which the example gan_quality reads
@@ -59,18 +57,20 @@ fn cnn_mnist(args: &Args) -> Result<()> {
     args.common.check_outputs(&[&args.save])?;
     let (train, test) = args.common.load()?;
     let side = train.images().ncols().isqrt();
-    let mut network = cnn::network(side, train.classes(), args.dropout, args.common.seed)?;
+    let classes = train.classes();
+    let mut network = args
+        .model
+        .network(side, classes, args.dropout, args.common.seed)?;
     writeln!(
         out,
         "{}: {} training images, {} test images; {}\n\
-         Four 3×3 convolutions (32, 32 with stride 2, 64, 64 with stride 2) and a hidden layer of 128,\n\
-         each with BatchNormalization and ReLU; Dropout ({}) before the last layer; {} parameters\n\
+         {}; {} parameters\n\
          Adam, learning rate {} falling to 0 along a cosine; {} in batches of {}; seed {}\n",
         args.common.data.title(),
         train.len(),
         test.len(),
         threads(),
-        args.dropout,
+        args.model.describe(args.dropout),
         network.param_count(),
         args.lr,
         count(args.epochs, "epoch"),
@@ -83,6 +83,7 @@ fn cnn_mnist(args: &Args) -> Result<()> {
         batch_size: args.batch_size,
         seed: args.common.seed,
         quiet_seconds: 0.0,
+        checkpoint: None,
     };
     let (history, trained) = epochs.train_with_adam(args.lr, &mut network, &train, &test);
     trained?;
@@ -107,6 +108,7 @@ fn cnn_mnist(args: &Args) -> Result<()> {
     results["batch_size"] = json!(args.batch_size);
     results["learning_rate"] = json!(args.lr);
     results["dropout"] = json!(args.dropout);
+    results["model"] = json!(format!("{:?}", args.model).to_lowercase());
     results["parameters"] = json!(network.param_count());
     results["history"] = json!(history.records);
     let saved = cnn::save(&args.save, &network, &args.common.data.to_string())
@@ -119,83 +121,17 @@ fn cnn_mnist(args: &Args) -> Result<()> {
             test.len()
         );
         let subtitle = format!(
-            "{}, four convolutions with Batch Normalization, Adam {}, {}, seed {}",
+            "{}, {}, Adam {}, {}, seed {}",
             args.common.data.title(),
+            args.model.title(),
             args.lr,
             count(args.epochs, "epoch"),
             args.common.seed
         );
         let body = heading(area, &title, &subtitle)?;
         let (chart, gallery) = body.split_horizontally(860);
-        draw_errors(&chart, &history)?;
+        mistakes::draw_errors(&chart, &history)?;
         mistakes.draw(&gallery)
     })?;
     saved
-}
-
-fn draw_errors(area: &Area<'_>, history: &History) -> Result<()> {
-    let lines = epochs::lines(history, |accuracy| 1.0 - accuracy);
-    let all = lines.iter().flat_map(|line| &line.points);
-    let highest = all.fold(0.01f64, |highest, &(_, error)| highest.max(error));
-    let chart = LineChart {
-        title: "Misclassified images after each epoch",
-        x: epochs::axis(history),
-        y: Axis {
-            name: "misclassified",
-            range: 0.0..1.05 * highest,
-            ticks: 8,
-            format: &|error| percent(*error, 1),
-        },
-        lines,
-        legend: Some(SeriesLabelPosition::UpperRight),
-        font_size: 28,
-    };
-    chart.draw(area)
-}
-
-/// The misclassified test images.
-struct Mistakes {
-    images: Array2<f32>, // (n, pixels), from −1 to 1
-    /// The label and the prediction of each.
-    labels: Vec<(usize, usize)>,
-}
-
-impl Mistakes {
-    fn of(network: &mut Network, test: &Dataset) -> Result<Self> {
-        let best = cnn::Predictions::new(network, test.images())?.best();
-        let wrong: Vec<usize> = (0..test.len())
-            .filter(|&i| best[i].0 != test.labels()[i])
-            .collect();
-        let images = test.images().select(ArrayAxis(0), &wrong);
-        Ok(Self {
-            images: images.mapv_into(|v| 2.0 * v - 1.0),
-            labels: wrong
-                .iter()
-                .map(|&i| (test.labels()[i], best[i].0))
-                .collect(),
-        })
-    }
-
-    /// Draws as many as fit, each above its label and prediction.
-    fn draw(&self, area: &Area<'_>) -> Result<()> {
-        const COLUMNS: usize = 9;
-        let (width, height) = area.dim_in_pixel();
-        let cell = (width as i32 - 40) / COLUMNS as i32;
-        let side = self.images.ncols().isqrt();
-        let scale = ((cell - 24) as usize / side).max(1);
-        let centered = |size| font(size).pos(Pos::new(HPos::Center, VPos::Center));
-        let middle = width as i32 / 2;
-        let title = "Misclassified test images: label → prediction";
-        area.draw_text(title, &centered(33), (middle, 34))?;
-        let row = images::extent(1, side, scale) + 42;
-        let fit = ((height as i32 - 90) / row) as usize * COLUMNS;
-        for (i, (label, prediction)) in self.labels.iter().enumerate().take(fit) {
-            let (x, y) = ((i % COLUMNS) as i32 * cell, 80 + (i / COLUMNS) as i32 * row);
-            let image = self.images.slice_axis(ArrayAxis(0), (i..i + 1).into());
-            images::draw(area, (x, y), image, 1, scale)?;
-            let below = (x + images::extent(1, side, scale) / 2, y + row - 24);
-            area.draw_text(&format!("{label} → {prediction}"), &centered(22), below)?;
-        }
-        Ok(())
-    }
 }

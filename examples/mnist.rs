@@ -84,6 +84,7 @@ fn mnist(args: &Args) -> Result<()> {
         batch_size: args.batch_size,
         seed: args.common.seed,
         quiet_seconds: 0.0,
+        checkpoint: None,
     };
     let (history, trained) = epochs.train_with_adam(args.lr, &mut network, &train, &test);
     if let Err(error) = trained {

@@ -129,6 +129,7 @@ fn train_one(args: &Args, use_batchnorm: bool, train: &Dataset, test: &Dataset) 
         batch_size: args.batch_size,
         seed: args.common.seed,
         quiet_seconds: 2.0,
+        checkpoint: None,
     };
     let (network, mut sgd) = (network.network_mut(), Sgd::new(args.lr)?);
     let (history, trained) = epochs.train(network, &mut sgd, None, train, test);

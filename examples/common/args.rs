@@ -59,16 +59,20 @@ pub struct Defaults {
 
 impl Defaults {
     pub fn apply(self, command: Command) -> Command {
-        command
-            .mut_arg("data", |arg| arg.required(false).default_value(self.data))
-            .mut_arg("picture", |arg| match self.picture {
-                Some(file) if cfg!(feature = "png") => arg.default_value(file),
-                Some(file) => {
-                    arg.default_value(Path::new(file).with_extension("svg").into_os_string())
-                }
-                None => arg,
-            })
+        let command = command.mut_arg("data", |arg| arg.required(false).default_value(self.data));
+        match self.picture {
+            Some(file) => default_picture(command, file),
+            None => command,
+        }
     }
+}
+
+/// Draws a picture to this file by default; its name ends in .png.
+pub fn default_picture(command: Command, file: &'static str) -> Command {
+    command.mut_arg("picture", |arg| match cfg!(feature = "png") {
+        true => arg.default_value(file),
+        false => arg.default_value(Path::new(file).with_extension("svg").into_os_string()),
+    })
 }
 
 /// Takes `-1` as a value, so that the message says which values the option takes.

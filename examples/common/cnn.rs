@@ -1,31 +1,80 @@
-//! The convolutional network that `cnn_mnist` trains, and its file.
+//! The convolutional networks that `cnn_mnist` and `resnet` train, and their file.
 
 use crate::interrupt;
 use anyhow::{Context, Result, bail};
-use batchnorm::{BatchNormConvNet, Checkpoint, Mode, Network};
+use batchnorm::{BatchNormConvNet, Checkpoint, Mode, Network, NetworkSpec, ResNet};
+use clap::ValueEnum;
 use ndarray::{Array2, ArrayView2, Axis};
 use std::path::Path;
 
 /// The number of images that pass through the network together.
 const CHUNK: usize = 500;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    /// Four convolutions and a hidden layer
+    Conv,
+    /// A residual network of nine convolutions, whose shortcuts have two more
+    Resnet,
+}
+
+impl Model {
+    /// A network for images of `side·side` pixels. Only `Conv` has Dropout.
+    pub fn network(self, side: usize, classes: usize, dropout: f64, seed: u64) -> Result<Network> {
+        let builder = match self {
+            Self::Conv => conv_net(side, classes, dropout).builder(),
+            Self::Resnet => res_net(side, classes).builder(),
+        };
+        Ok(builder.build(seed)?)
+    }
+
+    /// The name in texts and pictures.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Conv => "four convolutions with Batch Normalization",
+            Self::Resnet => "a residual network with Batch Normalization",
+        }
+    }
+
+    /// The layers, in two lines.
+    pub fn describe(self, dropout: f64) -> String {
+        match self {
+            Self::Conv => format!(
+                "Four 3×3 convolutions (32, 32 with stride 2, 64, 64 with stride 2) and a hidden layer of 128,\n\
+                 each with BatchNormalization and ReLU; Dropout ({dropout}) before the last layer"
+            ),
+            Self::Resnet => "A 3×3 convolution and four residual blocks of two 3×3 convolutions (16, 32 with stride 2, 64 with\n\
+                 stride 2, 64), each with BatchNormalization and ReLU; the mean over all pixels; an affine layer"
+                .to_owned(),
+        }
+    }
+}
+
 /// Four convolutions with Batch Normalization, two of which halve the image, and a hidden layer.
-pub fn network(side: usize, classes: usize, dropout: f64, seed: u64) -> Result<Network> {
+fn conv_net(side: usize, classes: usize, dropout: f64) -> BatchNormConvNet {
     let blocks = [(32, 1), (32, 2), (64, 1), (64, 2)];
-    let config = BatchNormConvNet {
+    BatchNormConvNet {
         hidden: Some(128),
         dropout,
         ..BatchNormConvNet::new((side, side, 1), &blocks, classes)
-    };
-    Ok(config.builder().build(seed)?)
+    }
 }
 
+/// A small residual network whose blocks start as the identity.
+fn res_net(side: usize, classes: usize) -> ResNet {
+    let stages = [(16, 1), (32, 1), (64, 2)];
+    ResNet {
+        zero_init: true,
+        ..ResNet::new((side, side, 1), &stages, classes)
+    }
+}
+
+/// Writes a trained network and its description.
 pub fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
     let mut checkpoint = Checkpoint::new();
     checkpoint.add_network("classifier", network)?;
+    checkpoint.add_value("layers", &network.spec()?)?;
     checkpoint.add_value("data", &data)?;
-    checkpoint.add_value("side", &network.input().size().isqrt())?;
-    checkpoint.add_value("classes", &network.output().size())?;
     let held = interrupt::hold();
     let saved = checkpoint.save(path);
     held.release();
@@ -40,13 +89,13 @@ pub fn load(path: &Path, side: usize) -> Result<Network> {
             path.display()
         )
     })?;
-    let of_file: usize = checkpoint.value("side")?;
-    if of_file != side {
-        let path = path.display();
+    let spec: NetworkSpec = checkpoint.value("layers")?;
+    let mut network = spec.build()?;
+    let pixels = network.input().size();
+    if pixels != side * side {
+        let (path, of_file) = (path.display(), pixels.isqrt());
         bail!("the classifier in {path} is for images of {of_file}×{of_file}, not {side}×{side}");
     }
-    // Dropout drops nothing in evaluation, so its ratio does not matter.
-    let mut network = network(side, checkpoint.value("classes")?, 0.5, 0)?;
     checkpoint.restore_network("classifier", &mut network)?;
     Ok(network)
 }

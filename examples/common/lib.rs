@@ -14,14 +14,15 @@ pub mod images;
 pub mod interrupt;
 pub mod line_chart;
 pub mod memory;
+pub mod mistakes;
 pub mod output;
 pub mod picture;
 pub mod style;
 pub mod values;
 
 use anyhow::Result;
-use args::{CommonArgs, Defaults};
-use clap::{CommandFactory, FromArgMatches};
+use args::{CommonArgs, Defaults, RunArgs};
+use clap::{Command, CommandFactory, FromArgMatches};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -33,9 +34,29 @@ pub fn run<A>(defaults: Defaults, example: impl FnOnce(&A) -> Result<()> + Send)
 where
     A: CommandFactory + FromArgMatches + AsRef<CommonArgs> + Sync,
 {
-    let command = args::take_negative_numbers(defaults.apply(A::command()));
+    start(defaults.apply(A::command()), |args| args.as_ref(), example)
+}
+
+/// [`run`] for an example that makes its data; `picture` is the default of `--picture`.
+pub fn run_without_data<A>(
+    picture: &'static str,
+    example: impl FnOnce(&A) -> Result<()> + Send,
+) -> ExitCode
+where
+    A: CommandFactory + FromArgMatches + AsRef<RunArgs> + Sync,
+{
+    let command = args::default_picture(A::command(), picture);
+    start(command, |args| args.as_ref(), example)
+}
+
+fn start<A: FromArgMatches + Sync>(
+    command: Command,
+    run_args: fn(&A) -> &RunArgs,
+    example: impl FnOnce(&A) -> Result<()> + Send,
+) -> ExitCode {
+    let command = args::take_negative_numbers(command);
     let args = A::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
-    let pool = args.as_ref().prepare();
+    let pool = run_args(&args).prepare();
     finish(pool.and_then(|pool| pool.install(|| example(&args))))
 }
 

@@ -1,7 +1,7 @@
 //! A line chart.
 
 use crate::picture::Area;
-use crate::style::{INK, PALE, font};
+use crate::style::{GREY, INK, PALE, font};
 use anyhow::Result;
 use plotters::{chart::SeriesLabelPosition, element::DashedPathElement, prelude::*};
 use std::ops::Range;
@@ -34,6 +34,11 @@ pub struct LineChart<'a> {
 
 impl LineChart<'_> {
     pub fn draw(&self, area: &Area<'_>) -> Result<()> {
+        self.draw_with_dots(area, "", &[])
+    }
+
+    /// Draws the lines over grey dots with this name.
+    pub fn draw_with_dots(&self, area: &Area<'_>, name: &str, dots: &[(f64, f64)]) -> Result<()> {
         let small = self.font_size;
         let large = small * 6 / 5;
         let number = |axis: &Axis<'_>, value: &f64| match axis.name {
@@ -68,6 +73,17 @@ impl LineChart<'_> {
             .x_label_formatter(&|x| number(&self.x, x))
             .y_label_formatter(&|y| number(&self.y, y))
             .draw()?;
+        if !dots.is_empty() {
+            let (radius, length) = (small / 6, 2 * small as i32);
+            let dot = move |at| Circle::new(at, radius, GREY.filled());
+            chart
+                .draw_series(
+                    dots.iter()
+                        .map(|&at| Circle::new(at, radius, GREY.filled())),
+                )?
+                .label(name)
+                .legend(move |(x, y)| dot((x + length / 2, y)));
+        }
         let width = small / 6;
         let (dash, gap) = (small / 2, small / 3);
         for line in &self.lines {

@@ -12,6 +12,8 @@ pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(40, 40, 40);
+/// Dots behind lines.
+pub const GREY: RGBColor = RGBColor(170, 170, 170);
 /// Grid lines.
 pub const PALE: RGBColor = RGBColor(222, 222, 222);
 

@@ -36,6 +36,22 @@ pub fn standard_deviation(text: &str) -> Result<f64, String> {
 }
 
 pub fn dropout_ratio(text: &str) -> Result<f64, String> {
+    below_one(text)
+}
+
+/// A number of degrees that an image can be rotated by.
+pub fn angle(text: &str) -> Result<f64, String> {
+    number(text, "a number from 0 to 180", |value| {
+        (0.0..=180.0).contains(&value)
+    })
+}
+
+/// The decay of an exponential moving average.
+pub fn decay(text: &str) -> Result<f64, String> {
+    below_one(text)
+}
+
+fn below_one(text: &str) -> Result<f64, String> {
     let range = "a number from 0 to 1, but not 1 itself";
     number(text, range, |value| (0.0..1.0).contains(&value))
 }
@@ -60,9 +76,12 @@ mod tests {
             assert!(learning_rate(text).is_err(), "{text}");
             assert!(standard_deviation(text).is_err(), "{text}");
             assert!(dropout_ratio(text).is_err(), "{text}");
+            assert!(angle(text).is_err() && decay(text).is_err(), "{text}");
         }
         assert!(learning_rate("0").is_err() && standard_deviation("0") == Ok(0.0));
         assert!(dropout_ratio("1").is_err() && dropout_ratio("0") == Ok(0.0));
+        assert!(decay("1").is_err() && decay("0.999") == Ok(0.999));
+        assert!(angle("181").is_err() && angle("180") == Ok(180.0));
         assert_eq!(learning_rate("0.1"), Ok(0.1));
         for text in ["-1", "0", "99999999999", "1e3", "", "x"] {
             let error = batch_size(text).unwrap_err();

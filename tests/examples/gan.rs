@@ -332,7 +332,7 @@ fn gan_quality_rates_digits_and_names_missing_files() {
     let error = fail("gan_quality", &place, &rate);
     assert!(error.contains("with the example cnn_mnist"), "{error}");
 
-    let classifier = cnn::network(28, 10, 0.3, 1).unwrap();
+    let classifier = cnn::Model::Conv.network(28, 10, 0.3, 1).unwrap();
     cnn::save(
         &place.path().join("mnist-cnn.safetensors"),
         &classifier,

@@ -4,7 +4,9 @@
 mod gan;
 mod output;
 mod refused;
+mod resnet;
 mod run;
+mod tasks;
 
 use run::{files, is_png, is_svg, json, numbers, place, succeed};
 use serde_json::Value;
@@ -22,6 +24,11 @@ fn every_example_has_a_help_text() {
         "functional",
         "cnn_mnist",
         "dcgan",
+        "binary",
+        "transfer",
+        "custom_layer",
+        "custom_loop",
+        "resnet",
     ] {
         let help = succeed(example, &place, &["--help"]);
         for option in [
@@ -34,6 +41,10 @@ fn every_example_has_a_help_text() {
         ] {
             assert!(help.contains(option), "{example}: {option}");
         }
+    }
+    let help = succeed("regression", &place, &["--help"]);
+    for option in ["--seed", "--threads", "--points", "--picture", "--json"] {
+        assert!(help.contains(option), "regression: {option}");
     }
     assert!(files(&place).is_empty());
 }

@@ -112,6 +112,42 @@ fn bad_input_is_refused_with_one_line_before_anything_is_written() {
             "cannot read dcgan/dcgan.safetensors",
         ),
         ("roofline", vec!["--picture", "a.jpg"], ".png or .svg"),
+        (
+            "regression",
+            vec!["--json", "no/a.json"],
+            "there is no folder no",
+        ),
+        ("regression", vec!["--lr", "1e9"], "a smaller learning rate"),
+        (
+            "binary",
+            no_data(&["--data", "mnist", "--digits", "4"]),
+            "takes two classes",
+        ),
+        (
+            "binary",
+            no_data(&["--data", "mnist", "--digits", "4,4"]),
+            "two different classes",
+        ),
+        (
+            "binary",
+            no_data(&["--data", "mnist"]),
+            "MNIST was not found",
+        ),
+        (
+            "resnet",
+            no_data(&["--checkpoint", "no/a"]),
+            "there is no folder no",
+        ),
+        (
+            "resnet",
+            no_data(&["--checkpoint", "a", "--save", "a"]),
+            "two outputs have the same name",
+        ),
+        (
+            "resnet",
+            vec!["--data", "digits", "--shift", "9"],
+            "at most 7 for images of 8 x 8 pixels",
+        ),
     ] {
         let error = fail(example, &place, &args);
         assert!(error.contains(message), "{example} {args:?}: {error}");
@@ -240,6 +276,68 @@ fn options_out_of_range_are_refused() {
         ("dcgan", "--grid-every", &["0"], "an integer, 1 or more"),
         ("dcgan", "--sample", &["0", "10001"], "from 1 to 10000"),
         ("roofline", "--threads", &["0", "-2"], "from 1 to 1024"),
+        (
+            "regression",
+            "--points",
+            &["0", "9", "1e3"],
+            "from 10 to 1000000",
+        ),
+        (
+            "regression",
+            "--noise",
+            &["nan", "-1"],
+            "finite number, 0 or more",
+        ),
+        ("regression", "--hidden", &["0", "10,0"], "from 1 to 10000"),
+        (
+            "regression",
+            "--batch-size",
+            &["0", "1"],
+            "from 2 to 1000000",
+        ),
+        ("binary", "--digits", &["10", "-1", "1,x"], "from 0 to 9"),
+        ("binary", "--lr", &["nan", "0"], "finite number above 0"),
+        (
+            "transfer",
+            "--images",
+            &["0", "1,0", "99999999999"],
+            "from 1 to 10000",
+        ),
+        ("transfer", "--steps", &["0"], "an integer, 1 or more"),
+        ("transfer", "--repeats", &["0"], "an integer, 1 or more"),
+        ("custom_layer", "--epochs", &["0"], "an integer, 1 or more"),
+        ("custom_loop", "--accumulate", &["0"], "from 1 to 60000"),
+        (
+            "custom_loop",
+            "--clip",
+            &["0", "nan", "inf"],
+            "finite number above 0",
+        ),
+        ("resnet", "--shift", &["28", "-1"], "from 0 to 27"),
+        (
+            "resnet",
+            "--rotation",
+            &["181", "nan", "-1"],
+            "from 0 to 180",
+        ),
+        (
+            "resnet",
+            "--ema-decay",
+            &["1", "nan", "-0.1"],
+            "from 0 to 1",
+        ),
+        (
+            "resnet",
+            "--weight-decay",
+            &["nan", "-1"],
+            "finite number, 0 or more",
+        ),
+        (
+            "cnn_mnist",
+            "--model",
+            &["vgg"],
+            "possible values: conv, resnet",
+        ),
     ] {
         for value in values {
             let error = refuse(example, &place, &[option, value]);

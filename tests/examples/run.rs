@@ -85,6 +85,25 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     values.map(|v| v.as_f64().unwrap()).collect()
 }
 
+/// The results without what differs from run to run.
+pub(crate) fn reproducible(mut results: Value) -> Value {
+    match &mut results {
+        Value::Object(fields) => {
+            for name in ["seconds", "training_seconds", "threads", "peak_rss_bytes"] {
+                fields.remove(name);
+            }
+            fields
+                .values_mut()
+                .for_each(|value| *value = reproducible(value.take()));
+        }
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| *value = reproducible(value.take())),
+        _ => {}
+    }
+    results
+}
+
 pub(crate) fn files(place: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(place.path()).unwrap();
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
