@@ -25,7 +25,7 @@ impl<T: Scalar> Layer<T> for LayerNorm<T> {
         (expected == got).then_some(input).ok_or(Error::shape("LayerNorm", &[expected], &[got]))
     }
     fn forward_into(&mut self, x: ArrayView2<T>, y: ArrayViewMut2<T>, _: &Pass) -> Result<(), Error> {
-        let [gamma, beta] = self.params.each_ref().map(|values| ArrayView1::from(values));
+        let [gamma, beta] = self.params.each_ref().map(ArrayView1::from);
         for (x, mut y) in x.outer_iter().zip(y.into_outer_iter_mut()) {
             y.assign(&(Self::normalize(x).0 * gamma + beta));
         }
