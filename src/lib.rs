@@ -87,3 +87,8 @@ pub use bn_tensor::{Moments, Pool, Scalar};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Runs the programs of the page for those who come from other frameworks as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming_from.md")]
+struct ComingFrom;

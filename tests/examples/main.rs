@@ -1,6 +1,7 @@
 //! Runs each example as its users do, on small inputs, and checks what it prints, writes and
 //! refuses.
 
+mod coming_from;
 mod gan;
 mod output;
 mod refused;
