@@ -1,5 +1,5 @@
-//! A residual network on MNIST: 99.6 % of the test images, with shifted and rotated training images
-//! and an exponential moving average of the weights.
+//! A residual network on MNIST, with shifted and rotated training images and an exponential moving
+//! average of the weights.
 
 use anyhow::{Context, Result};
 use batchnorm::data::Augmentation;
