@@ -141,10 +141,9 @@ fn mnist_writes_its_history_and_its_confusion_matrix() {
     assert_eq!(all, 382.0);
     assert_eq!(correct / all, accuracy);
     // The accuracy is that of the last epoch, even if an earlier one was better.
-    assert_eq!(
-        results["history"][2]["test_accuracy"],
-        results["test_accuracy"]
-    );
+    let of_last_epoch = &results["history"][2]["metrics"][0];
+    assert_eq!(of_last_epoch["name"], "accuracy");
+    assert_eq!(of_last_epoch["test"], results["test_accuracy"]);
 
     let files_of_run = ["--picture", "p.svg", "--history", "h.json"];
     succeed("mnist", &place, &[&args[..], &files_of_run].concat());

@@ -35,4 +35,5 @@ mod small_errors;
 mod threads;
 mod trainer;
 mod trainer_losses;
+mod trainer_tasks;
 mod transaction;
