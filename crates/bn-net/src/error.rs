@@ -93,10 +93,10 @@ pub enum Error {
         /// The length of the parameter.
         got: usize,
     },
-    /// The optimizer's state belongs to another network.
+    /// The state of an optimizer or an accumulator belongs to another network.
     #[error(
-        "the optimizer's state belongs to another network; use one optimizer for each network, or \
-         clone the optimizer together with the network"
+        "the optimizer's state, or the accumulated gradients, belong to another network; use one optimizer for \
+         each network, or clone the optimizer together with the network"
     )]
     OtherNetwork,
     /// An update without gradients.

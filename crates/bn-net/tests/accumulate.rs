@@ -132,6 +132,30 @@ fn a_step_of_micro_batches_that_fails_leaves_no_trace() {
     assert_eq!(bits(&network), bits(&other));
 }
 
+#[test]
+fn gradients_of_two_networks_are_not_added() {
+    let (x, t) = batch(8);
+    let (mut first, mut loss) = (network(), SoftmaxWithLoss::new());
+    let builder = Network::builder(4).affine(50).relu().affine(3);
+    let mut wider = builder.build(1).unwrap();
+    let mut accumulator = Accumulator::default();
+    accumulator
+        .add(&mut first, x.view(), (&t).into(), &mut loss)
+        .unwrap();
+    let mut sgd = Sgd::new(0.1).unwrap();
+    for other in [&mut wider, &mut first.clone()] {
+        let before = bits(other);
+        let error = accumulator
+            .add(other, x.view(), (&t).into(), &mut loss)
+            .unwrap_err();
+        assert!(matches!(error, Error::OtherNetwork), "{error}");
+        accumulator.step(other, &mut sgd, |_| Ok(())).unwrap_err();
+        accumulator.cancel(other);
+        assert_eq!(bits(other), before);
+    }
+    accumulator.step(&mut first, &mut sgd, |_| Ok(())).unwrap();
+}
+
 fn gradients(network: &Network) -> Vec<f32> {
     let mut all = Vec::new();
     network.visit(&mut |p| {

@@ -1,11 +1,11 @@
 //! The trainer on values, several labels at once and one-hot rows, in f32 and f64, and with a metric from
 //! outside the crate.
 
-use bn_data::{Batches, Dataset};
+use bn_data::{Batch, BatchSource, BatchState, Batches, Dataset};
 use bn_layers::LayerExt;
 use bn_net::{
-    Adam, BinaryCrossEntropy, Error, History, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
-    Metric, NetworkBuilder, SoftmaxWithLoss, Targets, Trainer,
+    Adam, BinaryCrossEntropy, Error, History, Huber, Loss, LrFinder, MeanAbsoluteError,
+    MeanSquaredError, Metric, NetworkBuilder, SoftmaxWithLoss, Targets, Trainer,
 };
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2, Axis};
@@ -181,4 +181,56 @@ fn a_source_of_batches_trains_as_its_data_set_does() {
         values
     };
     assert_eq!(values_after(true), values_after(false));
+}
+
+/// A source of one's own that never has a batch.
+struct Nothing;
+
+impl BatchSource<f64> for Nothing {
+    fn next_batch(&mut self) -> Result<Option<Batch<'_, f64>>, bn_data::Error> {
+        Ok(None)
+    }
+    fn batches_per_epoch(&self) -> usize {
+        1
+    }
+    fn batch_sizes(&self) -> Vec<usize> {
+        vec![20]
+    }
+    fn image_shape(&self) -> (usize, usize, usize) {
+        (1, 1, 2)
+    }
+    fn state(&self) -> BatchState {
+        BatchState {
+            seed: 0,
+            epoch: 0,
+            position: 0,
+        }
+    }
+    fn restore(&mut self, _: BatchState) -> Result<(), bn_data::Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_source_without_batches_is_an_error_and_not_a_hang() {
+    let mut network = NetworkBuilder::<f64>::new(2).affine(1).build(1).unwrap();
+    let (mut loss, mut adam) = (MeanSquaredError::new(), Adam::pytorch(0.01).unwrap());
+    let finder = LrFinder::default();
+    let found = finder.run(&network, &mut loss, &adam, &mut Nothing);
+    let trainer = Trainer::new(20).progress(false);
+    let history = &mut History::default();
+    let trained = trainer.fit_batches(
+        &mut network,
+        &mut loss,
+        &mut adam,
+        &mut Nothing,
+        None,
+        history,
+    );
+    for error in [found.unwrap_err(), trained.unwrap_err()] {
+        assert!(
+            matches!(error, Error::Data(bn_data::Error::Empty { .. })),
+            "{error}"
+        );
+    }
 }

@@ -34,7 +34,7 @@ use ndarray::ArrayView2;
 /// ```
 ///
 /// The micro-batches and the update are one step: if any of them fails, the network is as it was before the
-/// first. A warm step allocates nothing.
+/// first.
 #[derive(Debug, Clone)]
 pub struct Accumulator<T> {
     sums: Vec<T>,       // Σ weight·grad of all parameters, one after another
@@ -44,6 +44,7 @@ pub struct Accumulator<T> {
     weight: f64,        // Σ weight
     is_sum: bool,       // of the loss
     micro_batches: usize,
+    network: Option<u64>, // whose gradients they are
 }
 
 impl<T> Default for Accumulator<T> {
@@ -56,6 +57,7 @@ impl<T> Default for Accumulator<T> {
             weight: 0.0,
             is_sum: false,
             micro_batches: 0,
+            network: None,
         }
     }
 }
@@ -65,7 +67,8 @@ impl<T: Scalar> Accumulator<T> {
     ///
     /// # Errors
     /// As [`Network::train_step`]. The network is then as it was before the first micro-batch, and the
-    /// accumulator is empty.
+    /// accumulator is empty. [`Error::OtherNetwork`] for another network than that of the first micro-batch;
+    /// nothing has changed then.
     pub fn add(
         &mut self,
         network: &mut Network<T>,
@@ -73,8 +76,9 @@ impl<T: Scalar> Accumulator<T> {
         t: Targets<'_, T>,
         loss: &mut dyn Loss<T>,
     ) -> Result<f64, Error> {
-        if self.micro_batches == 0 {
-            self.begin(network);
+        match self.micro_batches {
+            0 => self.begin(network),
+            _ => self.check_network(network)?,
         }
         match network.gradient(x, t, loss) {
             Ok(value) => {
@@ -95,8 +99,8 @@ impl<T: Scalar> Accumulator<T> {
     /// parameters. Returns the mean loss of all examples.
     ///
     /// # Errors
-    /// The errors of `before_update` and the optimizer; [`Error::Accumulator`] without micro-batches. The
-    /// network is then as it was before the first micro-batch. The accumulator is empty afterwards.
+    /// The errors of `before_update` and the optimizer; [`Error::Accumulator`] without micro-batches;
+    /// [`Error::OtherNetwork`] as [`add`](Self::add). Otherwise the network is then as it was before the first micro-batch. The accumulator is empty afterwards.
     pub fn step(
         &mut self,
         network: &mut Network<T>,
@@ -106,6 +110,7 @@ impl<T: Scalar> Accumulator<T> {
         if self.micro_batches == 0 {
             return Err(Error::Accumulator);
         }
+        self.check_network(network)?;
         // A weight of 0 means that no example counts; all sums are 0 then.
         let is_divided = !self.is_sum && self.weight != 0.0;
         let weight = if is_divided { self.weight } else { 1.0 };
@@ -131,9 +136,9 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     /// Forgets the micro-batches since the last update. Running statistics and random draws are as before
-    /// the first of them.
+    /// the first of them. Another network is left as it is.
     pub fn cancel(&mut self, network: &mut Network<T>) {
-        if self.micro_batches > 0 {
+        if self.micro_batches > 0 && self.check_network(network).is_ok() {
             self.micro_batches = 0;
             self.undo(network);
         }
@@ -160,6 +165,14 @@ impl<T: Scalar> Accumulator<T> {
         self.sums.clear();
         self.sums.resize(params, T::zero());
         (self.loss, self.weight) = (0.0, 0.0);
+        self.network = Some(network.identity.number());
+    }
+
+    fn check_network(&self, network: &Network<T>) -> Result<(), Error> {
+        match self.network == Some(network.identity.number()) {
+            true => Ok(()),
+            false => Err(Error::OtherNetwork),
+        }
     }
 
     /// `sums += weight·grad`

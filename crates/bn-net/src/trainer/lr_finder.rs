@@ -72,10 +72,14 @@ impl LrFinder {
             let share = step as f64 / (self.steps - 1) as f64;
             let learning_rate = self.min_lr * (self.max_lr / self.min_lr).powf(share);
             optimizer.set_learning_rate(learning_rate)?;
+            let mut epoch_has_ended = false;
             let value = loop {
                 if let Some(batch) = batches.next_batch()? {
                     let (x, t) = (batch.images, batch.targets);
                     break network.train_step(x, t, loss, &mut optimizer);
+                }
+                if std::mem::replace(&mut epoch_has_ended, true) {
+                    return Err(bn_data::Error::Empty { op: "LrFinder" }.into());
                 }
             };
             let value = match value {

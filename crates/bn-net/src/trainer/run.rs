@@ -125,11 +125,16 @@ impl<T: Scalar> Run<'_, T> {
         let width = self.network.output().size();
         let (clip, mut weight) = (self.settings.clip, 0.0);
         let position = self.data.source.state();
+        let mut epoch_has_ended = false;
         loop {
             let batch = match self.data.source.next_batch() {
                 Ok(Some(batch)) => batch,
                 Ok(None) if self.accumulator.micro_batches() > 0 => break,
-                Ok(None) => continue, // the next epoch begins
+                Ok(None) if !epoch_has_ended => {
+                    epoch_has_ended = true; // the next epoch begins
+                    continue;
+                }
+                Ok(None) => return Err(bn_data::Error::Empty { op: "Trainer" }.into()),
                 Err(error) => {
                     self.accumulator.cancel(self.network);
                     return Err(error.into());
