@@ -2,8 +2,8 @@
 
 use bn_layers::{Layer, LayerExt, State};
 use bn_net::{
-    Accumulator, Clip, Error, IdentityWithLoss, Network, Optimizer, Sgd, SoftmaxWithLoss,
-    gradient_norm,
+    Accumulator, Clip, Error, IdentityWithLoss, Network, Optimizer, Reduction, Sgd,
+    SoftmaxWithLoss, gradient_norm,
 };
 use ndarray::{Array2, Axis, Slice};
 
@@ -31,36 +31,40 @@ fn bits(network: &Network) -> Vec<u64> {
     bits
 }
 
+/// The mean and the sum of the examples' losses, both with weight decay.
 #[test]
 fn micro_batches_without_statistics_make_the_gradient_of_the_whole_batch() {
-    let plain = || {
-        let builder = Network::builder(4).weight_decay(0.1).affine(8).relu();
-        builder.affine(3).build(1).unwrap()
-    };
-    let (x, t) = batch(12);
-    let (mut whole, mut parts) = (plain(), plain());
-    let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
-    let expected = whole
-        .train_step(x.view(), (&t).into(), &mut loss, &mut sgd)
-        .unwrap();
-    let (mut accumulator, mut sgd) = (Accumulator::default(), Sgd::new(0.1).unwrap());
-    for (start, end) in [(0, 1), (1, 8), (8, 12)] {
-        let x = x.slice_axis(Axis(0), Slice::from(start..end));
-        accumulator
-            .add(&mut parts, x, (&t[start..end]).into(), &mut loss)
+    for reduction in [Reduction::Mean, Reduction::Sum] {
+        let plain = || {
+            let builder = Network::builder(4).weight_decay(0.1).affine(8).relu();
+            builder.affine(3).build(1).unwrap()
+        };
+        let (x, t) = batch(12);
+        let (mut whole, mut parts) = (plain(), plain());
+        let mut loss = SoftmaxWithLoss::new().with_reduction(reduction);
+        let mut sgd = Sgd::new(0.1).unwrap();
+        let expected = whole
+            .train_step(x.view(), (&t).into(), &mut loss, &mut sgd)
             .unwrap();
-    }
-    assert_eq!(accumulator.micro_batches(), 3);
-    let value = accumulator.step(&mut parts, &mut sgd, |_| Ok(())).unwrap();
-    assert!((value - expected).abs() < 1e-6, "{value} {expected}");
-    let mut of_parts = Vec::new();
-    parts.visit(&mut |p| of_parts.extend_from_slice(p.value));
-    let mut of_parts = of_parts.iter();
-    whole.visit(&mut |p| {
-        for (a, b) in p.value.iter().zip(&mut of_parts) {
-            assert!((a - b).abs() < 1e-6, "{}: {a} {b}", p.name);
+        let (mut accumulator, mut sgd) = (Accumulator::default(), Sgd::new(0.1).unwrap());
+        for (start, end) in [(0, 1), (1, 8), (8, 12)] {
+            let x = x.slice_axis(Axis(0), Slice::from(start..end));
+            accumulator
+                .add(&mut parts, x, (&t[start..end]).into(), &mut loss)
+                .unwrap();
         }
-    });
+        assert_eq!(accumulator.micro_batches(), 3);
+        let value = accumulator.step(&mut parts, &mut sgd, |_| Ok(())).unwrap();
+        assert!((value - expected).abs() < 1e-5, "{value} {expected}");
+        let mut of_parts = Vec::new();
+        parts.visit(&mut |p| of_parts.extend_from_slice(p.value));
+        let mut of_parts = of_parts.iter();
+        whole.visit(&mut |p| {
+            for (a, b) in p.value.iter().zip(&mut of_parts) {
+                assert!((a - b).abs() < 1e-6, "{}: {a} {b}", p.name);
+            }
+        });
+    }
 }
 
 #[test]

@@ -178,16 +178,23 @@ impl<T: Scalar> Accumulator<T> {
     /// `sums += weight·grad`
     fn add_gradient(&mut self, network: &Network<T>, loss: f64, weight: f64) -> Result<(), Error> {
         let (factor, mut start, mut result) = (T::from_f64(weight), 0, Ok(()));
+        // Each micro-batch has the penalty of weight decay, of which a sum may contain one.
+        let has_penalty = self.is_sum && self.micro_batches > 0;
         network.visit(&mut |p| {
             let end = start + p.grad.len();
+            let sums = &mut self.sums[start..end];
             if result.is_ok() {
-                let sums = &mut self.sums[start..end];
                 result = update(sums, p.grad, |sum, grad| *sum += factor * grad);
+            }
+            if result.is_ok() && has_penalty && p.penalty != 0.0 {
+                let decay = factor * T::from_f64(p.penalty);
+                result = update(sums, p.value, |sum, weight| *sum -= decay * weight);
             }
             start = end;
         });
         result?;
-        self.loss += weight * loss;
+        let penalty = if has_penalty { network.penalty() } else { 0.0 };
+        self.loss += weight * (loss - penalty);
         self.weight += weight;
         self.micro_batches += 1;
         Ok(())
