@@ -261,6 +261,41 @@ fn cases() -> impl Strategy<Value = Case> {
         .prop_filter("it fits", |case| case.window().is_ok())
 }
 
+/// Without groups and dilation and with enough outputs, where images are read without patches.
+fn direct_cases() -> impl Strategy<Value = Case> {
+    let padding = prop_oneof![
+        Just(Padding::Valid),
+        Just(Padding::Same),
+        (0usize..8, 0usize..8, 0usize..8, 0usize..8).prop_map(|(top, bottom, left, right)| {
+            Padding::Explicit {
+                top,
+                bottom,
+                left,
+                right,
+            }
+        }),
+    ];
+    (
+        1usize..5,
+        (1usize..24, 1usize..24, 1usize..20),
+        (1usize..7, 1usize..7),
+        (1usize..6, 1usize..6),
+        padding,
+        8usize..40,
+    )
+        .prop_map(|(images, image, kernel, stride, padding, out)| Case {
+            images,
+            image,
+            kernel,
+            stride,
+            padding,
+            dilation: (1, 1),
+            groups: 1,
+            out,
+        })
+        .prop_filter("it fits", |case| case.window().is_ok())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200,
@@ -270,6 +305,12 @@ proptest! {
 
     #[test]
     fn it_agrees_with_the_naive_form(case in cases()) {
+        check::<f32>(case);
+        check::<f64>(case);
+    }
+
+    #[test]
+    fn direct_convolutions_agree_with_the_naive_form(case in direct_cases()) {
         check::<f32>(case);
         check::<f64>(case);
     }
@@ -287,7 +328,8 @@ fn blocks_of_images_and_of_rows_agree_with_the_naive_form() {
         groups: 1,
         out,
     };
-    check::<f32>(case(40, (14, 14, 32), 3, 1, 16)); // several blocks of images
+    check::<f32>(case(40, (28, 28, 32), 3, 1, 16)); // several blocks of images
+    check::<f32>(case(2, (90, 80, 90), 3, 2, 8)); // an image larger than a block
     check::<f32>(case(2, (70, 60, 20), 5, 1, 3)); // an image in several blocks
     check::<f64>(case(3, (40, 45, 30), 3, 2, 4));
     check::<f32>(case(3, (9, 9, 17), 1, 1, 5)); // the patches are the image

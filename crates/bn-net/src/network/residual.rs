@@ -146,9 +146,11 @@ impl<T: Scalar> Layer<T> for Residual<T> {
             in_order(Self::NAME, &io.y)?,
             in_order(Self::NAME, &io.dout)?,
         );
-        // The gradient with respect to the sum.
-        let passes = |y: T| !self.has_relu || y > T::zero();
-        let dsum = |y, dout| if passes(y) { dout } else { T::zero() };
+        // The gradient with respect to the sum. (A copy of `has_relu`: read through `self`, it would be read
+        // again for each value.)
+        let has_relu = self.has_relu;
+        let passes = move |y: T| !has_relu || y > T::zero();
+        let dsum = move |y, dout| if passes(y) { dout } else { T::zero() };
         let write = |to: &mut [T]| zip_map(y, dout, to, dsum);
         let of_body = self.body.backward(io.x, &wanted, pass, write)?;
         let of_shortcut = match &mut self.shortcut {

@@ -1,6 +1,6 @@
 //! The blocks of images that are convolved at a time.
 
-use super::shapes::Sizes;
+use super::{direct, lowered::To, shapes::Sizes};
 use crate::scalar::Scalar;
 use std::ops::Range;
 
@@ -18,14 +18,16 @@ pub(super) struct Block {
 /// Blocks of as many images as fit, or else of as many rows of positions of one image.
 pub(super) fn blocks<T>(sizes: &Sizes<'_>) -> impl Iterator<Item = Block> + use<T> {
     let ((rows, columns), images) = (sizes.window.output(), sizes.images);
-    let read = match sizes.is_depthwise() {
+    let is_direct = direct::is_used(sizes, To::Outputs);
+    let read = match sizes.is_depthwise() || is_direct {
         true => sizes.window.image().2, // no patches are stored
         false => sizes.window.patch(),
     };
     let values = columns.saturating_mul(read.saturating_add(sizes.out));
     let row = values.saturating_mul(size_of::<T>());
     let fit = (BLOCK / row.max(1)).max(1); // rows of positions
-    let (images_fit, rows_fit) = ((fit / rows).max(1), fit.min(rows));
+    let rows_fit = if is_direct { rows } else { fit.min(rows) };
+    let images_fit = (fit / rows).max(1);
     (0..images).step_by(images_fit).flat_map(move |image| {
         let images = image..(image + images_fit).min(images);
         (0..rows).step_by(rows_fit).map(move |row| Block {
@@ -39,6 +41,12 @@ pub(super) fn blocks<T>(sizes: &Sizes<'_>) -> impl Iterator<Item = Block> + use<
 pub(super) fn most_positions<T>(sizes: &Sizes<'_>) -> usize {
     let largest = blocks::<T>(sizes).next();
     largest.map_or(0, |block| block.positions(sizes))
+}
+
+/// Images in the largest block.
+pub(super) fn most_images<T>(sizes: &Sizes<'_>) -> usize {
+    let largest = blocks::<T>(sizes).next();
+    largest.map_or(0, |block| block.images.len())
 }
 
 impl Block {

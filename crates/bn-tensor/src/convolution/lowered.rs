@@ -1,13 +1,13 @@
 //! The convolution of a block as matrix products.
 
 use super::{
-    block::{Block, most_positions},
-    depthwise,
+    block::{Block, most_images, most_positions},
+    depthwise, direct,
     im2col::{Col2Im, Im2Col},
     shapes::{Sizes, matrix, matrix_mut},
 };
 use crate::{
-    contiguous::in_order,
+    contiguous::{in_order, in_order_mut},
     error::Error,
     matmul::{
         gemm::{
@@ -17,6 +17,7 @@ use crate::{
             right::{RightHandSide, pack_all, packed_len},
         },
         product::{gemm_is_faster, product},
+        vector::scale,
     },
     memory::{checked_len, try_resize},
     parallel,
@@ -32,6 +33,7 @@ pub(super) enum Weights<'a, T> {
     /// Those of one product for each group.
     Groups(ArrayView2<'a, T>),
     Depthwise(&'a [T]), // (kernel, out)
+    Direct(ArrayView2<'a, T>),
 }
 
 /// Which way a convolution is computed.
@@ -44,10 +46,19 @@ pub(super) enum To {
 /// The length of the room for a block.
 pub(super) fn room_len<T>(op: &'static str, sizes: &Sizes<'_>) -> Result<usize, Error> {
     let positions = most_positions::<T>(sizes);
-    match sizes.is_depthwise() {
-        true => checked_len::<T>(op, &depthwise::room(sizes, positions)),
-        false => checked_len::<T>(op, &[positions, sizes.window.patch()]),
+    if sizes.is_depthwise() {
+        return checked_len::<T>(op, &depthwise::room(sizes, positions));
     }
+    let are_direct = [To::Outputs, To::Images].map(|to| direct::is_used(sizes, to));
+    let direct = match are_direct {
+        [false, false] => 0,
+        _ => direct::room_len::<T>(op, sizes, most_images::<T>(sizes))?,
+    };
+    let patches = match are_direct {
+        [true, true] => 0,
+        _ => checked_len::<T>(op, &[positions, sizes.window.patch()])?,
+    };
+    Ok(direct.max(patches))
 }
 
 /// The weights, packed if the products of all blocks need them packed, and the room for a block.
@@ -64,11 +75,15 @@ pub(super) fn weights_and_room<'a, T: Scalar>(
         To::Images => w.view().reversed_axes(),
     };
     let (k, n) = w_of_product.dim();
-    let packs = sizes.groups == 1 && gemm_is_faster(most_positions::<T>(sizes), n, k, false);
+    let is_direct = direct::is_used(sizes, to);
+    let packs =
+        sizes.groups == 1 && !is_direct && gemm_is_faster(most_positions::<T>(sizes), n, k, false);
     let packed = if packs { packed_len::<T>(k, n) } else { 0 };
     try_resize(op, buffer, &[packed.saturating_add(room)])?;
     let (packed, room) = buffer.split_at_mut(packed);
-    let weights = if sizes.is_depthwise() {
+    let weights = if is_direct {
+        Weights::Direct(w.view())
+    } else if sizes.is_depthwise() {
         Weights::Depthwise(in_order(op, w)?)
     } else if sizes.groups > 1 {
         Weights::Groups(w.view())
@@ -140,6 +155,11 @@ impl Block {
                 depthwise::convolve(self, sizes, x, w, bias, y);
                 Ok(())
             }
+            Weights::Direct(w) => {
+                let x = &x[self.pixels(sizes)];
+                direct::convolve(sizes, To::Outputs, x, w.view(), bias, y, room);
+                Ok(())
+            }
         }
     }
 
@@ -157,6 +177,12 @@ impl Block {
         const OP: &str = "convolve_weights";
         if sizes.is_depthwise() {
             return depthwise::weights(OP, self, sizes, [x, dout], beta, &mut dw, room);
+        }
+        if direct::is_used(sizes, To::Outputs) {
+            scale(&mut dw, beta);
+            let x = &x[self.pixels(sizes)];
+            direct::weights(sizes, [x, dout], in_order_mut(OP, &mut dw)?, room);
+            return Ok(());
         }
         let dout = matrix(OP, dout, self.positions(sizes), sizes.out)?;
         if sizes.groups == 1 {
@@ -190,6 +216,10 @@ impl Block {
             depthwise::transposed(self, sizes, dout, w, bias, images);
             return Ok(());
         }
+        if let Weights::Direct(w) = w {
+            direct::convolve(sizes, To::Images, dout, w.view(), bias, images, room);
+            return Ok(());
+        }
         let (count, patch) = (self.positions(sizes), sizes.window.patch());
         let dout = matrix(OP, dout, count, sizes.out)?;
         let is_direct = sizes.window.is_pointwise() && bias.is_none();
@@ -211,7 +241,7 @@ impl Block {
                     product(OP, a, b, zero(), all.slice_mut(s![.., ks]))?;
                 }
             }
-            Weights::Depthwise(_) => {}
+            Weights::Depthwise(_) | Weights::Direct(_) => {}
         }
         if !is_direct {
             self.col2im(sizes, &room[..count * patch], bias, images);

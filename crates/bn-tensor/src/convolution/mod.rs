@@ -20,6 +20,7 @@
 pub(crate) mod backward;
 mod block;
 mod depthwise;
+mod direct;
 pub(crate) mod epilogue;
 mod im2col;
 mod lowered;

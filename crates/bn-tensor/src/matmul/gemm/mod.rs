@@ -10,7 +10,7 @@
 
 pub(crate) mod kernel;
 pub(crate) mod left;
-mod pack;
+pub(crate) mod pack;
 pub(crate) mod patches;
 pub(crate) mod right;
 #[cfg(test)]

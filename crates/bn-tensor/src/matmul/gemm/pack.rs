@@ -7,14 +7,14 @@ use std::{array::from_fn, ops::Range};
 
 /// Panels have one, two or three units of rows. Twelve rows of two vectors fill 24 of 32 registers, six
 /// rows 12 of 16.
-pub(super) const fn panel_unit<S: Simd>() -> usize {
+pub(crate) const fn panel_unit<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
 /// The rows of the next panel if `left` rows remain: three units while there are enough, then one or
 /// two panels of fewer. (A panel of a single unit uses half of the processor's throughput.)
 #[inline(always)]
-pub(super) fn panel_rows(left: usize, unit: usize) -> usize {
+pub(crate) fn panel_rows(left: usize, unit: usize) -> usize {
     match left.div_ceil(unit) {
         4 => 2 * unit,
         units => units.min(3) * unit,

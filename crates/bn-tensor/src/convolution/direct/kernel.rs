@@ -1,0 +1,301 @@
+//! The innermost loops of a convolution to outputs or to images.
+
+use super::{
+    Source,
+    geometry::{Class, Plan},
+};
+use crate::{
+    convolution::{lowered::To, shapes::Sizes},
+    matmul::gemm::pack::{panel_rows, panel_unit},
+    scalar::Scalar,
+    simd::{PerType, Vectors, with_registers},
+};
+use ndarray::ArrayView2;
+use pulp::{Simd, WithSimd};
+use std::{array::from_fn, ops::Range};
+
+pub(super) enum Convolve {}
+
+impl<'a> PerType<'a> for Convolve {
+    type Input<T: 'a> = Strip<'a, T>;
+    type Output<T: 'a> = ();
+    fn run_f32(strip: Strip<'a, f32>) {
+        with_registers(strip)
+    }
+    fn run_f64(strip: Strip<'a, f64>) {
+        with_registers(strip)
+    }
+}
+
+/// A strip of outputs.
+pub(super) struct Strip<'a, T> {
+    pub(super) plan: &'a Plan,
+    pub(super) rows: Range<usize>,
+    pub(super) source: Source<'a, T>,
+    pub(super) packed: &'a [T],
+    pub(super) bias: Option<&'a [T]>,
+    pub(super) y: &'a mut [T], // (rows, columns, channels)
+}
+
+impl<T: Scalar> WithSimd for Strip<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        // Nothing below is compiled for a processor that never runs it.
+        assert!(!S::IS_SCALAR, "the caller has checked `has_registers`");
+        let width = 2 * T::lanes::<S>();
+        let (channels, columns) = (self.plan.source.2, self.plan.out.2);
+        let mut packed = self.packed;
+        for classes in self.plan.classes() {
+            let depth = classes[0].taps * classes[1].taps * channels;
+            for j in (0..columns).step_by(width) {
+                let (panel, rest) = packed.split_at(depth * width);
+                packed = rest;
+                self.panel::<S>(simd, classes, panel, j..columns.min(j + width));
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Strip<'_, T> {
+    /// The channels `columns` of the strip's outputs of a class.
+    #[inline(always)]
+    fn panel<S: Simd>(&mut self, simd: S, classes: [Class; 2], panel: &[T], columns: Range<usize>) {
+        let mut places = Places::new(self, classes);
+        let unit = panel_unit::<S>();
+        while places.left > 0 {
+            let rows = panel_rows(places.left, unit);
+            if const { panel_unit::<S>() == 4 } {
+                match rows {
+                    12 => self.tile::<S, 12>(simd, &mut places, panel, columns.clone()),
+                    8 => self.tile::<S, 8>(simd, &mut places, panel, columns.clone()),
+                    _ => self.tile::<S, 4>(simd, &mut places, panel, columns.clone()),
+                }
+            } else {
+                match rows {
+                    6 => self.tile::<S, 6>(simd, &mut places, panel, columns.clone()),
+                    4 => self.tile::<S, 4>(simd, &mut places, panel, columns.clone()),
+                    _ => self.tile::<S, 2>(simd, &mut places, panel, columns.clone()),
+                }
+            }
+        }
+    }
+
+    /// The next `ROWS` outputs.
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize>(
+        &mut self,
+        simd: S,
+        places: &mut Places,
+        panel: &[T],
+        columns: Range<usize>,
+    ) {
+        let count = places.left.min(ROWS);
+        let places: [Place; ROWS] = from_fn(|_| places.next());
+        if columns.len() > T::lanes::<S>() {
+            self.vectors::<S, ROWS, 2>(simd, &places[..count], &places, panel, columns);
+        } else {
+            self.vectors::<S, ROWS, 1>(simd, &places[..count], &places, panel, columns);
+        }
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &mut self,
+        simd: S,
+        written: &[Place],
+        places: &[Place; ROWS],
+        panel: &[T],
+        columns: Range<usize>,
+    ) {
+        let sums = self.product::<S, ROWS, VECTORS>(simd, places, panel);
+        let lanes = T::lanes::<S>();
+        let mut bias = [T::splat(simd, T::zero()); VECTORS];
+        if let Some(row) = self.bias {
+            let row = row[columns.clone()].chunks(lanes);
+            bias.iter_mut()
+                .zip(row)
+                .for_each(|(vector, row)| *vector = T::load(simd, row));
+        }
+        for (place, sums) in written.iter().zip(sums) {
+            let y = &mut self.y[place.to + columns.start..place.to + columns.end];
+            if y.len() == VECTORS * lanes
+                && let Ok(y) = <&mut [T::Vector<S>; VECTORS]>::try_from(T::vectors_mut::<S>(y))
+            {
+                *y = from_fn(|j| T::plus(simd, sums[j], bias[j]));
+                continue;
+            }
+            for (j, y) in y.chunks_mut(lanes).enumerate() {
+                T::store(simd, y, T::plus(simd, sums[j], bias[j]));
+            }
+        }
+    }
+
+    /// `Σ source·w` at some places, over rows of the kernel and the values under each.
+    #[inline(always)]
+    fn product<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        places: &[Place; ROWS],
+        panel: &[T],
+    ) -> [[T::Vector<S>; VECTORS]; ROWS] {
+        let mut sums = [[T::splat(simd, T::zero()); VECTORS]; ROWS];
+        let line = self.source.columns * self.plan.source.2;
+        let (lines, run) = (places[0].lines, places[0].run);
+        let mut panel = T::vectors::<S>(panel).as_chunks::<2>().0;
+        for i in 0..lines {
+            let a: [&[T]; ROWS] =
+                from_fn(|row| &self.source.values[places[row].from + i * line..][..run]);
+            let (b, rest) = panel.split_at(run);
+            panel = rest;
+            for k in 0..run {
+                for row in 0..ROWS {
+                    let a = T::splat(simd, a[row][k]);
+                    for j in 0..VECTORS {
+                        sums[row][j] = T::multiply_add(simd, a, b[k][j], sums[row][j]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Where an output reads and is written.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    from: usize, // of the source's values
+    to: usize,   // of the strip's outputs
+    lines: usize,
+    run: usize, // values under a row of the kernel
+}
+
+/// The outputs of a class in a strip, row by row. After the last it is repeated.
+struct Places {
+    next: Place,
+    column: usize,
+    left: usize,
+    columns: usize,
+    across: [usize; 2], // from output to output: of the source, and of the outputs
+    down: [usize; 2],   // from the last output of a row to the first of the next
+}
+
+impl Places {
+    #[inline(always)]
+    fn new<T>(strip: &Strip<'_, T>, [rows, columns]: [Class; 2]) -> Self {
+        let (plan, source) = (strip.plan, &strip.source);
+        let within = rows.within(&strip.rows);
+        let (channels, line) = (plan.source.2, source.columns * plan.source.2);
+        let (out, out_line) = (plan.out.2, plan.out.1 * plan.out.2);
+        let is_read = rows.taps * columns.taps > 0;
+        let row = rows.source + (within.start * rows.advance) as isize - source.origin.0;
+        let column = columns.source - source.origin.1;
+        let from = match is_read {
+            true => row as usize * line + column as usize * channels,
+            false => 0,
+        };
+        let row = (rows.first + within.start * rows.step).saturating_sub(strip.rows.start);
+        let across = match is_read {
+            true => [columns.advance * channels, columns.step * out],
+            false => [0, columns.step * out],
+        };
+        let line = if is_read { rows.advance * line } else { 0 };
+        let last = columns.count.saturating_sub(1);
+        Self {
+            next: Place {
+                from,
+                to: row * out_line + columns.first * out,
+                lines: rows.taps * usize::from(is_read),
+                run: columns.taps * channels,
+            },
+            column: 0,
+            left: within.len() * columns.count,
+            columns: columns.count,
+            across,
+            down: [
+                line.wrapping_sub(last * across[0]),
+                (rows.step * out_line).wrapping_sub(last * across[1]),
+            ],
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Place {
+        let place = self.next;
+        if self.left > 1 {
+            self.column += 1;
+            let by = if self.column == self.columns {
+                self.column = 0;
+                self.down
+            } else {
+                self.across
+            };
+            self.next.from = place.from.wrapping_add(by[0]);
+            self.next.to = place.to.wrapping_add(by[1]);
+        }
+        self.left = self.left.saturating_sub(1);
+        place
+    }
+}
+
+/// Packs the weights `w: (patch, out)` of each class into panels of two vectors of columns.
+pub(super) fn pack<'a, T: Scalar>(
+    plan: &Plan,
+    sizes: &Sizes<'_>,
+    to: To,
+    w: ArrayView2<'_, T>,
+    packed: &'a mut [T],
+) -> &'a [T] {
+    let width = T::run::<Width>(());
+    let (depth, columns) = (plan.source.2, plan.out.2);
+    let (w, across) = (&w, sizes.window.kernel().1);
+    let rows = plan.classes().flat_map(|[rows, of_columns]| {
+        let taps = move || {
+            (0..rows.taps).flat_map(move |i| {
+                (0..of_columns.taps).map(move |j| rows.place(i) * across + of_columns.place(j))
+            })
+        };
+        (0..columns)
+            .step_by(width)
+            .flat_map(move |first| taps().map(move |tap| (tap, first)))
+            .flat_map(move |(tap, first)| (0..depth).map(move |k| (tap, first, k)))
+    });
+    for ((tap, first, k), to_row) in rows.zip(packed.chunks_exact_mut(width)) {
+        let last = columns.min(first + width);
+        let (values, padding) = to_row.split_at_mut(last - first);
+        for (value, j) in values.iter_mut().zip(first..last) {
+            *value = match to {
+                To::Outputs => w[[tap * depth + k, j]],
+                To::Images => w[[tap * columns + j, k]],
+            };
+        }
+        padding.fill(T::zero());
+    }
+    packed
+}
+
+/// The columns of a panel: those of two vectors.
+enum Width {}
+
+impl<'a> PerType<'a> for Width {
+    type Input<T: 'a> = ();
+    type Output<T: 'a> = usize;
+    fn run_f32((): ()) -> usize {
+        with_registers(TwoVectors::<f32>(std::marker::PhantomData))
+    }
+    fn run_f64((): ()) -> usize {
+        with_registers(TwoVectors::<f64>(std::marker::PhantomData))
+    }
+}
+
+struct TwoVectors<T>(std::marker::PhantomData<T>);
+
+impl<T: Vectors> WithSimd for TwoVectors<T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        2 * T::lanes::<S>()
+    }
+}
