@@ -4,11 +4,11 @@
 
 use bn_layers::{Conv2dConfig, Interpolation};
 use bn_net::{
-    Adam, BinaryCrossEntropy, Gan, Huber, Loss, Network, NetworkBuilder, Optimizer, Sgd,
-    SoftmaxWithLoss, Targets, Workspace,
+    Accumulator, Adam, BinaryCrossEntropy, Gan, Huber, Loss, Network, NetworkBuilder, Optimizer,
+    Reduction, Sgd, SoftmaxWithLoss, Targets, Workspace,
 };
 use bn_tensor::Pool;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, Slice};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 
@@ -53,6 +53,11 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
         assert_eq!(pool.install(count_blocks), 0, "{threads} threads, blocks");
         let count = pool.install(count_blocks_evaluated);
         assert_eq!(count, 0, "{threads} threads, evaluation of blocks");
+    }
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        let count = pool.install(count_micro_batches);
+        assert_eq!(count, 0, "{threads} threads, micro-batches");
     }
     for threads in [1, 2, 4] {
         let pool = Pool::new(threads).unwrap();
@@ -155,6 +160,28 @@ fn count_blocks() -> usize {
         network
             .train_step(x.view(), t, &mut loss, &mut adam)
             .unwrap();
+    };
+    (0..3).for_each(|_| step());
+    allocations_of(|| (0..10).for_each(|_| step()))
+}
+
+/// Allocations of ten steps, each of three micro-batches of different sizes.
+fn count_micro_batches() -> usize {
+    let builder = Network::builder(196).weight_decay(0.01);
+    let builder = builder.affine(100).batch_norm().relu().dropout(0.2);
+    let mut network = builder.affine(10).build(1).unwrap();
+    let x = Array2::from_shape_fn((128, 196), |(n, d)| ((n * 196 + d) as f32).sin());
+    let labels: Vec<usize> = (0..128).map(|n| n % 10).collect();
+    let mut loss = SoftmaxWithLoss::new().with_reduction(Reduction::Sum);
+    let (mut adam, mut accumulator) = (Adam::pytorch(0.001).unwrap(), Accumulator::default());
+    let mut step = || {
+        for rows in [0..64, 64..100, 100..128] {
+            let t = labels[rows.clone()].into();
+            let x = x.slice_axis(Axis(0), Slice::from(rows));
+            accumulator.add(&mut network, x, t, &mut loss).unwrap();
+        }
+        let value = accumulator.step(&mut network, &mut adam, |_| Ok(()));
+        assert!(value.unwrap().is_finite());
     };
     (0..3).for_each(|_| step());
     allocations_of(|| (0..10).for_each(|_| step()))
