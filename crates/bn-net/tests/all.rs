@@ -17,6 +17,7 @@ mod finite;
 mod freeze;
 mod gan;
 mod golden_book;
+mod golden_residual;
 mod golden_torch;
 mod golden_training;
 mod gradients;
