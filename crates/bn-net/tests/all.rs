@@ -2,6 +2,8 @@
 //! and kernel is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
 mod accumulate;
+#[path = "../../bn-layers/tests/common/all_reduce.rs"]
+mod all_reduce;
 mod bad_input;
 mod binary_cross_entropy;
 mod branches;
@@ -32,6 +34,7 @@ mod one_network;
 mod outside;
 mod prelude;
 mod resume;
+mod shards;
 mod small_errors;
 mod threads;
 mod trainer;
