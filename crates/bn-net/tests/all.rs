@@ -39,5 +39,6 @@ mod small_errors;
 mod threads;
 mod trainer;
 mod trainer_losses;
+mod trainer_output;
 mod trainer_tasks;
 mod transaction;
