@@ -64,6 +64,8 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
         let counts = pool.install(count_groups);
         assert_eq!(counts, [0, 0], "{threads} threads, groups");
     }
+    let [one, many] = [1, 40].map(count_norms);
+    assert_eq!(one, many, "normalised rows");
     // Check that the counter works.
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
 }
@@ -187,8 +189,21 @@ fn count_micro_batches() -> usize {
     allocations_of(|| (0..10).for_each(|_| step()))
 }
 
+/// Allocations of an evaluation of this many images by layers that normalise each by itself: those of the
+/// statistics of one image.
+fn count_norms(images: usize) -> usize {
+    let builder = Network::builder((6, 6, 8)).group_norm(2).instance_norm();
+    let network = builder.flatten().layer_norm().build(1).unwrap();
+    let x = Array2::from_shape_fn((images, 288), |(n, d)| ((n * 288 + d) as f32).sin());
+    let mut workspace = Workspace::default();
+    let mut evaluate = || {
+        network.predict_with(x.view(), &mut workspace).unwrap();
+    };
+    evaluate();
+    allocations_of(evaluate)
+}
+
 /// Allocations of five evaluations of a network of blocks, some inside others, and of networks as layers.
-/// (Normalised rows allocate their statistics.)
 fn count_blocks_evaluated() -> usize {
     let three = || Conv2dConfig::new(8, 3).same();
     let network = |b: NetworkBuilder| b.conv2d(three()).batch_norm().relu().build(2).unwrap();
