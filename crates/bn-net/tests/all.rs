@@ -2,6 +2,8 @@
 //! and kernel is compiled once instead of once per file. `.ci/run` checks that no file is missing here.
 
 mod accumulate;
+#[path = "../../bn-layers/tests/common/all_reduce.rs"]
+mod all_reduce;
 mod bad_input;
 mod binary_cross_entropy;
 mod branches;
@@ -17,6 +19,7 @@ mod finite;
 mod freeze;
 mod gan;
 mod golden_book;
+mod golden_residual;
 mod golden_torch;
 mod golden_training;
 mod gradients;
@@ -31,9 +34,11 @@ mod one_network;
 mod outside;
 mod prelude;
 mod resume;
+mod shards;
 mod small_errors;
 mod threads;
 mod trainer;
 mod trainer_losses;
+mod trainer_output;
 mod trainer_tasks;
 mod transaction;

@@ -4,22 +4,30 @@
 
 use bn_layers::{Conv2dConfig, Interpolation};
 use bn_net::{
-    Adam, BinaryCrossEntropy, Gan, Huber, Loss, Network, Optimizer, Sgd, SoftmaxWithLoss, Targets,
-    Workspace,
+    Accumulator, Adam, BinaryCrossEntropy, Gan, Huber, Loss, Network, NetworkBuilder, Optimizer,
+    Reduction, Sgd, SoftmaxWithLoss, Targets, Workspace,
 };
 use bn_tensor::Pool;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, Slice};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-fn allocations_of(f: impl FnOnce()) -> usize {
-    let region = Region::new(GLOBAL);
-    f();
-    let change = region.change();
-    change.allocations + change.reallocations
+/// The allocations of `f`. They are counted again unless there are none, because the test harness allocates
+/// when it reports that a test has been running for a minute.
+fn allocations_of(mut f: impl FnMut()) -> usize {
+    let mut count = || {
+        let region = Region::new(GLOBAL);
+        f();
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    match count() {
+        0 => 0,
+        _ => count(),
+    }
 }
 
 #[test]
@@ -43,12 +51,21 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
     for threads in [1, 2, 4] {
         let pool = Pool::new(threads).unwrap();
         assert_eq!(pool.install(count_blocks), 0, "{threads} threads, blocks");
+        let count = pool.install(count_blocks_evaluated);
+        assert_eq!(count, 0, "{threads} threads, evaluation of blocks");
+    }
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        let count = pool.install(count_micro_batches);
+        assert_eq!(count, 0, "{threads} threads, micro-batches");
     }
     for threads in [1, 2, 4] {
         let pool = Pool::new(threads).unwrap();
         let counts = pool.install(count_groups);
         assert_eq!(counts, [0, 0], "{threads} threads, groups");
     }
+    let [one, many] = [1, 40].map(count_norms);
+    assert_eq!(one, many, "normalised rows");
     // Check that the counter works.
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
 }
@@ -118,8 +135,7 @@ fn count(images: bool, adam: bool) -> [usize; 2] {
     [steps, allocations_of(|| (0..30).for_each(|_| evaluate()))]
 }
 
-/// Allocations of ten steps of a network of residual blocks, a concatenation and normalised rows. (Its
-/// evaluation allocates the outputs of the networks inside.)
+/// Allocations of ten steps of a network of residual blocks, a concatenation and normalised rows.
 fn count_blocks() -> usize {
     let three = || Conv2dConfig::new(8, 3).same();
     let builder = Network::builder((14, 14, 1))
@@ -149,6 +165,81 @@ fn count_blocks() -> usize {
     };
     (0..3).for_each(|_| step());
     allocations_of(|| (0..10).for_each(|_| step()))
+}
+
+/// Allocations of ten steps, each of three micro-batches of different sizes.
+fn count_micro_batches() -> usize {
+    let builder = Network::builder(196).weight_decay(0.01);
+    let builder = builder.affine(100).batch_norm().relu().dropout(0.2);
+    let mut network = builder.affine(10).build(1).unwrap();
+    let x = Array2::from_shape_fn((128, 196), |(n, d)| ((n * 196 + d) as f32).sin());
+    let labels: Vec<usize> = (0..128).map(|n| n % 10).collect();
+    let mut loss = SoftmaxWithLoss::new().with_reduction(Reduction::Sum);
+    let (mut adam, mut accumulator) = (Adam::pytorch(0.001).unwrap(), Accumulator::default());
+    let mut step = || {
+        for rows in [0..64, 64..100, 100..128] {
+            let t = labels[rows.clone()].into();
+            let x = x.slice_axis(Axis(0), Slice::from(rows));
+            accumulator.add(&mut network, x, t, &mut loss).unwrap();
+        }
+        let value = accumulator.step(&mut network, &mut adam, |_| Ok(()));
+        assert!(value.unwrap().is_finite());
+    };
+    (0..3).for_each(|_| step());
+    allocations_of(|| (0..10).for_each(|_| step()))
+}
+
+/// Allocations of an evaluation of this many images by layers that normalise each by itself: those of the
+/// statistics of one image.
+fn count_norms(images: usize) -> usize {
+    let builder = Network::builder((6, 6, 8)).group_norm(2).instance_norm();
+    let network = builder.flatten().layer_norm().build(1).unwrap();
+    let x = Array2::from_shape_fn((images, 288), |(n, d)| ((n * 288 + d) as f32).sin());
+    let mut workspace = Workspace::default();
+    let mut evaluate = || {
+        network.predict_with(x.view(), &mut workspace).unwrap();
+    };
+    evaluate();
+    allocations_of(evaluate)
+}
+
+/// Allocations of five evaluations of a network of blocks, some inside others, and of networks as layers.
+fn count_blocks_evaluated() -> usize {
+    let three = || Conv2dConfig::new(8, 3).same();
+    let network = |b: NetworkBuilder| b.conv2d(three()).batch_norm().relu().build(2).unwrap();
+    let inside = network(Network::builder((14, 14, 8)));
+    let network = Network::builder((14, 14, 1))
+        .conv2d(three())
+        .residual(move |b| {
+            b.conv2d(three())
+                .batch_norm()
+                .relu()
+                .residual(move |b| b.conv2d(three()).batch_norm())
+                .relu()
+                .concat(move |all| {
+                    all.branch(|b| b.conv2d(Conv2dConfig::new(3, 1)))
+                        .branch(|b| b.conv2d(Conv2dConfig::new(5, 3).same()).prelu())
+                })
+        })
+        .layer("inside", inside)
+        .residual_with(
+            |b| b.conv2d(Conv2dConfig::new(16, 3).stride(2).same()),
+            |s| s.avg_pool2d(2).conv2d(Conv2dConfig::new(16, 1)),
+        )
+        .relu()
+        .affine(10);
+    let network = network.build(1).unwrap();
+    let x = Array2::from_shape_fn((120, 196), |(n, d)| ((n * 196 + d) as f32).sin());
+    let few = x.view().split_at(Axis(0), 20).0;
+    let mut workspace = Workspace::default();
+    let mut evaluate = || {
+        for x in [x.view(), few] {
+            let y = network.predict_with(x, &mut workspace).unwrap();
+            assert_eq!(y.nrows(), x.nrows());
+        }
+    };
+    (0..3).for_each(|_| evaluate());
+    allocations_of(|| (0..5).for_each(|_| evaluate()))
 }
 
 /// Allocations of ten steps and of ten evaluations of a network with grouped and dilated convolutions,

@@ -8,7 +8,7 @@ use bn_net::{
 };
 use bn_tensor::Pool;
 use ndarray::{Array2, ArrayView2};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 fn generator() -> Network {
     let up = |filters| Conv2dConfig::new(filters, 3).stride(2).same();
@@ -332,6 +332,51 @@ impl GanCallback for Counter {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// It trains, and continues from a checkpoint to the same bits.
+#[test]
+fn a_discriminator_may_have_residual_blocks() {
+    let conv = |filters| Conv2dConfig::new(filters, 3).same();
+    let gan = |seed| {
+        let discriminator = Network::builder((8, 8, 1))
+            .conv2d(conv(4).stride(2))
+            .leaky_relu(0.2)
+            .residual(move |b| b.conv2d(conv(4)).batch_norm().relu().dropout(0.25))
+            .residual_with(
+                move |b| b.conv2d(conv(6).stride(2)).batch_norm(),
+                |s| s.conv2d(Conv2dConfig::new(6, 1).stride(2)),
+            )
+            .relu()
+            .affine(1);
+        Gan::new(generator(), discriminator.build(2).unwrap(), seed).unwrap()
+    };
+    let steps = |gan: &mut Gan, seeds: Range<usize>| {
+        for seed in seeds {
+            gan.discriminator_step(real(16, seed).view()).unwrap();
+            gan.generator_step(16).unwrap();
+        }
+    };
+    let mut whole = gan(3);
+    let mut before = Vec::new();
+    whole
+        .discriminator()
+        .visit(&mut |p| before.push(p.value.to_vec()));
+    steps(&mut whole, 0..3);
+    let mut before = before.iter();
+    whole.discriminator().visit(&mut |p| {
+        assert_ne!(p.value, before.next().unwrap(), "{}", p.name);
+    });
+
+    let mut checkpoint = Checkpoint::new();
+    whole.add_to(&mut checkpoint).unwrap();
+    let mut resumed = gan(77);
+    resumed.restore(&checkpoint).unwrap();
+    for gan in [&mut whole, &mut resumed] {
+        steps(gan, 3..6);
+    }
+    let bits = |gan: &Gan| (state(gan.generator()), state(gan.discriminator()));
+    assert!(bits(&whole) == bits(&resumed));
 }
 
 #[test]

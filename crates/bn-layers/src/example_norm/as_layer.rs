@@ -36,19 +36,25 @@ impl<T: Scalar, K: NormKind> Layer<T> for ExampleNorm<T, K> {
         _: &Pass<'_>,
     ) -> Result<(), Error> {
         let mut saved = std::mem::take(&mut self.saved);
-        let result = self.normalize(x, y, &mut saved);
+        let result = self.normalize(x, y, &mut saved, usize::MAX);
         self.saved = saved;
         result
     }
 
-    /// Allocates the normalised values and the statistics.
+    /// Allocates the statistics of one part of the batch.
     fn eval_into(
         &self,
         x: ArrayView2<'_, T>,
         y: ArrayViewMut2<'_, T>,
-        _: &mut Vec<T>,
+        scratch: &mut Vec<T>,
     ) -> Result<(), Error> {
-        self.normalize(x, y, &mut Saved::default())
+        let mut saved = Saved {
+            xn: std::mem::take(scratch),
+            ..Saved::default()
+        };
+        let result = self.normalize(x, y, &mut saved, 1);
+        *scratch = saved.xn;
+        result
     }
 
     fn backward_into(

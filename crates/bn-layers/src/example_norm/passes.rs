@@ -46,26 +46,29 @@ impl<T: Scalar, K: NormKind> ExampleNorm<T, K> {
         Ok(Parts { count, view })
     }
 
-    /// `y = gamma·xn + beta`, with the statistics and `xn` in `saved`.
+    /// `y = gamma·xn + beta`, with `xn` and the statistics of at most `kept` parts in `saved`.
     pub(super) fn normalize(
         &self,
         x: ArrayView2<'_, T>,
         mut y: ArrayViewMut2<'_, T>,
         saved: &mut Saved<T>,
+        kept: usize,
     ) -> Result<(), Error> {
         let parts = self.parts(x.dim())?;
         let config = batch_norm_config(self.settings.eps);
         let Saved { dim, xn, caches } = saved;
         *dim = (0, 0); // nothing is saved if this fails
         try_resize(K::NAME, xn, &[x.nrows(), x.ncols()])?;
-        if caches.len() < parts.count {
-            caches.resize_with(parts.count, BatchNormCache::default);
+        let kept = parts.count.min(kept);
+        if caches.len() < kept {
+            caches.resize_with(kept, BatchNormCache::default);
         }
         // A shard may have no rows.
         let (len, view) = (parts.len().max(1), parts.view);
         let from = in_order(K::NAME, &x)?.chunks_exact(len);
-        for ((x, xn), cache) in from.zip(xn.chunks_exact_mut(len)).zip(caches) {
+        for (i, (x, xn)) in from.zip(xn.chunks_exact_mut(len)).enumerate() {
             let (x, xn) = (viewed(x, view)?, viewed_mut(xn, view)?);
+            let cache = &mut caches[i.min(kept - 1)];
             batch_norm_train(x, None, None, None, &config, cache, xn)?;
         }
         self.scale_and_shift(xn, &self.beta, in_order_mut(K::NAME, &mut y)?)?;

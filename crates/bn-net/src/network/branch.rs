@@ -1,4 +1,10 @@
-use super::{as_layer::as_layer_error, chain::Network, passes::Wanted, state_names::StateNames};
+use super::{
+    as_layer::as_layer_error,
+    buffers::{Share, grow, matrix, matrix_mut},
+    chain::Network,
+    passes::Wanted,
+    state_names::StateNames,
+};
 use bn_layers::{Error as LayerError, Layer, Outcome, Pass, State, StateMut, Wanted as WantedFrom};
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
@@ -40,6 +46,20 @@ impl<T: Scalar> Branch<T> {
         let output = self.network.pass(x, pass);
         output
             .and_then(|()| self.network.last_output())
+            .map_err(as_layer_error)
+    }
+
+    /// The output for `x: (N, D)` in evaluation, in the buffer `output`.
+    pub(super) fn eval<'o>(
+        &self,
+        x: ArrayView2<'_, T>,
+        output: &'o mut Vec<T>,
+        share: &mut Share<T>,
+    ) -> Result<ArrayView2<'o, T>, LayerError> {
+        let (n, width) = (x.nrows(), self.network.output().size());
+        grow(output, n, width)
+            .and_then(|()| self.network.rows(x, matrix_mut(output, n, width)?, share))
+            .and_then(|()| matrix(output, n, width))
             .map_err(as_layer_error)
     }
 

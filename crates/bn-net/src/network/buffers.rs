@@ -1,4 +1,4 @@
-//! Buffers as matrices.
+//! Buffers as matrices, and the buffers of an evaluation.
 
 use crate::error::Error;
 use bn_tensor::{Scalar, checked_len, try_resize};
@@ -6,6 +6,22 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// The name of the buffers in errors.
 pub(super) const ACTIVATIONS: &str = "the activations of a network";
+
+/// The buffers in which one thread evaluates layers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Share<T> {
+    pub(super) a: Vec<T>, // the outputs of a layer for a chunk of rows
+    pub(super) b: Vec<T>, // and of the one after it
+    pub(super) scratch: Vec<T>,
+    pub(super) inner: Option<Box<Inner<T>>>, // once a layer has needed them
+}
+
+/// The buffers in which a layer evaluates the networks inside it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Inner<T> {
+    pub(super) outputs: [Vec<T>; 2], // of a body and a shortcut, or of one branch after the other
+    pub(super) share: Share<T>,
+}
 
 /// Makes a buffer long enough for `n` rows of `width` values. It never becomes shorter, because growing
 /// fills it with zeros: that took a fiftieth of a step when two buffers were swapped between layers of

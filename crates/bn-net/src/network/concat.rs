@@ -1,4 +1,4 @@
-use super::{as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec};
+use super::{branch::Branch, buffers::Inner, chain::Network, spec::NetworkSpec};
 use crate::error::Error;
 use bn_layers::{
     Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Shape, State, StateMut, Wanted,
@@ -74,6 +74,24 @@ impl<T: Scalar> Concat<T> {
     pub(super) fn fold(&mut self) {
         self.branches.iter_mut().for_each(Branch::fold);
     }
+
+    /// See [`eval_into`](Layer::eval_into). A warm call does not allocate.
+    pub(super) fn eval(
+        &self,
+        x: ArrayView2<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+        inner: &mut Inner<T>,
+    ) -> Result<(), LayerError> {
+        let (y, channels) = (in_order_mut(Self::NAME, &mut y)?, self.output.channels());
+        let ([output, _], mut first) = (&mut inner.outputs, 0);
+        for branch in &self.branches {
+            let width = branch.network.output().channels();
+            let part = branch.eval(x, output, &mut inner.share)?;
+            put(part, width, y, channels, first)?;
+            first += width;
+        }
+        Ok(())
+    }
 }
 
 /// Copies `part: (pixels, width)` to the columns from `first` on of `whole: (pixels, channels)`.
@@ -115,22 +133,14 @@ impl<T: Scalar> Layer<T> for Concat<T> {
         Ok(())
     }
 
-    /// Allocates the outputs of the networks.
+    /// Allocates. A network calls [`eval`](Self::eval) with its buffers.
     fn eval_into(
         &self,
         x: ArrayView2<'_, T>,
-        mut y: ArrayViewMut2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
         _: &mut Vec<T>,
     ) -> Result<(), LayerError> {
-        let (y, channels) = (in_order_mut(Self::NAME, &mut y)?, self.output.channels());
-        let mut first = 0;
-        for branch in &self.branches {
-            let width = branch.network.output().channels();
-            let part = branch.network.predict(x).map_err(as_layer_error)?;
-            put(part.view(), width, y, channels, first)?;
-            first += width;
-        }
-        Ok(())
+        self.eval(x, y, &mut Inner::default())
     }
 
     fn backward_into(

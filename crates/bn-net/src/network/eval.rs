@@ -1,6 +1,9 @@
 use super::{
-    buffers::{ACTIVATIONS, grow, matrix, matrix_mut},
+    as_layer::as_layer_error,
+    buffers::{ACTIVATIONS, Share, grow, matrix, matrix_mut},
     chain::Network,
+    concat::Concat,
+    residual::Residual,
 };
 use crate::{
     error::Error,
@@ -9,6 +12,7 @@ use crate::{
 use bn_layers::{Layer, LayerExt, Mode, Pass};
 use bn_tensor::{Scalar, enter_pool, join, keep_awake, to_row_major, try_resize};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use std::any::Any;
 
 /// The number of rows that go through all layers together: their activations stay in cache.
 const CHUNK: usize = 256;
@@ -23,13 +27,6 @@ const SHARE_ROWS: usize = 50;
 pub struct Workspace<T> {
     output: Vec<T>, // (N, E)
     shares: [Share<T>; SHARES],
-}
-
-#[derive(Debug, Clone, Default)]
-struct Share<T> {
-    a: Vec<T>, // the outputs of a layer for a chunk of rows
-    b: Vec<T>, // and of the one after it
-    scratch: Vec<T>,
 }
 
 impl<T: Scalar> Network<T> {
@@ -124,14 +121,19 @@ impl<T: Scalar> Network<T> {
     }
 
     /// Evaluates rows, layer by layer.
-    fn rows(
+    pub(super) fn rows(
         &self,
         x: ArrayView2<'_, T>,
         mut y: ArrayViewMut2<'_, T>,
         share: &mut Share<T>,
     ) -> Result<(), Error> {
         let n = x.nrows();
-        let Share { a, b, scratch } = share;
+        let Share {
+            a,
+            b,
+            scratch,
+            inner,
+        } = share;
         let (mut from, mut to) = (a, b);
         for (i, l) in self.layers.iter().enumerate() {
             let input = match i {
@@ -144,7 +146,18 @@ impl<T: Scalar> Network<T> {
                 grow(to, n, l.width)?;
                 matrix_mut(to, n, l.width)?
             };
-            let result = l.layer.eval_into(input, output, scratch);
+            // Layers that hold networks need more buffers than `eval_into` gives them.
+            let layer = &*l.layer as &dyn Any;
+            let result = if let Some(network) = layer.downcast_ref::<Self>() {
+                let share = &mut inner.get_or_insert_default().share;
+                network.rows(input, output, share).map_err(as_layer_error)
+            } else if let Some(residual) = layer.downcast_ref::<Residual<T>>() {
+                residual.eval(input, output, inner.get_or_insert_default())
+            } else if let Some(concat) = layer.downcast_ref::<Concat<T>>() {
+                concat.eval(input, output, inner.get_or_insert_default())
+            } else {
+                l.layer.eval_into(input, output, scratch)
+            };
             result.map_err(|source| self.refused(i, source))?;
             std::mem::swap(&mut from, &mut to);
         }

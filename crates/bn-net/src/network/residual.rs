@@ -1,4 +1,4 @@
-use super::{as_layer::as_layer_error, branch::Branch, chain::Network, spec::NetworkSpec};
+use super::{branch::Branch, buffers::Inner, chain::Network, spec::NetworkSpec};
 use crate::error::Error;
 use bn_layers::{
     Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Relu, Shape, State, StateMut, Wanted,
@@ -78,6 +78,22 @@ impl<T: Scalar> Residual<T> {
         [&mut self.body].into_iter().chain(&mut self.shortcut)
     }
 
+    /// See [`eval_into`](Layer::eval_into). A warm call does not allocate.
+    pub(super) fn eval(
+        &self,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        inner: &mut Inner<T>,
+    ) -> Result<(), LayerError> {
+        let [of_body, of_shortcut] = &mut inner.outputs;
+        let body = self.body.eval(x, of_body, &mut inner.share)?;
+        let shortcut = match &self.shortcut {
+            Some(shortcut) => shortcut.eval(x, of_shortcut, &mut inner.share)?,
+            None => x,
+        };
+        Self::sum(self.has_relu, body, shortcut, y)
+    }
+
     /// `y = a + b`, and the rectifier.
     fn sum(
         has_relu: bool,
@@ -119,21 +135,14 @@ impl<T: Scalar> Layer<T> for Residual<T> {
         }
     }
 
-    /// Allocates the outputs of the two networks.
+    /// Allocates. A network calls [`eval`](Self::eval) with its buffers.
     fn eval_into(
         &self,
         x: ArrayView2<'_, T>,
         y: ArrayViewMut2<'_, T>,
         _: &mut Vec<T>,
     ) -> Result<(), LayerError> {
-        let body = self.body.network.predict(x).map_err(as_layer_error)?;
-        match &self.shortcut {
-            Some(shortcut) => {
-                let shortcut = shortcut.network.predict(x).map_err(as_layer_error)?;
-                Self::sum(self.has_relu, body.view(), shortcut.view(), y)
-            }
-            None => Self::sum(self.has_relu, body.view(), x, y),
-        }
+        self.eval(x, y, &mut Inner::default())
     }
 
     fn backward_into(
