@@ -1,11 +1,12 @@
 //! A run that is killed continues to the same bytes, and the settings that depend on evaluations.
 
-use bn_data::{Augmentation, Dataset, Digits};
+use bn_data::{Augmentation, Dataset, Digits, Targets};
 use bn_layers::{LayerExt, State};
 use bn_net::{
     Adam, Averaging, Callback, Checkpoint, Clip, EarlyStop, Error, History, Monitor, Network,
     Record, ReduceOnPlateau, Schedule, Sgd, SoftmaxWithLoss, Trainer, Training,
 };
+use ndarray::{CowArray, Ix2};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::{
@@ -322,10 +323,11 @@ fn callbacks_change_gradients_network_and_optimizer() {
     impl Callback for Changes {
         fn on_batch(
             &mut self,
-            batch: &bn_data::Batch<'_>,
+            images: &mut CowArray<'_, f32, Ix2>,
+            _: Targets<'_, f32>,
             _: Training<'_, f32>,
         ) -> ControlFlow<()> {
-            self.batches += batch.len();
+            self.batches += images.nrows();
             match self.batches > 1000 {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
@@ -375,4 +377,27 @@ fn callbacks_change_gradients_network_and_optimizer() {
         counters, 1,
         "frozen after three updates of the running statistics"
     );
+}
+
+/// Black images have no gradient of the first weights.
+#[test]
+fn callbacks_change_the_images_of_a_batch() {
+    struct Black;
+    impl Callback for Black {
+        fn on_batch(
+            &mut self,
+            images: &mut CowArray<'_, f32, Ix2>,
+            _: Targets<'_, f32>,
+            _: Training<'_, f32>,
+        ) -> ControlFlow<()> {
+            images.fill(0.0);
+            ControlFlow::Continue(())
+        }
+    }
+    let trainer = Trainer::new(100).epochs(1).progress(false);
+    let (mut network, before) = (dense(), values(&dense()));
+    fit(&trainer, &mut network, &mut Black).unwrap();
+    let after = values(&network);
+    assert_eq!(after[..64 * 16], before[..64 * 16]);
+    assert_ne!(after, before);
 }

@@ -1,7 +1,8 @@
 use super::history::{History, Record};
 use crate::{error::Error, network::Network, optimizer::Optimizer};
-use bn_data::Batch;
+use bn_data::Targets;
 use bn_tensor::Scalar;
+use ndarray::{CowArray, Ix2};
 use std::ops::ControlFlow;
 
 /// What a [`Callback`] may change during training.
@@ -41,10 +42,38 @@ pub struct Training<'a, T: Scalar> {
 /// # Ok::<(), bn_net::Error>(())
 /// ```
 pub trait Callback<T: Scalar = f32>: Send {
-    /// Called with each batch before it is trained on. To change batches, implement a
+    /// Called with the images `(B, D)` and the targets of each batch before it is trained on. The images may
+    /// be changed; only then are they copied. To change labels or sizes, implement a
     /// [`BatchSource`](bn_data::BatchSource).
-    fn on_batch(&mut self, batch: &Batch<'_, T>, training: Training<'_, T>) -> ControlFlow<()> {
-        let _ = (batch, training);
+    ///
+    /// ```
+    /// use bn_data::Targets;
+    /// use bn_net::{Callback, Training};
+    /// use ndarray::{CowArray, Ix2};
+    /// use std::ops::ControlFlow;
+    ///
+    /// /// Trains on negatives.
+    /// struct Negatives;
+    ///
+    /// impl Callback for Negatives {
+    ///     fn on_batch(
+    ///         &mut self,
+    ///         images: &mut CowArray<'_, f32, Ix2>,
+    ///         _: Targets<'_, f32>,
+    ///         _: Training<'_, f32>,
+    ///     ) -> ControlFlow<()> {
+    ///         images.mapv_inplace(|x| 1.0 - x);
+    ///         ControlFlow::Continue(())
+    ///     }
+    /// }
+    /// ```
+    fn on_batch(
+        &mut self,
+        images: &mut CowArray<'_, T, Ix2>,
+        targets: Targets<'_, T>,
+        training: Training<'_, T>,
+    ) -> ControlFlow<()> {
+        let _ = (images, targets, training);
         ControlFlow::Continue(())
     }
 

@@ -16,6 +16,7 @@ use crate::{
 };
 use bn_data::{BatchSource, Dataset};
 use bn_tensor::Scalar;
+use ndarray::CowArray;
 use std::{ops::ControlFlow, sync::atomic::Ordering, time::Instant};
 
 /// What a run is trained and evaluated on.
@@ -144,12 +145,13 @@ impl<T: Scalar> Run<'_, T> {
                 network: &mut *self.network,
                 optimizer: &mut *self.optimizer,
             };
-            if callback.on_batch(&batch, training).is_break() {
+            let (mut images, t) = (CowArray::from(batch.images), batch.targets);
+            if callback.on_batch(&mut images, t, training).is_break() {
                 self.accumulator.cancel(self.network);
                 self.data.source.restore(position)?; // a run that continues trains on this batch
                 return Ok(ControlFlow::Break(()));
             }
-            let (x, t) = (batch.images, batch.targets);
+            let x = images.view();
             weight += self.loss.weight(x.nrows(), width, t);
             if self.settings.accumulate > 1 {
                 self.accumulator.add(self.network, x, t, self.loss)?;

@@ -1,4 +1,4 @@
-//! Convolutions of channels-last images, lowered to one matrix product per block of images.
+//! Convolutions of channels-last images, [`direct`] or lowered to one matrix product per block of images.
 //!
 //! A patch is the `kernel rows × kernel columns × channels` values in the window at one position, in
 //! that order, and the patches of a block are the rows of a matrix. With the weights `(patch, out)`,
@@ -62,7 +62,8 @@ use shapes::Sizes;
 ///
 /// # Errors
 /// [`Error::ShapeMismatch`], [`Error::NotContiguous`]; [`Error::TooLarge`] if there is no memory for the
-/// patches. The weights may have any memory layout, except those of groups of one channel.
+/// patches. The weights may have any memory layout, except those of groups of one channel; the gradient of the
+/// weights must be in standard layout.
 pub fn convolve<T: Scalar>(
     window: &Window,
     x: ArrayView2<'_, T>,

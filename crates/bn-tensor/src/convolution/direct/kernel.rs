@@ -94,18 +94,19 @@ impl<T: Scalar> Strip<'_, T> {
         let count = places.left.min(ROWS);
         let places: [Place; ROWS] = from_fn(|_| places.next());
         if columns.len() > T::lanes::<S>() {
-            self.vectors::<S, ROWS, 2>(simd, &places[..count], &places, panel, columns);
+            self.vectors::<S, ROWS, 2>(simd, &places, count, panel, columns);
         } else {
-            self.vectors::<S, ROWS, 1>(simd, &places[..count], &places, panel, columns);
+            self.vectors::<S, ROWS, 1>(simd, &places, count, panel, columns);
         }
     }
 
+    /// The outputs at the first `count` places.
     #[inline(always)]
     fn vectors<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         simd: S,
-        written: &[Place],
         places: &[Place; ROWS],
+        count: usize,
         panel: &[T],
         columns: Range<usize>,
     ) {
@@ -118,7 +119,7 @@ impl<T: Scalar> Strip<'_, T> {
                 .zip(row)
                 .for_each(|(vector, row)| *vector = T::load(simd, row));
         }
-        for (place, sums) in written.iter().zip(sums) {
+        for (place, sums) in places[..count].iter().zip(sums) {
             let y = &mut self.y[place.to + columns.start..place.to + columns.end];
             if y.len() == VECTORS * lanes
                 && let Ok(y) = <&mut [T::Vector<S>; VECTORS]>::try_from(T::vectors_mut::<S>(y))
@@ -188,25 +189,19 @@ impl Places {
         let within = rows.within(&strip.rows);
         let (channels, line) = (plan.source.2, source.columns * plan.source.2);
         let (out, out_line) = (plan.out.2, plan.out.1 * plan.out.2);
-        let is_read = rows.taps * columns.taps > 0;
+        // Without taps nothing is read, and the place may lie outside the source.
         let row = rows.source + (within.start * rows.advance) as isize - source.origin.0;
         let column = columns.source - source.origin.1;
-        let from = match is_read {
-            true => row as usize * line + column as usize * channels,
-            false => 0,
-        };
+        let from = (row as usize).wrapping_mul(line);
+        let from = from.wrapping_add((column as usize).wrapping_mul(channels));
         let row = (rows.first + within.start * rows.step).saturating_sub(strip.rows.start);
-        let across = match is_read {
-            true => [columns.advance * channels, columns.step * out],
-            false => [0, columns.step * out],
-        };
-        let line = if is_read { rows.advance * line } else { 0 };
+        let across = [columns.advance * channels, columns.step * out];
         let last = columns.count.saturating_sub(1);
         Self {
             next: Place {
                 from,
                 to: row * out_line + columns.first * out,
-                lines: rows.taps * usize::from(is_read),
+                lines: if columns.taps == 0 { 0 } else { rows.taps },
                 run: columns.taps * channels,
             },
             column: 0,
@@ -214,7 +209,7 @@ impl Places {
             columns: columns.count,
             across,
             down: [
-                line.wrapping_sub(last * across[0]),
+                (rows.advance * line).wrapping_sub(last * across[0]),
                 (rows.step * out_line).wrapping_sub(last * across[1]),
             ],
         }
