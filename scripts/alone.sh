@@ -6,6 +6,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export CARGO_TARGET_DIR="$root/target/alone"
+# Neither do the programs need line tables, nor every layer compiled in advance, as a debug build does.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false
 
 try() { # the crate, another crate that the program names; the program on standard input
     crate=$1
