@@ -222,19 +222,24 @@ fn check_backward<T: Scalar>(
     }
 }
 
-fn cases() -> impl Strategy<Value = Case> {
-    let padding = prop_oneof![
+/// Every kind of padding, with at most so many zeros on each side.
+fn paddings(most: usize) -> impl Strategy<Value = Padding> {
+    let side = 0..=most;
+    let sides = (side.clone(), side.clone(), side.clone(), side);
+    prop_oneof![
         Just(Padding::Valid),
         Just(Padding::Same),
-        (0usize..3, 0usize..3, 0usize..3, 0usize..3).prop_map(|(top, bottom, left, right)| {
-            Padding::Explicit {
-                top,
-                bottom,
-                left,
-                right,
-            }
+        sides.prop_map(|(top, bottom, left, right)| Padding::Explicit {
+            top,
+            bottom,
+            left,
+            right,
         }),
-    ];
+    ]
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let padding = paddings(2);
     let image = (1usize..12, 1usize..12, 1usize..5, 1usize..5);
     let kernel = (1usize..6, 1usize..6);
     (
@@ -263,18 +268,7 @@ fn cases() -> impl Strategy<Value = Case> {
 
 /// Without groups and dilation and with enough outputs, where images are read without patches.
 fn direct_cases() -> impl Strategy<Value = Case> {
-    let padding = prop_oneof![
-        Just(Padding::Valid),
-        Just(Padding::Same),
-        (0usize..8, 0usize..8, 0usize..8, 0usize..8).prop_map(|(top, bottom, left, right)| {
-            Padding::Explicit {
-                top,
-                bottom,
-                left,
-                right,
-            }
-        }),
-    ];
+    let padding = paddings(7);
     (
         1usize..5,
         (1usize..24, 1usize..24, 1usize..20),
@@ -383,6 +377,18 @@ fn check_threads(groups: usize) {
     for threads in [2, 3, 8] {
         assert!(run(threads) == one, "{groups} groups, {threads} threads");
     }
+}
+
+#[test]
+fn a_gradient_of_weights_in_another_order_is_refused_and_left_as_it_is() {
+    let window = Window::new((4, 4, 2), (3, 3), (1, 1), Padding::Same).unwrap();
+    let (x, dout) = (random::<f32>(3, 32, 1), random::<f32>(3, 128, 2));
+    let old = random::<f32>(8, 18, 3).reversed_axes();
+    let mut dw = old.clone();
+    let (views, scratch) = ((x.view(), dout.view()), &mut Vec::new());
+    let result = convolve_weights(&window, views.0, views.1, 0.0, dw.view_mut(), scratch);
+    assert!(matches!(result, Err(Error::NotContiguous { .. })));
+    assert_eq!(dw, old);
 }
 
 #[test]

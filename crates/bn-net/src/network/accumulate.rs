@@ -100,7 +100,8 @@ impl<T: Scalar> Accumulator<T> {
     ///
     /// # Errors
     /// The errors of `before_update` and the optimizer; [`Error::Accumulator`] without micro-batches;
-    /// [`Error::OtherNetwork`] as [`add`](Self::add). Otherwise the network is then as it was before the first micro-batch. The accumulator is empty afterwards.
+    /// [`Error::OtherNetwork`] as [`add`](Self::add), and nothing has changed. After any other error the
+    /// network is as it was before the first micro-batch, and the accumulator is empty.
     pub fn step(
         &mut self,
         network: &mut Network<T>,

@@ -1,8 +1,8 @@
 use super::{
     block::blocks,
     epilogue::Epilogue,
-    lowered::{To, weights_and_room},
-    shapes::{Sizes, matrix, same_dim},
+    lowered::weights_and_room,
+    shapes::{Sizes, To, matrix, same_dim},
 };
 use crate::{
     channels::{reduce::Scratch, sums::channel_sum},

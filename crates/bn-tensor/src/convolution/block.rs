@@ -1,10 +1,14 @@
 //! The blocks of images that are convolved at a time.
 
-use super::{direct, lowered::To, shapes::Sizes};
+use super::{
+    direct,
+    shapes::{Sizes, To},
+};
 use crate::scalar::Scalar;
 use std::ops::Range;
 
-/// The most bytes of the patches of a block and its outputs, unless one row of one image takes more.
+/// The most bytes of the patches of a block and its outputs, unless one row of one image takes more, or one
+/// image of those that are read without patches.
 /// It is also all the memory that a convolution needs. The patches are written and then read by the
 /// product; twice as many no longer stay in cache.
 const BLOCK: usize = 1 << 21;

@@ -4,7 +4,7 @@ use super::{
     block::{Block, most_images, most_positions},
     depthwise, direct,
     im2col::{Col2Im, Im2Col},
-    shapes::{Sizes, matrix, matrix_mut},
+    shapes::{Sizes, To, matrix, matrix_mut},
 };
 use crate::{
     contiguous::{in_order, in_order_mut},
@@ -34,13 +34,6 @@ pub(super) enum Weights<'a, T> {
     Groups(ArrayView2<'a, T>),
     Depthwise(&'a [T]), // (kernel, out)
     Direct(ArrayView2<'a, T>),
-}
-
-/// Which way a convolution is computed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum To {
-    Outputs,
-    Images,
 }
 
 /// The length of the room for a block.
@@ -179,9 +172,9 @@ impl Block {
             return depthwise::weights(OP, self, sizes, [x, dout], beta, &mut dw, room);
         }
         if direct::is_used(sizes, To::Outputs) {
-            scale(&mut dw, beta);
-            let x = &x[self.pixels(sizes)];
-            direct::weights(sizes, [x, dout], in_order_mut(OP, &mut dw)?, room);
+            let (x, dw) = (&x[self.pixels(sizes)], in_order_mut(OP, &mut dw)?);
+            scale(&mut *dw, beta);
+            direct::weights(sizes, [x, dout], dw, room);
             return Ok(());
         }
         let dout = matrix(OP, dout, self.positions(sizes), sizes.out)?;

@@ -36,9 +36,9 @@ use crate::{
 };
 use block::blocks;
 use epilogue::Epilogue;
-use lowered::{To, room_len, weights_and_room};
+use lowered::{room_len, weights_and_room};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use shapes::Sizes;
+use shapes::{Sizes, To};
 
 /// `y = convolution(x, w) + bias` for `n` images `x: (n, H·W·C)`, weights `w: (patch, out)`,
 /// `bias: (out)` and `y: (n, places·out)`. PyTorch and Keras call this a convolution; it is a

@@ -4,6 +4,13 @@ use crate::{error::Error, window::Window};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::Range;
 
+/// Which way a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum To {
+    Outputs,
+    Images,
+}
+
 /// The sizes of a convolution of some images.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sizes<'a> {

@@ -1,6 +1,6 @@
 //! Which pixels a convolution reads and writes.
 
-use super::super::{lowered::To, shapes::Sizes};
+use crate::convolution::shapes::{Sizes, To};
 use std::ops::Range;
 
 /// Outputs that a strip has at least, if the image has as many. Each panel of the weights is read once for a

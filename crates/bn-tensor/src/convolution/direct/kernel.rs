@@ -1,11 +1,11 @@
 //! The innermost loops of a convolution to outputs or to images.
 
 use super::{
-    Source,
     geometry::{Class, Plan},
+    source::Source,
 };
 use crate::{
-    convolution::{lowered::To, shapes::Sizes},
+    convolution::shapes::{Sizes, To},
     matmul::gemm::pack::{panel_rows, panel_unit},
     scalar::Scalar,
     simd::{PerType, Vectors, with_registers},

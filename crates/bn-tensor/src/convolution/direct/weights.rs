@@ -1,8 +1,8 @@
 //! The gradient of a convolution with respect to its weights.
 
-use super::{Source, geometry::Plan};
+use super::{geometry::Plan, source::Source};
 use crate::{
-    convolution::{lowered::To, shapes::Sizes},
+    convolution::shapes::{Sizes, To},
     matmul::gemm::pack::panel_unit,
     parallel,
     scalar::Scalar,
