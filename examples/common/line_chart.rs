@@ -3,7 +3,15 @@
 use crate::picture::Area;
 use crate::style::{GREY, INK, PALE, font};
 use anyhow::Result;
-use plotters::{chart::SeriesLabelPosition, element::DashedPathElement, prelude::*};
+use plotters::{
+    chart::SeriesLabelPosition,
+    coord::{
+        ranged1d::{DefaultFormatting, KeyPointHint, Ranged},
+        types::RangedCoordf64,
+    },
+    element::DashedPathElement,
+    prelude::*,
+};
 use std::ops::Range;
 
 pub struct Axis<'a> {
@@ -39,6 +47,49 @@ impl LineChart<'_> {
 
     /// Draws the lines over grey dots with this name.
     pub fn draw_with_dots(&self, area: &Area<'_>, name: &str, dots: &[(f64, f64)]) -> Result<()> {
+        let y = RangedCoordf64::from(self.y.range.clone());
+        self.draw_with(area, (name, dots), y.key_points(self.y.ticks))
+    }
+
+    /// Draws the lines with a logarithmic y axis. Values outside its range are drawn at its ends.
+    pub fn draw_logarithmic(&self, area: &Area<'_>) -> Result<()> {
+        let Range { start, end } = self.y.range;
+        let marks = (-12..=12).flat_map(|power| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(power)));
+        let marks = marks.filter(|mark| (start..=end).contains(mark));
+        let log = |&(x, y): &(f64, f64)| (x, y.clamp(start, end).log10());
+        let lines = self.lines.iter().map(|line| Line {
+            points: line.points.iter().map(log).collect(),
+            ..*line
+        });
+        let chart = LineChart {
+            title: self.title,
+            x: Axis {
+                range: self.x.range.clone(),
+                ..self.x
+            },
+            y: Axis {
+                range: start.log10()..end.log10(),
+                format: &|y| (self.y.format)(&10f64.powf(*y)),
+                ..self.y
+            },
+            lines: lines.collect(),
+            legend: self.legend.clone(),
+            font_size: self.font_size,
+        };
+        chart.draw_with(area, ("", &[]), marks.map(f64::log10).collect())
+    }
+
+    /// Draws the lines over named dots, with numbers at `marks` of the y axis.
+    fn draw_with(
+        &self,
+        area: &Area<'_>,
+        (name, dots): (&str, &[(f64, f64)]),
+        marks: Vec<f64>,
+    ) -> Result<()> {
+        let y = Marked {
+            range: self.y.range.clone().into(),
+            marks,
+        };
         let small = self.font_size;
         let large = small * 6 / 5;
         let number = |axis: &Axis<'_>, value: &f64| match axis.name {
@@ -58,7 +109,7 @@ impl LineChart<'_> {
             .margin_right(small)
             .x_label_area_size(room(&self.x, small * 3))
             .y_label_area_size(room(&self.y, small * 4 + small / 2))
-            .build_cartesian_2d(self.x.range.clone(), self.y.range.clone())?;
+            .build_cartesian_2d(self.x.range.clone(), y)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -122,5 +173,28 @@ impl LineChart<'_> {
                 .draw()?;
         }
         Ok(())
+    }
+}
+
+/// An axis with numbers at `marks`.
+struct Marked {
+    range: RangedCoordf64,
+    marks: Vec<f64>,
+}
+
+impl Ranged for Marked {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, pixels: (i32, i32)) -> i32 {
+        self.range.map(value, pixels)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.marks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.range()
     }
 }

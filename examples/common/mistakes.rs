@@ -12,25 +12,28 @@ use ndarray::{Array2, Axis as ArrayAxis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Draws the share of misclassified images after each epoch.
+/// Draws the share of misclassified images after each epoch, on a logarithmic axis: it falls by powers of ten.
 pub fn draw_errors(area: &Area<'_>, history: &History) -> Result<()> {
     let lines = epochs::lines(history, |accuracy| 1.0 - accuracy);
     let all = lines.iter().flat_map(|line| &line.points);
-    let highest = all.fold(0.01f64, |highest, &(_, error)| highest.max(error));
+    let some = all.map(|&(_, error)| error).filter(|&error| error > 0.0);
+    let (lowest, highest) = some.fold((0.01f64, 0.01f64), |(lowest, highest), error| {
+        (lowest.min(error), highest.max(error))
+    });
     let chart = LineChart {
         title: "Misclassified images after each epoch",
         x: epochs::axis(history),
         y: Axis {
             name: "misclassified",
-            range: 0.0..1.05 * highest,
+            range: lowest / 1.25..1.25 * highest,
             ticks: 8,
-            format: &|error| percent(*error, 1),
+            format: &|error| percent(*error, if *error < 0.001 { 2 } else { 1 }),
         },
         lines,
         legend: Some(SeriesLabelPosition::UpperRight),
         font_size: 28,
     };
-    chart.draw(area)
+    chart.draw_logarithmic(area)
 }
 
 /// The misclassified test images.

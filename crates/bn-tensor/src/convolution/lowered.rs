@@ -33,7 +33,7 @@ pub(super) enum Weights<'a, T> {
     /// Those of one product for each group.
     Groups(ArrayView2<'a, T>),
     Depthwise(&'a [T]), // (kernel, out)
-    Direct(ArrayView2<'a, T>),
+    Direct(&'a [T]),    // packed
 }
 
 /// The length of the room for a block.
@@ -71,11 +71,17 @@ pub(super) fn weights_and_room<'a, T: Scalar>(
     let is_direct = direct::is_used(sizes, to);
     let packs =
         sizes.groups == 1 && !is_direct && gemm_is_faster(most_positions::<T>(sizes), n, k, false);
-    let packed = if packs { packed_len::<T>(k, n) } else { 0 };
+    let packed = if is_direct {
+        direct::packed_len::<T>(sizes, to)
+    } else if packs {
+        packed_len::<T>(k, n)
+    } else {
+        0
+    };
     try_resize(op, buffer, &[packed.saturating_add(room)])?;
     let (packed, room) = buffer.split_at_mut(packed);
     let weights = if is_direct {
-        Weights::Direct(w.view())
+        Weights::Direct(direct::pack_all(sizes, to, w.view(), packed))
     } else if sizes.is_depthwise() {
         Weights::Depthwise(in_order(op, w)?)
     } else if sizes.groups > 1 {
@@ -150,7 +156,7 @@ impl Block {
             }
             Weights::Direct(w) => {
                 let x = &x[self.pixels(sizes)];
-                direct::convolve(sizes, To::Outputs, x, w.view(), bias, y, room);
+                direct::convolve(sizes, To::Outputs, x, w, bias, y, room);
                 Ok(())
             }
         }
@@ -210,7 +216,7 @@ impl Block {
             return Ok(());
         }
         if let Weights::Direct(w) = w {
-            direct::convolve(sizes, To::Images, dout, w.view(), bias, images, room);
+            direct::convolve(sizes, To::Images, dout, w, bias, images, room);
             return Ok(());
         }
         let (count, patch) = (self.positions(sizes), sizes.window.patch());

@@ -5,12 +5,10 @@ use super::{
     source::Source,
 };
 use crate::{
-    convolution::shapes::{Sizes, To},
     matmul::gemm::pack::{panel_rows, panel_unit},
     scalar::Scalar,
-    simd::{PerType, Vectors, with_registers},
+    simd::{PerType, with_registers},
 };
-use ndarray::ArrayView2;
 use pulp::{Simd, WithSimd};
 use std::{array::from_fn, ops::Range};
 
@@ -231,66 +229,5 @@ impl Places {
         }
         self.left = self.left.saturating_sub(1);
         place
-    }
-}
-
-/// Packs the weights `w: (patch, out)` of each class into panels of two vectors of columns.
-pub(super) fn pack<'a, T: Scalar>(
-    plan: &Plan,
-    sizes: &Sizes<'_>,
-    to: To,
-    w: ArrayView2<'_, T>,
-    packed: &'a mut [T],
-) -> &'a [T] {
-    let width = T::run::<Width>(());
-    let (depth, columns) = (plan.source.2, plan.out.2);
-    let (w, across) = (&w, sizes.window.kernel().1);
-    let rows = plan.classes().flat_map(|[rows, of_columns]| {
-        let taps = move || {
-            (0..rows.taps).flat_map(move |i| {
-                (0..of_columns.taps).map(move |j| rows.place(i) * across + of_columns.place(j))
-            })
-        };
-        (0..columns)
-            .step_by(width)
-            .flat_map(move |first| taps().map(move |tap| (tap, first)))
-            .flat_map(move |(tap, first)| (0..depth).map(move |k| (tap, first, k)))
-    });
-    for ((tap, first, k), to_row) in rows.zip(packed.chunks_exact_mut(width)) {
-        let last = columns.min(first + width);
-        let (values, padding) = to_row.split_at_mut(last - first);
-        for (value, j) in values.iter_mut().zip(first..last) {
-            *value = match to {
-                To::Outputs => w[[tap * depth + k, j]],
-                To::Images => w[[tap * columns + j, k]],
-            };
-        }
-        padding.fill(T::zero());
-    }
-    packed
-}
-
-/// The columns of a panel: those of two vectors.
-enum Width {}
-
-impl<'a> PerType<'a> for Width {
-    type Input<T: 'a> = ();
-    type Output<T: 'a> = usize;
-    fn run_f32((): ()) -> usize {
-        with_registers(TwoVectors::<f32>(std::marker::PhantomData))
-    }
-    fn run_f64((): ()) -> usize {
-        with_registers(TwoVectors::<f64>(std::marker::PhantomData))
-    }
-}
-
-struct TwoVectors<T>(std::marker::PhantomData<T>);
-
-impl<T: Vectors> WithSimd for TwoVectors<T> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        2 * T::lanes::<S>()
     }
 }

@@ -10,6 +10,7 @@
 
 mod geometry;
 mod kernel;
+mod pack;
 mod source;
 mod weights;
 
@@ -23,8 +24,9 @@ use crate::{
     simd::has_registers,
 };
 use geometry::Plan;
-use kernel::{Convolve, pack};
+use kernel::Convolve;
 use ndarray::ArrayView2;
+use pack::Pack;
 use source::Source;
 use std::ops::Range;
 
@@ -35,6 +37,9 @@ const WIDEST: usize = 32;
 
 /// The least columns of a product with the weights. With fewer most of a vector would be empty.
 const LEAST_COLUMNS: usize = 8;
+
+/// Pieces of work for each thread, so that none waits long for another.
+const PIECES: usize = 4;
 
 /// The largest stride, in kernels. With larger ones most of a strip would be copied for nothing.
 const MOST_SKIPPED: usize = 2;
@@ -62,7 +67,6 @@ pub(super) fn room_len<T>(
     sizes: &Sizes<'_>,
     images: usize,
 ) -> Result<usize, Error> {
-    let packed = packed_len::<T>(sizes, To::Outputs).max(packed_len::<T>(sizes, To::Images));
     let mut most = 0;
     for to in [To::Outputs, To::Images]
         .into_iter()
@@ -73,11 +77,11 @@ pub(super) fn room_len<T>(
             most = most.max(checked_len::<T>(op, &[images, plan.strips(), plan.room()])?);
         }
     }
-    checked_len::<T>(op, &[packed.saturating_add(most)])
+    Ok(most)
 }
 
-/// The length of the packed weights, whatever the registers.
-fn packed_len<T>(sizes: &Sizes<'_>, to: To) -> usize {
+/// The length of the buffer that [`pack_all`] needs, whatever the registers.
+pub(super) fn packed_len<T>(sizes: &Sizes<'_>, to: To) -> usize {
     let taps = sizes.window.kernel().0 * sizes.window.kernel().1;
     let (channels, out) = match to {
         To::Outputs => (sizes.window.image().2, sizes.out),
@@ -87,48 +91,73 @@ fn packed_len<T>(sizes: &Sizes<'_>, to: To) -> usize {
     with_alignment::<T>((taps * channels).saturating_mul(columns))
 }
 
-/// To the outputs, `y = convolution(x, w) + bias`; to the images, `dx = bias + Σ dout·wᵀ`. `room` has
-/// [`room_len`] values.
+/// The weights `w: (patch, out)` as [`convolve`] reads them, in a buffer of [`packed_len`] values.
+pub(super) fn pack_all<'a, T: Scalar>(
+    sizes: &Sizes<'_>,
+    to: To,
+    w: ArrayView2<'_, T>,
+    buffer: &'a mut [T],
+) -> &'a [T] {
+    let len = buffer.len() - with_alignment::<T>(0);
+    let packed = aligned(buffer, len);
+    T::run::<Pack>(pack::Weights {
+        plan: &Plan::new(sizes, to),
+        to,
+        kernel_columns: sizes.window.kernel().1,
+        w: w.view(),
+        packed: &mut *packed,
+    });
+    packed
+}
+
+/// To the outputs, `y = convolution(x, w) + bias`; to the images, `dx = bias + Σ dout·wᵀ`, with weights from
+/// [`pack_all`]. `room` has [`room_len`] values.
 pub(super) fn convolve<T: Scalar>(
     sizes: &Sizes<'_>,
     to: To,
     x: &[T],
-    w: ArrayView2<'_, T>,
+    packed: &[T],
     bias: Option<&[T]>,
     y: &mut [T],
     room: &mut [T],
 ) {
     let plan = Plan::new(sizes, to);
-    let packed_len = packed_len::<T>(sizes, to);
-    let (packed, room) = room.split_at_mut(packed_len);
-    let packed = aligned(packed, packed_len - with_alignment::<T>(0));
-    let packed = pack(&plan, sizes, to, w, packed);
     let image = plan.out.0 * plan.out.1 * plan.out.2;
+    let count = y.len() / image * plan.strips();
+    let piece = count.div_ceil(PIECES * parallel::threads()).max(1);
     let strips = Strips {
         plan: &plan,
-        range: 0..y.len() / image * plan.strips(),
+        range: 0..count,
+        piece,
         y,
         room,
     };
     let work = x.len().saturating_mul(sizes.window.patch());
-    parallel::for_each_piece(strips, 1, work, &|strip, strips| {
-        let Strips { y, room, .. } = strips;
-        Source::copy(&plan, x, strip, room);
-        T::run::<Convolve>(kernel::Strip {
-            plan: &plan,
-            rows: plan.strip(strip).1,
-            source: Source::new(&plan, x, strip, Some(room)),
-            packed,
-            bias,
-            y,
-        });
+    parallel::for_each_piece(strips, piece, work, &|_, strips| {
+        let Strips { range, y, room, .. } = strips;
+        let mut y = y;
+        for strip in range {
+            let (outputs, rest) = y.split_at_mut(plan.start(strip + 1) - plan.start(strip));
+            y = rest;
+            Source::copy(&plan, x, strip, room);
+            T::run::<Convolve>(kernel::Strip {
+                plan: &plan,
+                rows: plan.strip(strip).1,
+                source: Source::new(&plan, x, strip, Some(room)),
+                packed,
+                bias,
+                y: outputs,
+            });
+        }
     });
 }
 
-/// The outputs of some strips, and the room for what they read.
+/// The outputs of some strips, and room for what one strip of each piece reads: the strips of a piece take
+/// turns in it, so that it stays in the first-level cache.
 struct Strips<'a, T> {
     plan: &'a Plan,
     range: Range<usize>,
+    piece: usize, // strips
     y: &'a mut [T],
     room: &'a mut [T],
 }
@@ -139,29 +168,24 @@ impl<T: Send + Sync> Split for Strips<'_, T> {
     }
 
     fn split(self, at: usize) -> (Self, Self) {
-        let Self {
-            plan,
-            range,
-            y,
-            room,
-        } = self;
-        let middle = range.start + at;
-        let (y0, y1) = y.split_at_mut(plan.start(middle) - plan.start(range.start));
-        let room_len = if plan.is_unpadded() {
-            0
-        } else {
-            at * plan.room()
+        let middle = self.range.start + at;
+        let (y0, y1) = self
+            .y
+            .split_at_mut(self.plan.start(middle) - self.plan.start(self.range.start));
+        let pieces = match self.plan.is_unpadded() {
+            true => 0,
+            false => at / self.piece,
         };
-        let (room0, room1) = room.split_at_mut(room_len);
+        let (room0, room1) = self.room.split_at_mut(pieces * self.plan.room());
         let part = |range, y, room| Strips {
-            plan,
             range,
             y,
             room,
+            ..self
         };
         (
-            part(range.start..middle, y0, room0),
-            part(middle..range.end, y1, room1),
+            part(self.range.start..middle, y0, room0),
+            part(middle..self.range.end, y1, room1),
         )
     }
 }

@@ -14,6 +14,9 @@ use std::{array::from_fn, ops::Range};
 /// A thread computes a multiple of so many rows of the gradient: whole tiles of any height.
 const ROWS: usize = 12;
 
+/// The most bytes of copies of strips, which should stay in the second-level cache.
+const GROUP: usize = 1 << 17;
+
 /// `dw += patches(x)ᵀ·dout` for `dw: (patch, out)`. `room` has [`room_len`](super::room_len) values.
 pub(in crate::convolution) fn weights<T: Scalar>(
     sizes: &Sizes<'_>,
@@ -24,33 +27,36 @@ pub(in crate::convolution) fn weights<T: Scalar>(
     let plan = Plan::new(sizes, To::Outputs);
     let images = x.len() / sizes.window.image_len();
     let strips = images * plan.strips();
-    let work = x.len().saturating_mul(sizes.window.patch());
-    if !plan.is_unpadded() {
-        let len = plan.room();
-        let room = &mut room[..strips * len];
-        parallel::for_each_piece(room, len, x.len(), &|start, room: &mut [T]| {
-            Source::copy(&plan, x, start / len, room);
-        });
-    }
-    let room = &*room;
+    let (len, work) = (plan.room(), x.len().saturating_mul(sizes.window.patch()));
     // As many rows as possible, so that a strip is read into the first-level cache once. No cut changes the
     // order of a sum.
     let rows = sizes.window.patch().div_ceil(parallel::threads());
     let rows = rows.next_multiple_of(ROWS);
-    parallel::for_each_piece(dw, rows * sizes.out, work, &|start, dw: &mut [T]| {
-        let first = start / sizes.out;
-        for strip in 0..strips {
-            T::run::<Weights>(Part {
-                plan: &plan,
-                source: Source::new(&plan, x, strip, room.get(strip * plan.room()..)),
-                dout: &dout[plan.start(strip)..plan.start(strip + 1)],
-                patch: first..first + dw.len() / sizes.out,
-                run: sizes.window.kernel().1 * plan.source.2,
-                advance: sizes.window.stride(),
-                dw: &mut *dw,
+    let group = (GROUP / size_of::<T>() / len.max(1)).max(1);
+    for first in (0..strips).step_by(group) {
+        let group = first..strips.min(first + group);
+        if !plan.is_unpadded() {
+            let room = &mut room[..group.len() * len];
+            parallel::for_each_piece(room, len, work, &|start, room: &mut [T]| {
+                Source::copy(&plan, x, first + start / len, room);
             });
         }
-    });
+        let room = &*room;
+        parallel::for_each_piece(&mut *dw, rows * sizes.out, work, &|start, dw: &mut [T]| {
+            let patch = start / sizes.out;
+            for strip in group.clone() {
+                T::run::<Weights>(Part {
+                    plan: &plan,
+                    source: Source::new(&plan, x, strip, room.get((strip - first) * len..)),
+                    dout: &dout[plan.start(strip)..plan.start(strip + 1)],
+                    patch: patch..patch + dw.len() / sizes.out,
+                    run: sizes.window.kernel().1 * plan.source.2,
+                    advance: sizes.window.stride(),
+                    dw: &mut *dw,
+                });
+            }
+        });
+    }
 }
 
 enum Weights {}
