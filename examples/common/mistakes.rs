@@ -17,9 +17,8 @@ pub fn draw_errors(area: &Area<'_>, history: &History) -> Result<()> {
     let lines = epochs::lines(history, |accuracy| 1.0 - accuracy);
     let all = lines.iter().flat_map(|line| &line.points);
     let some = all.map(|&(_, error)| error).filter(|&error| error > 0.0);
-    let (lowest, highest) = some.fold((0.01f64, 0.01f64), |(lowest, highest), error| {
-        (lowest.min(error), highest.max(error))
-    });
+    let lowest = some.clone().reduce(f64::min).unwrap_or(0.01);
+    let highest = some.reduce(f64::max).unwrap_or(0.01);
     let chart = LineChart {
         title: "Misclassified images after each epoch",
         x: epochs::axis(history),
@@ -27,7 +26,11 @@ pub fn draw_errors(area: &Area<'_>, history: &History) -> Result<()> {
             name: "misclassified",
             range: lowest / 1.25..1.25 * highest,
             ticks: 8,
-            format: &|error| percent(*error, if *error < 0.001 { 2 } else { 1 }),
+            format: &|error| match error {
+                0.0..0.0009 => percent(*error, 2),
+                0.0009..0.009 => percent(*error, 1),
+                _ => percent(*error, 0),
+            },
         },
         lines,
         legend: Some(SeriesLabelPosition::UpperRight),
