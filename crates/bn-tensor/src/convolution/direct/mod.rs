@@ -38,8 +38,9 @@ const WIDEST: usize = 32;
 /// The least columns of a product with the weights. With fewer most of a vector would be empty.
 const LEAST_COLUMNS: usize = 8;
 
-/// Pieces of work for each thread, so that none waits long for another.
-const PIECES: usize = 4;
+/// The least number of pieces of work for each thread, if there are as many strips, so that none waits long for
+/// another.
+const PIECES: usize = 8;
 
 /// The largest stride, in kernels. With larger ones most of a strip would be copied for nothing.
 const MOST_SKIPPED: usize = 2;
@@ -124,7 +125,7 @@ pub(super) fn convolve<T: Scalar>(
     let plan = Plan::new(sizes, to);
     let image = plan.out.0 * plan.out.1 * plan.out.2;
     let count = y.len() / image * plan.strips();
-    let piece = count.div_ceil(PIECES * parallel::threads()).max(1);
+    let piece = (count / (PIECES * parallel::threads())).max(1);
     let strips = Strips {
         plan: &plan,
         range: 0..count,

@@ -14,8 +14,10 @@ use std::{array::from_fn, ops::Range};
 /// A thread computes a multiple of so many rows of the gradient: whole tiles of any height.
 const ROWS: usize = 12;
 
-/// The most bytes of copies of strips, which should stay in the second-level cache.
+/// The bytes of the copies of a group of strips, which should stay in the second-level cache.
 const GROUP: usize = 1 << 17;
+/// The least number of strips of a group for each thread, which the threads copy together.
+const STRIPS: usize = 8;
 
 /// `dw += patches(x)ᵀ·dout` for `dw: (patch, out)`. `room` has [`room_len`](super::room_len) values.
 pub(in crate::convolution) fn weights<T: Scalar>(
@@ -32,7 +34,7 @@ pub(in crate::convolution) fn weights<T: Scalar>(
     // order of a sum.
     let rows = sizes.window.patch().div_ceil(parallel::threads());
     let rows = rows.next_multiple_of(ROWS);
-    let group = (GROUP / size_of::<T>() / len.max(1)).max(1);
+    let group = (GROUP / size_of::<T>() / len.max(1)).max(STRIPS * parallel::threads());
     for first in (0..strips).step_by(group) {
         let group = first..strips.min(first + group);
         if !plan.is_unpadded() {
