@@ -2,6 +2,7 @@
 
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2, Axis, Slice};
+use std::ops::Range;
 
 /// The desired output for each row of a batch.
 ///
@@ -50,6 +51,20 @@ impl<'a, T> Targets<'a, T> {
             Targets::Labels(labels) => labels,
             Targets::Dense(_) => &[],
         }
+    }
+
+    /// The targets of these rows, if there are as many.
+    #[must_use]
+    pub fn rows(&self, rows: Range<usize>) -> Option<Targets<'a, T>> {
+        if rows.start > rows.end || rows.end > self.len() {
+            return None;
+        }
+        Some(match *self {
+            Targets::Labels(labels) => Targets::Labels(&labels[rows]),
+            Targets::Dense(values) => {
+                Targets::Dense(values.slice_axis_move(Axis(0), Slice::from(rows)))
+            }
+        })
     }
 
     /// The kind and the size in words, for messages.

@@ -242,7 +242,7 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         self.weights.state_mut(visit);
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -86,42 +86,51 @@ impl Dropout {
     }
 
     /// Begins a forward pass of this shape and returns its mask.
-    pub(crate) fn begin<T: Scalar>(&mut self, shape: (usize, usize), mode: Mode) -> Mask<T> {
+    pub(crate) fn begin<T: Scalar>(&mut self, shape: (usize, usize), pass: &Pass<'_>) -> Mask<T> {
         self.shape = shape;
-        self.is_pending = mode != Mode::Eval;
-        self.drawn = self.is_pending.then_some(self.draws);
-        self.draws = self.draws.wrapping_add(self.is_pending.into());
-        self.mask()
+        if !pass.continues() {
+            self.is_pending = pass.mode() != Mode::Eval;
+            self.drawn = self.is_pending.then_some(self.draws);
+            self.draws = self.draws.wrapping_add(self.is_pending.into());
+        }
+        self.mask(pass)
     }
 
     /// The mask of the last forward pass.
-    fn mask<T: Scalar>(&self) -> Mask<T> {
+    fn mask<T: Scalar>(&self, pass: &Pass<'_>) -> Mask<T> {
         let Some(draw) = self.drawn else {
             return self.evaluation();
         };
         Mask {
             key: mixed(self.seed, draw),
+            start: pass.first_row().wrapping_mul(self.shape.1),
             ratio: self.ratio,
             kept: T::from_f64(self.kept),
         }
     }
 
-    /// The mask of the last forward pass, if `x` has the same shape.
-    pub(crate) fn mask_for<T: Scalar>(&self, x: &ArrayView2<'_, T>) -> Result<Mask<T>, Error> {
-        if self.shape != x.dim() {
+    /// The mask of the last forward pass, if `x` has the same shape. (Another shard may have more rows.)
+    pub(crate) fn mask_for<T: Scalar>(
+        &self,
+        x: &ArrayView2<'_, T>,
+        pass: &Pass<'_>,
+    ) -> Result<Mask<T>, Error> {
+        let is_shard = pass.reduction().is_some() && self.shape.1 == x.ncols();
+        if self.shape != x.dim() && !is_shard {
             return Err(Error::NoForward {
                 layer: "Dropout",
                 expected: self.shape.0,
                 got: x.nrows(),
             });
         }
-        Ok(self.mask())
+        Ok(self.mask(pass))
     }
 
     /// The mask of evaluation, which drops nothing.
     pub(crate) fn evaluation<T: Scalar>(&self) -> Mask<T> {
         Mask {
             key: 0,
+            start: 0,
             ratio: 0.0,
             kept: T::from_f64(self.evaluated),
         }
@@ -170,7 +179,7 @@ impl<T: Scalar> Layer<T> for Dropout {
         pass: &Pass<'_>,
     ) -> Result<(), Error> {
         let (x_values, y) = (in_order("Dropout", &x)?, in_order_mut("Dropout", &mut y)?);
-        Ok(self.begin(x.dim(), pass.mode()).apply(x_values, y)?)
+        Ok(self.begin(x.dim(), pass).apply(x_values, y)?)
     }
 
     fn eval_into(
@@ -187,10 +196,10 @@ impl<T: Scalar> Layer<T> for Dropout {
         &mut self,
         io: Io<'_, T>,
         wanted: Wanted<'_, T>,
-        _: &Pass<'_>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
         const OP: &str = "Dropout::backward";
-        let mask = self.mask_for(&io.x)?;
+        let mask = self.mask_for(&io.x, pass)?;
         let Some(mut dx) = wanted.dx else {
             return Ok(());
         };
@@ -217,7 +226,7 @@ impl<T: Scalar> Layer<T> for Dropout {
         }
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -134,9 +134,12 @@ pub trait Layer<T: Scalar>: Any + DynClone + Debug + Send + Sync {
         let _ = outcome;
     }
 
-    /// Whether, in evaluation, the output for a row depends only on that row. If so, a network
-    /// evaluates a large batch in chunks of rows, several at a time.
-    fn rows_are_independent(&self) -> bool {
+    /// Whether, in this mode, the output for a row depends only on that row, and a backward pass only on its
+    /// arguments. If so, a network evaluates a large batch in chunks of rows, several at a time, and
+    /// calls the passes of a batch in [shards](crate::ShardReduction) once for each shard. If not, the layer
+    /// gets all shards here at once, and combines what the rows share by [`Pass::reduction`].
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        let _ = mode;
         false
     }
 

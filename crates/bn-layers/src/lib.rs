@@ -71,6 +71,7 @@ mod pooling;
 mod reshape;
 mod rows;
 mod shape;
+mod shards;
 mod spec;
 mod state;
 mod weights;
@@ -97,7 +98,7 @@ pub use gradient_check::{Entry, GradientCheck, Objective, ParamReport, Report};
 pub use init::Init;
 pub use layer::{Io, Layer, LayerExt, Outcome, Wanted};
 pub use ndarray;
-pub use pass::{Mode, Pass, ShardReduction};
+pub use pass::{Mode, Pass};
 pub use pooling::{
     AvgPool2d, Interpolation, MaxPool2d, Pad2d, PadKind, Pool2dConfig, ReflectPad2d, Resize2d,
     Upsample2d, ZeroPad2d,
@@ -105,6 +106,7 @@ pub use pooling::{
 pub use rand;
 pub use reshape::Reshape;
 pub use shape::Shape;
+pub use shards::{ShardReduction, ShardTree};
 pub use spec::LayerSpec;
 pub use state::{Param, ParamMut, State, StateMut};
 

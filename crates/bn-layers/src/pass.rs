@@ -1,6 +1,5 @@
-use crate::error::Error;
-use bn_tensor::Moments;
-use std::fmt::Debug;
+use crate::shards::{ShardReduction, ranges};
+use std::ops::Range;
 
 /// What a forward pass is for. It is an argument of each call, never a global setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,27 +12,6 @@ pub enum Mode {
     BatchStats,
     /// Normalise by the running statistics, drop nothing, and change nothing.
     Eval,
-}
-
-/// Combines per-channel sums over the shards of one batch, such as micro-batches or the rows on
-/// several machines. Batch Normalization passes its sums through it, so that a sharded batch is
-/// normalised as a whole.
-///
-/// Every shard must make the same calls in the same order.
-pub trait ShardReduction: Debug + Sync {
-    /// Replaces the moments of this shard by those of the whole batch ([`Moments::merge`], in the
-    /// order of the shards).
-    ///
-    /// # Errors
-    /// [`Error::Shards`] if the other shards cannot be reached or do not fit.
-    fn moments(&self, moments: &mut Moments) -> Result<(), Error>;
-
-    /// Replaces the sums of this shard by those of the whole batch, added in the order of the
-    /// shards.
-    ///
-    /// # Errors
-    /// As [`moments`](Self::moments).
-    fn sums(&self, sums: &mut [f64]) -> Result<(), Error>;
 }
 
 /// The context of a forward or backward pass: its mode and, if the batch is cut into shards, how
@@ -50,6 +28,8 @@ pub struct Pass<'a> {
     mode: Mode,
     reduction: Option<&'a dyn ShardReduction>,
     freezes_statistics: bool,
+    first_row: usize,
+    continues: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -59,15 +39,27 @@ impl<'a> Pass<'a> {
             mode,
             reduction: None,
             freezes_statistics: false,
+            first_row: 0,
+            continues: false,
         }
     }
 
-    /// A pass over one shard of a batch.
+    /// A pass over those shards of a batch that this process has.
     pub fn sharded(mode: Mode, reduction: &'a dyn ShardReduction) -> Self {
         Self {
-            mode,
             reduction: Some(reduction),
-            freezes_statistics: false,
+            first_row: reduction.first_row(),
+            ..Self::new(mode)
+        }
+    }
+
+    /// The part of this pass that is over these rows. The parts of a pass follow each other.
+    #[must_use]
+    pub fn of_rows(self, rows: &Range<usize>) -> Self {
+        Self {
+            first_row: self.first_row + rows.start,
+            continues: self.continues || rows.start > 0,
+            ..self
         }
     }
 
@@ -95,5 +87,22 @@ impl<'a> Pass<'a> {
     /// How sums over all shards are formed; `None` if the pass is over a whole batch.
     pub fn reduction(&self) -> Option<&'a dyn ShardReduction> {
         self.reduction
+    }
+
+    /// The shards among `rows` rows of this process: the rows of each. Without a reduction, all rows are one.
+    pub fn shards(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        let of_shards = self.reduction.map(|reduction| ranges(reduction.rows()));
+        let all = self.reduction.is_none().then_some(0..rows);
+        of_shards.into_iter().flatten().chain(all)
+    }
+
+    /// The position of the first row in the whole batch, on which the mask of Dropout depends.
+    pub fn first_row(&self) -> usize {
+        self.first_row
+    }
+
+    /// Whether this is a later part of a pass that has begun, so that Dropout draws no new mask.
+    pub fn continues(&self) -> bool {
+        self.continues
     }
 }

@@ -1,7 +1,7 @@
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
 };
@@ -78,7 +78,7 @@ impl<T: Scalar> Layer<T> for Reshape {
         wanted.dx.map_or(Ok(()), |dx| copy(io.dout, dx))
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -72,7 +72,12 @@ fn check_round_trip<T: Scalar>() {
         assert_eq!(again.describe(), Some(spec.clone()), "{text}");
         let shape = |layer: &dyn Layer<T>| layer.output_shape(width.into()).unwrap();
         assert_eq!(shape(&*again), shape(&*layer), "{text}");
-        assert_eq!(again.rows_are_independent(), layer.rows_are_independent());
+        for mode in MODES {
+            assert_eq!(
+                again.rows_are_independent(mode),
+                layer.rows_are_independent(mode)
+            );
+        }
         copy_state(&*layer, &mut *again);
         for (i, mode) in MODES.into_iter().enumerate() {
             let [got, want] =

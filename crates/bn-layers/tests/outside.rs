@@ -58,7 +58,7 @@ fn check<T: Scalar>() {
     assert_eq!(bits(&layer.eval(x.view()).unwrap()), bits(&want));
     assert_eq!(bits(&evaluated(&*layer, x.view(), 5)), bits(&want));
     assert!(
-        !layer.rows_are_independent(),
+        !layer.rows_are_independent(Mode::Eval),
         "it must not be cut in chunks"
     );
 }

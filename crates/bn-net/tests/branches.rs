@@ -264,7 +264,7 @@ fn shapes_that_do_not_fit_are_refused() {
     }
     let mut block = Network::builder(6).residual(body).build(1).unwrap();
     assert!(block.forward(batch(2, 5).view(), Mode::Eval).is_err());
-    assert!(block.rows_are_independent());
+    assert!(block.rows_are_independent(Mode::Eval));
 }
 
 #[test]

@@ -9,11 +9,11 @@ use crate::{
 
 /// The random mask `m` of Dropout: `m[i]` is 0 with probability `ratio`, and `kept` otherwise.
 ///
-/// Each `m[i]` is computed from a hash of `key` and `i` (modulo 2³²), so the mask need not be stored: the
+/// Each `m[i]` is computed from a hash of `key` and `start + i` (modulo 2³²), so the mask need not be stored: the
 /// same key gives the same mask. Hashes in vectors take a tenth of the time of a random number generator.
 ///
 /// ```
-/// let mask = bn_tensor::Mask { key: 7, ratio: 0.25, kept: 2.0 };
+/// let mask = bn_tensor::Mask { key: 7, start: 0, ratio: 0.25, kept: 2.0 };
 /// let (x, mut y, mut z) = (vec![1.0; 10_000], vec![0.0; 10_000], vec![0.0; 10_000]);
 /// mask.apply(&x, &mut y)?;
 /// let dropped = y.iter().filter(|&&y| y == 0.0).count();
@@ -26,6 +26,8 @@ use crate::{
 pub struct Mask<T> {
     /// Identifies the mask: different keys give independent masks.
     pub key: u64,
+    /// The position of the first value, if the mask is applied to a part of an array.
+    pub start: usize,
     /// The probability of a 0; at least 0 and below 1.
     pub ratio: f64,
     /// The other value of the mask.
@@ -62,7 +64,7 @@ impl<T: Scalar> Mask<T> {
 
     fn values_from(&self, start: usize) -> Values<T> {
         Values {
-            start: start as u32,
+            start: self.start.wrapping_add(start) as u32,
             key: [self.key as u32, (self.key >> 32) as u32],
             threshold: (self.ratio * 2f64.powi(32)) as u32, // of 2³² equally likely numbers
             kept: self.kept,
@@ -142,7 +144,12 @@ mod tests {
 
     fn mask(key: u64, ratio: f64) -> Mask<f32> {
         let kept = 1.0;
-        Mask { key, ratio, kept }
+        Mask {
+            key,
+            start: 0,
+            ratio,
+            kept,
+        }
     }
 
     /// Values that are neighbours, or a row apart, are dropped independently.

@@ -1,7 +1,7 @@
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
 };
@@ -85,7 +85,7 @@ impl<T: Scalar, A: Activation> Layer<T> for A {
         Ok(())
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -1,7 +1,7 @@
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
@@ -212,7 +212,7 @@ impl<T: Scalar> Layer<T> for PRelu<T> {
         )));
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -1,11 +1,11 @@
 use super::{
     cache::BatchNormCache,
-    forward::{at, check_channels, slice},
+    forward::{at, check_channels, outer_ranges, slice},
     fused,
 };
-use crate::{activation::Rectifier, error::Error, pass::ShardReduction};
+use crate::{activation::Rectifier, error::Error, shards::ShardReduction};
 use bn_tensor::{Scalar, in_order};
-use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis};
 
 /// Writes the gradients of the last forward pass, [`batch_norm_train`](crate::batch_norm_train) or
 /// [`batch_norm_eval`](crate::batch_norm_eval): those of `dgamma: (C)`, `dbeta: (C)` and `dx` that
@@ -81,18 +81,72 @@ impl<T: Scalar> Backward<'_, T> {
         gradients: [Option<&mut [T]>; 2],
         dx: Option<ArrayViewMut3<'_, T>>,
     ) -> Result<(), Error> {
-        let mut sums = std::mem::take(&mut cache.sums);
-        let mut scratch = std::mem::take(&mut cache.scratch);
-        let sum_and_dot = sums.split_at_mut(cache.shape.1).into(); // Σ dout, Σ dout·(f·x − center)
-        let affine = cache.affine();
-        let result = fused::sums(self.rectifier, [x, dout], affine, sum_and_dot, &mut scratch);
-        (cache.sums, cache.scratch) = (sums, scratch);
-        result?;
-        self.coefficients(cache, factor, gradients)?;
+        match self.reduction {
+            None => {
+                let mut sums = std::mem::take(&mut cache.sums);
+                let result = self.sums([x, dout], cache, &factor, &mut sums);
+                cache.sums = sums;
+                result?;
+            }
+            Some(reduction) => {
+                let mut sums = std::mem::take(&mut cache.sums_of_shards);
+                sums.resize(reduction.rows().len() * 2 * cache.shape.1, 0.0);
+                let result = self.sums_of_shards([x, dout], cache, &factor, reduction, &mut sums);
+                cache.sums_of_shards = sums;
+                result?;
+            }
+        }
+        self.coefficients(cache, factor, gradients);
         let Some(dx) = dx else { return Ok(()) };
         let [p, q, r] = &cache.pqr;
         fused::combine(self.rectifier, [x, dout], cache.affine(), [p, q, r], dx)?;
         Ok(())
+    }
+
+    /// Sets `sums` to `Σ dout` and `Σ dout·(x − mu)` of each channel. Channel `c` of `x` has been multiplied by
+    /// `factor(c)`.
+    #[inline(always)]
+    fn sums(
+        &self,
+        x_and_dout: [ArrayView3<'_, T>; 2],
+        cache: &mut BatchNormCache<T>,
+        factor: &impl Fn(usize) -> f64,
+        sums: &mut [f64], // (2·C)
+    ) -> Result<(), Error> {
+        let channels = cache.shape.1;
+        let mut scratch = std::mem::take(&mut cache.scratch);
+        let (sum, dot) = sums.split_at_mut(channels); // Σ dout, Σ dout·(f·x − center)
+        let affine = cache.affine();
+        let results = [&mut *sum, &mut *dot];
+        let result = fused::sums(self.rectifier, x_and_dout, affine, results, &mut scratch);
+        cache.scratch = scratch;
+        result?;
+        // Slices of the same length, so that the loop is vectorised.
+        let (mu, center) = (&cache.mu[..channels], &cache.center[..channels]);
+        for c in 0..channels {
+            // Σ dout·(x − mu), from Σ dout·(f·x − center).
+            let residue = mu[c] * factor(c) - center[c].as_f64();
+            dot[c] = (dot[c] - residue * sum[c]) / factor(c);
+        }
+        Ok(())
+    }
+
+    /// Sets the sums in the cache to those of the whole batch, of which `x` and `dout` have some shards.
+    #[inline(always)]
+    fn sums_of_shards(
+        &self,
+        [x, dout]: [ArrayView3<'_, T>; 2],
+        cache: &mut BatchNormCache<T>,
+        factor: &impl Fn(usize) -> f64,
+        reduction: &dyn ShardReduction,
+        of_shards: &mut [f64], // (shards, 2·C)
+    ) -> Result<(), Error> {
+        let parts = outer_ranges(x.dim().0, reduction);
+        for (part, sums) in parts.zip(of_shards.chunks_exact_mut(2 * cache.shape.1)) {
+            let part = [x, dout].map(|array| array.slice_axis_move(Axis(0), part.clone().into()));
+            self.sums(part, cache, factor, sums)?;
+        }
+        reduction.sums(of_shards, &mut cache.sums)
     }
 
     /// Computes `dgamma`, `dbeta` and the coefficients of `dx`. Channel `c` of `x` has been multiplied
@@ -103,37 +157,30 @@ impl<T: Scalar> Backward<'_, T> {
         cache: &mut BatchNormCache<T>,
         factor: impl Fn(usize) -> f64,
         [dgamma, dbeta]: [Option<&mut [T]>; 2], // (C) each
-    ) -> Result<(), Error> {
+    ) {
         let channels = cache.shape.1;
-        // Slices of the same length, so that the loops are vectorised.
-        let (mu, inv_std) = (&cache.mu[..channels], &cache.inv_std[..channels]);
-        let center = &cache.center[..channels];
-        let (sum, dot) = cache.sums.split_at_mut(channels);
-        let (sum, dot) = (&sum[..channels], &mut dot[..channels]);
-        for c in 0..channels {
-            // Σ dout·(x − mu), from Σ dout·(f·x − center).
-            let residue = mu[c] * factor(c) - center[c].as_f64();
-            dot[c] = (dot[c] - residue * sum[c]) / factor(c);
-        }
-        let mut of_shard = None;
-        if let Some(reduction) = self.reduction.filter(|_| cache.of_batch) {
-            of_shard = Some(cache.sums.clone());
-            reduction.sums(&mut cache.sums)?;
-        }
-        let (sum, dot) = of_shard.as_ref().unwrap_or(&cache.sums).split_at(channels);
-        if let Some(dbeta) = dbeta {
-            let each = dbeta.iter_mut().zip(sum);
-            each.for_each(|(dbeta, &sum)| *dbeta = T::from_f64(sum)); // Σ dout
-        }
-        if let Some(dgamma) = dgamma {
-            let each = dgamma.iter_mut().zip(dot).zip(inv_std);
-            each.for_each(|((dgamma, dot), inv_std)| *dgamma = T::from_f64(dot * inv_std)); // Σ dout·xn
+        let inv_std = &cache.inv_std[..channels];
+        let (sum, dot) = cache.sums.split_at(channels);
+        if self
+            .reduction
+            .is_none_or(|reduction| reduction.counts_whole())
+        {
+            if let Some(dbeta) = dbeta {
+                let each = dbeta.iter_mut().zip(sum);
+                each.for_each(|(dbeta, &sum)| *dbeta = T::from_f64(sum)); // Σ dout
+            }
+            if let Some(dgamma) = dgamma {
+                let each = dgamma.iter_mut().zip(dot).zip(inv_std);
+                each.for_each(|((dgamma, dot), inv_std)| *dgamma = T::from_f64(dot * inv_std)); // Σ dout·xn
+            }
+        } else {
+            let gradients = [dgamma, dbeta].into_iter().flatten();
+            gradients.for_each(|gradient| gradient.fill(T::zero()));
         }
         match slice(&self.gamma) {
             Some(gamma) => pqr(cache, factor, |c| gamma[c].as_f64()),
             None => pqr(cache, factor, |c| at(&self.gamma, c, 1.0)),
         }
-        Ok(())
     }
 
     fn check(

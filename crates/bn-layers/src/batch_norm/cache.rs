@@ -8,6 +8,7 @@ use bn_tensor::{ChannelAffine, Moments, Scalar, Scratch};
 #[derive(Debug, Clone)]
 pub struct BatchNormCache<T> {
     pub(super) moments: Moments, // of the last batch that was normalised by its own statistics
+    pub(super) of_shards: Vec<Moments>, // of each shard of this process
     pub(super) mu: Vec<f64>,     // (C): the subtracted mean: the batch's or the running one
     pub(super) inv_std: Vec<f64>, // (C): 1/√(var + eps), of the same statistics
     pub(super) center: Vec<T>,   // (C): mu, rounded to T
@@ -15,6 +16,7 @@ pub struct BatchNormCache<T> {
     pub(super) shift: Vec<T>,    // (C): beta, corrected for the rounding of center
     pub(super) pqr: [Vec<T>; 3], // (C) each: the coefficients of dx
     pub(super) sums: Vec<f64>,   // (2·C): dbeta, and Σ dout·(x − center)
+    pub(super) sums_of_shards: Vec<f64>, // the same, of each shard of this process
     pub(super) scratch: Scratch,
     pub(super) shape: (usize, usize, usize), // of the last forward pass
     pub(super) of_batch: bool,               // whether it used the batch's own statistics
@@ -25,6 +27,7 @@ impl<T: Scalar> Default for BatchNormCache<T> {
     fn default() -> Self {
         Self {
             moments: Moments::default(),
+            of_shards: Vec::new(),
             mu: Vec::new(),
             inv_std: Vec::new(),
             center: Vec::new(),
@@ -32,6 +35,7 @@ impl<T: Scalar> Default for BatchNormCache<T> {
             shift: Vec::new(),
             pqr: Default::default(),
             sums: Vec::new(),
+            sums_of_shards: Vec::new(),
             scratch: Scratch::default(),
             shape: (0, 0, 0),
             of_batch: false,

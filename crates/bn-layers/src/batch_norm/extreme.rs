@@ -29,16 +29,24 @@ pub(super) fn rescale<T: Scalar>(
     x: ArrayView3<'_, T>,
     cache: &mut BatchNormCache<T>,
 ) -> Result<(), Error> {
-    let Some(rescaled) = rescaled(x, &cache.moments, |_| 0.0) else {
-        return Ok(());
+    cache.rescaled = measure_rescaled(x, &mut cache.moments)?.map(Box::new);
+    Ok(())
+}
+
+/// Measures the moments of `x: (outer, C, inner)` as [`rescale`] does. Returns what it has measured.
+pub(super) fn measure_rescaled<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    to: &mut Moments,
+) -> Result<Option<Rescaled<T>>, Error> {
+    let Some(rescaled) = rescaled(x, to, |_| 0.0) else {
+        return Ok(None);
     };
     let (moments, factors) = (Moments::of(rescaled.x.view())?, &rescaled.factors);
     let (mean, m2) = (moments.mean(), moments.m2());
     let mean: Vec<f64> = mean.iter().zip(factors).map(|(m, f)| m / f).collect();
     let m2: Vec<f64> = m2.iter().zip(factors).map(|(m, f)| m / f / f).collect();
-    cache.moments.set_parts(moments.count(), &mean, &m2)?;
-    cache.rescaled = Some(Box::new(rescaled));
-    Ok(())
+    to.set_parts(moments.count(), &mean, &m2)?;
+    Ok(Some(rescaled))
 }
 
 /// Rescales the channels of this shard that are not ordinary in the whole batch. The cache holds

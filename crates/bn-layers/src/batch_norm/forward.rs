@@ -1,13 +1,18 @@
 use super::{
     cache::BatchNormCache,
     config::BatchNormConfig,
-    extreme::{is_ordinary, rescale, rescale_shard},
+    extreme::{is_ordinary, measure_rescaled, rescale, rescale_shard},
     fused,
     running::{self, RunningStats},
 };
-use crate::{activation::Rectifier, error::Error, pass::ShardReduction};
-use bn_tensor::{Scalar, in_order, map};
-use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3};
+use crate::{
+    activation::Rectifier,
+    error::Error,
+    shards::{ShardReduction, ranges},
+};
+use bn_tensor::{Moments, Scalar, in_order, map};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis};
+use std::ops::Range;
 
 const OP: &str = "BatchNormalization";
 
@@ -149,25 +154,18 @@ impl<'a, T: Scalar> Forward<'a, T> {
 
     /// The batch's statistics: `mu = E[x]`, `inv_std = 1/√(var + eps)`.
     fn statistics(&self, x: ArrayView3<'_, T>, cache: &mut BatchNormCache<T>) -> Result<(), Error> {
-        cache.moments.measure(x)?; // N, mu, m2 = Σ (x − mu)²
-        let mut ordinary = is_ordinary::<T>(&cache.moments);
-        if !ordinary {
-            rescale(x, cache)?;
+        match self.reduction {
+            Some(reduction) => shared_moments(x, reduction, cache)?,
+            None => cache.moments.measure(x)?, // N, mu, m2 = Σ (x − mu)²
         }
-        if let Some(reduction) = self.reduction {
-            reduction.moments(&mut cache.moments)?;
-            let (expected, got) = (cache.mu.len(), cache.moments.channels());
-            if expected != got {
-                let reason = format!("expected moments of {expected} channels, got {got}");
-                return Err(Error::Shards { reason });
-            }
-            check_count(cache.moments.count())?;
-            if !is_ordinary::<T>(&cache.moments) {
-                rescale_shard(x, cache);
-                ordinary = false;
+        let is_ordinary = is_ordinary::<T>(&cache.moments);
+        if !is_ordinary {
+            match self.reduction {
+                Some(_) => rescale_shard(x, cache),
+                None => rescale(x, cache)?,
             }
         }
-        if !ordinary && self.tracks {
+        if !is_ordinary && self.tracks {
             running::check::<T>(&cache.moments, self.config)?;
         }
         let (n, eps) = (cache.moments.count() as f64, self.config.eps);
@@ -260,6 +258,40 @@ impl<'a, T: Scalar> Forward<'a, T> {
         in_order(OP, &y.view())?;
         Ok(())
     }
+}
+
+/// The moments of the whole batch, of which `x` has some shards.
+fn shared_moments<T: Scalar>(
+    x: ArrayView3<'_, T>,
+    reduction: &dyn ShardReduction,
+    cache: &mut BatchNormCache<T>,
+) -> Result<(), Error> {
+    let of_shards = &mut cache.of_shards;
+    of_shards.resize_with(reduction.rows().len(), Moments::default);
+    for (moments, part) in of_shards.iter_mut().zip(outer_ranges(x.dim().0, reduction)) {
+        let x = x.slice_axis(Axis(0), part.into());
+        moments.measure(x)?;
+        if !is_ordinary::<T>(moments) {
+            measure_rescaled(x, moments)?;
+        }
+    }
+    reduction.moments(of_shards, &mut cache.moments)?;
+    let (expected, got) = (cache.mu.len(), cache.moments.channels());
+    if expected != got {
+        let reason = format!("expected moments of {expected} channels, got {got}");
+        return Err(Error::Shards { reason });
+    }
+    check_count(cache.moments.count())
+}
+
+/// The part of each shard in an array `(outer, C, inner)`: a row may be several indices of `outer`.
+pub(super) fn outer_ranges(
+    outer: usize,
+    reduction: &dyn ShardReduction,
+) -> impl Iterator<Item = Range<usize>> {
+    let rows = reduction.rows();
+    let per_row = outer / rows.iter().sum::<usize>().max(1);
+    ranges(rows).map(move |rows| rows.start * per_row..rows.end * per_row)
 }
 
 /// `1/√(var + eps)`; NaN for an infinite variance, which would otherwise make all values 0.

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     init::Init,
     layer::{Io, Layer, Outcome, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
     state::{State, StateMut},
@@ -266,7 +266,7 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
         let mask = self
             .dropout
             .as_mut()
-            .map(|dropout| dropout.begin(y.dim(), pass.mode()));
+            .map(|dropout| dropout.begin(y.dim(), pass));
         let then = self.epilogue(mask);
         let (w, b) = (self.weights.w.view(), self.weights.bias());
         convolve_then(&self.window, x, w, b, &then, y, &mut self.scratch.patches)?;
@@ -289,10 +289,12 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
         &mut self,
         io: Io<'_, T>,
         wanted: Wanted<'_, T>,
-        _: &Pass<'_>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
         let dropout = self.dropout.as_ref();
-        let mask = dropout.map(|dropout| dropout.mask_for(&io.y)).transpose()?;
+        let mask = dropout
+            .map(|dropout| dropout.mask_for(&io.y, pass))
+            .transpose()?;
         let then = self.epilogue(mask);
         let Weights { w, b, dw, db, .. } = &mut self.weights;
         let has_bias = b.is_some();
@@ -327,7 +329,7 @@ impl<T: Scalar> Layer<T> for Conv2d<T> {
         }
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     init::Init,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
     state::{State, StateMut},
@@ -335,7 +335,7 @@ impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {
         self.weights.state_mut(visit);
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -2,7 +2,7 @@ use super::normalization::{ExampleNorm, NormKind, Saved};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
     state::{Param, ParamMut, State, StateMut},
@@ -61,7 +61,7 @@ impl<T: Scalar, K: NormKind> Layer<T> for ExampleNorm<T, K> {
         &mut self,
         io: Io<'_, T>,
         wanted: Wanted<'_, T>,
-        _: &Pass<'_>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
         if self.saved.dim != io.x.dim() {
             return Err(Error::NoForward {
@@ -72,7 +72,7 @@ impl<T: Scalar, K: NormKind> Layer<T> for ExampleNorm<T, K> {
         }
         let dout = in_order(K::NAME, &io.dout)?;
         if wanted.params && self.settings.affine {
-            self.gradients(dout)?;
+            self.gradients(dout, pass)?;
         }
         let Some(mut dx) = wanted.dx else {
             return Ok(());
@@ -105,8 +105,8 @@ impl<T: Scalar, K: NormKind> Layer<T> for ExampleNorm<T, K> {
         }
     }
 
-    fn rows_are_independent(&self) -> bool {
-        true
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        mode == Mode::Eval
     }
 
     fn describe(&self) -> Option<LayerSpec> {

@@ -40,8 +40,9 @@ pub struct ExampleNorm<T, K> {
     pub(super) dbeta: Vec<T>,  // (C)
     pub(super) zeros: Vec<T>,  // (C)
     pub(super) saved: Saved<T>,
-    pub(super) dxn: Vec<T>,    // (N, D)
-    pub(super) sums: Vec<f64>, // (2·C): of dout, and of dout·xn
+    pub(super) dxn: Vec<T>,              // (N, D)
+    pub(super) sums: Vec<f64>,           // (2·C): of dout, and of dout·xn
+    pub(super) sums_of_shards: Vec<f64>, // the same, of each shard of this process
     pub(super) scratch: Scratch,
     kind: PhantomData<K>,
 }
@@ -110,6 +111,7 @@ impl<T: Scalar, K: NormKind> ExampleNorm<T, K> {
             saved: Saved::default(),
             dxn: Vec::new(),
             sums,
+            sums_of_shards: Vec::new(),
             scratch: Scratch::default(),
             kind: PhantomData,
         })

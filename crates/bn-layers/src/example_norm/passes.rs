@@ -4,11 +4,14 @@ use super::normalization::{ExampleNorm, NormKind, Saved, Settings, batch_norm_co
 use crate::{
     batch_norm::{BatchNormCache, batch_norm_backward, batch_norm_train},
     error::Error,
+    pass::Pass,
+    shards::ranges,
 };
 use bn_tensor::{
     ChannelAffine, Scalar, channel_affine, channel_sum_and_dot, in_order, in_order_mut, try_resize,
 };
 use ndarray::{ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3};
+use std::ops::Range;
 
 /// The groups of a batch as the channels of `count` parts, `(outer, channels, inner)` each.
 pub(super) struct Parts {
@@ -99,29 +102,53 @@ impl<T: Scalar, K: NormKind> ExampleNorm<T, K> {
     }
 
     /// `dbeta = Σ dout`, `dgamma = Σ dout·xn`, over rows and pixels.
-    pub(super) fn gradients(&mut self, dout: &[T]) -> Result<(), Error> {
-        let view = self.pixels(dout.len());
+    pub(super) fn gradients(&mut self, dout: &[T], pass: &Pass<'_>) -> Result<(), Error> {
+        let saved = self.saved.xn.len();
+        if dout.len() != saved {
+            return Err(Error::shape(K::NAME, &[saved], &[dout.len()]));
+        }
+        let mut sums = std::mem::take(&mut self.sums);
+        let mut of_shards = std::mem::take(&mut self.sums_of_shards);
+        let result = match pass.reduction() {
+            None => self.sums(0..dout.len(), dout, &mut sums),
+            Some(reduction) => {
+                of_shards.resize(reduction.rows().len() * sums.len(), 0.0);
+                let width = self.saved.dim.1;
+                let mut parts =
+                    ranges(reduction.rows()).zip(of_shards.chunks_exact_mut(sums.len()));
+                parts
+                    .try_for_each(|(rows, sums)| {
+                        self.sums(rows.start * width..rows.end * width, dout, sums)
+                    })
+                    .and_then(|()| reduction.sums(&of_shards, &mut sums))
+            }
+        };
+        (self.sums, self.sums_of_shards) = (sums, of_shards);
+        result?;
+        let counts = pass
+            .reduction()
+            .is_none_or(|reduction| reduction.counts_whole());
+        let (sum, dot) = self.sums.split_at(self.settings.channels);
+        for (to, from) in [(&mut self.dbeta, sum), (&mut self.dgamma, dot)] {
+            to.iter_mut().zip(from).for_each(|(to, &from)| {
+                *to = if counts { T::from_f64(from) } else { T::zero() };
+            });
+        }
+        Ok(())
+    }
+
+    /// Sets `sums` to `Σ dout` and `Σ dout·xn` over some values.
+    fn sums(&mut self, values: Range<usize>, dout: &[T], sums: &mut [f64]) -> Result<(), Error> {
+        let view = self.pixels(values.len());
         let affine = ChannelAffine {
             center: &self.zeros,
             scale: &self.gamma,
             shift: &self.beta,
         };
-        let (xn, dout) = (viewed(&self.saved.xn, view)?, viewed(dout, view)?);
-        let (sum, dot) = self.sums.split_at_mut(self.settings.channels);
-        channel_sum_and_dot(
-            xn,
-            affine,
-            dout,
-            |_, dout| dout,
-            [sum, dot],
-            &mut self.scratch,
-        )?;
-        let (sum, dot) = self.sums.split_at(self.settings.channels);
-        for (to, from) in [(&mut self.dbeta, sum), (&mut self.dgamma, dot)] {
-            to.iter_mut()
-                .zip(from)
-                .for_each(|(to, &from)| *to = T::from_f64(from));
-        }
+        let xn = viewed(&self.saved.xn[values.clone()], view)?;
+        let dout = viewed(&dout[values], view)?;
+        let sums = sums.split_at_mut(self.settings.channels).into();
+        channel_sum_and_dot(xn, affine, dout, |_, dout| dout, sums, &mut self.scratch)?;
         Ok(())
     }
 

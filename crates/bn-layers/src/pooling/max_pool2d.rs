@@ -5,7 +5,7 @@ use super::{
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
@@ -191,7 +191,7 @@ impl<T: Scalar> Layer<T> for MaxPool2d {
         })
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

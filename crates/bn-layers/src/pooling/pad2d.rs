@@ -2,7 +2,7 @@ use super::resample::{Resample, Source};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
 };
@@ -198,7 +198,7 @@ impl<T: Scalar, K: PadKind> Layer<T> for Pad2d<K> {
         self.gradient(K::NAME, io.dout, dx)
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

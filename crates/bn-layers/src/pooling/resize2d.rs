@@ -2,7 +2,7 @@ use super::resample::{Resample, Source};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     shape::Shape,
     spec::LayerSpec,
 };
@@ -158,7 +158,7 @@ impl<T: Scalar> Layer<T> for Resize2d {
         self.gradient("Resize2d::backward", io.dout, dx)
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -2,7 +2,7 @@ use super::images::{at, at_mut};
 use crate::{
     error::Error,
     layer::{Io, Layer, Wanted},
-    pass::Pass,
+    pass::{Mode, Pass},
     rows::for_each_row,
     shape::Shape,
     spec::LayerSpec,
@@ -142,7 +142,7 @@ impl<T: Scalar> Layer<T> for Upsample2d {
         })
     }
 
-    fn rows_are_independent(&self) -> bool {
+    fn rows_are_independent(&self, _: Mode) -> bool {
         true
     }
 

@@ -1,4 +1,4 @@
-use bn_layers::{Error, Io, Layer, LayerSpec, Outcome, Pass, Shape, State, StateMut, Wanted};
+use bn_layers::{Error, Io, Layer, LayerSpec, Mode, Outcome, Pass, Shape, State, StateMut, Wanted};
 use bn_tensor::Scalar;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -51,8 +51,8 @@ impl<T: Scalar, L: Layer<T> + Clone> Layer<T> for AnyShape<L> {
         self.0.settle(outcome);
     }
 
-    fn rows_are_independent(&self) -> bool {
-        self.0.rows_are_independent()
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        self.0.rows_are_independent(mode)
     }
 
     fn describe(&self) -> Option<LayerSpec> {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::error::Error;
 use bn_layers::{
-    Error as LayerError, Io, Layer, LayerSpec, Outcome, Param, Pass, Shape, State, StateMut,
+    Error as LayerError, Io, Layer, LayerSpec, Mode, Outcome, Param, Pass, Shape, State, StateMut,
     Wanted as WantedFrom,
 };
 use bn_tensor::Scalar;
@@ -104,8 +104,9 @@ impl<T: Scalar> Layer<T> for Network<T> {
         }
     }
 
-    fn rows_are_independent(&self) -> bool {
-        self.layers.iter().all(|l| l.layer.rows_are_independent())
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        let mut layers = self.layers.iter();
+        mode == Mode::Eval && layers.all(|l| l.layer.rows_are_independent(mode))
     }
 
     fn describe(&self) -> Option<LayerSpec> {

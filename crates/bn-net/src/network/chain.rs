@@ -3,7 +3,7 @@ use super::{
     residual::Residual, state_names::StateNames,
 };
 use crate::error::Error;
-use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, fusion::fuse};
+use bn_layers::{Error as LayerError, Layer, LayerExt, LayerSpec, Shape, ShardTree, fusion::fuse};
 use bn_tensor::Scalar;
 use ndarray::ArrayView2;
 
@@ -63,6 +63,7 @@ pub(super) struct NamedLayer<T: Scalar> {
     pub(super) weight_decay: f64,       // the λ of the penalty on what is decayed
     pub(super) state_names: StateNames, // `layers.0.weight`
     pub(super) freeze: Freeze,
+    pub(super) of_shards: ShardTree<Vec<T>>, // the gradients of shards in the last backward pass
 }
 
 /// A layer that the one before it computes.
@@ -137,6 +138,7 @@ impl<T: Scalar> Network<T> {
                 weight_decay,
                 state_names: StateNames::default(),
                 freeze: Freeze::default(),
+                of_shards: ShardTree::default(),
             });
         }
         layers.iter_mut().for_each(NamedLayer::name_state);

@@ -1,7 +1,7 @@
 use super::{branch::Branch, buffers::Inner, chain::Network, spec::NetworkSpec};
 use crate::error::Error;
 use bn_layers::{
-    Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Shape, State, StateMut, Wanted,
+    Error as LayerError, Io, Layer, LayerSpec, Mode, Outcome, Pass, Shape, State, StateMut, Wanted,
 };
 use bn_tensor::{Scalar, in_order, in_order_mut};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -189,10 +189,9 @@ impl<T: Scalar> Layer<T> for Concat<T> {
             .for_each(|branch| branch.settle(outcome));
     }
 
-    fn rows_are_independent(&self) -> bool {
-        self.branches
-            .iter()
-            .all(|branch| branch.network.rows_are_independent())
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        let mut branches = self.branches.iter();
+        branches.all(|branch| branch.network.rows_are_independent(mode))
     }
 
     fn describe(&self) -> Option<LayerSpec> {

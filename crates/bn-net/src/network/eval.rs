@@ -69,7 +69,7 @@ impl<T: Scalar> Network<T> {
         let x = to_row_major(ACTIVATIONS, &x)?;
         let x = x.view();
         let y = matrix_mut(output, n, width)?;
-        if self.rows_are_independent() {
+        if self.rows_are_independent(Mode::Eval) {
             match (n / SHARE_ROWS).min(SHARES) {
                 0 | 1 => self.share(x, y, &mut shares[0])?,
                 count => enter_pool(|| keep_awake(|| self.shares(x, y, &mut shares[..count])))?,

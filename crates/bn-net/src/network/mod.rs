@@ -17,6 +17,7 @@ mod freeze;
 mod identity;
 mod passes;
 mod residual;
+mod shards;
 mod spec;
 mod state_names;
 mod step;

@@ -135,8 +135,7 @@ impl<T: Scalar> Network<T> {
             let l = &mut self.layers[i];
             try_resize(ACTIVATIONS, &mut after[0], &[self.rows, l.width])?;
             let y = matrix_mut(&mut after[0], self.rows, l.width)?;
-            let result = l.layer.forward_into(input, y, &l.freeze.pass(pass));
-            if let Err(source) = result {
+            if let Err(source) = l.forward(input, y, pass) {
                 return Err(match source {
                     LayerError::Statistics { .. } | LayerError::Nested { .. } => {
                         let i_refused = self.refused(i, source);
@@ -185,8 +184,9 @@ impl<T: Scalar> Network<T> {
             };
             let of_params = wanted.params;
             let l = &mut self.layers[i];
-            let result = l.layer.backward_into(io, wanted, &l.freeze.pass(pass));
-            if of_params && l.weight_decay != 0.0 {
+            let result = l.backward(io, wanted, pass);
+            let counts_decay = pass.reduction().is_none_or(|shards| shards.counts_whole());
+            if of_params && counts_decay && l.weight_decay != 0.0 {
                 add_weight_decay(l)?;
             }
             result.map_err(|source| self.refused(i, source))?;

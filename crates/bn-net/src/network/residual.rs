@@ -1,7 +1,8 @@
 use super::{branch::Branch, buffers::Inner, chain::Network, spec::NetworkSpec};
 use crate::error::Error;
 use bn_layers::{
-    Error as LayerError, Io, Layer, LayerSpec, Outcome, Pass, Relu, Shape, State, StateMut, Wanted,
+    Error as LayerError, Io, Layer, LayerSpec, Mode, Outcome, Pass, Relu, Shape, State, StateMut,
+    Wanted,
 };
 use bn_tensor::{Scalar, in_order, in_order_mut, zip_map, zip_map3};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -197,9 +198,9 @@ impl<T: Scalar> Layer<T> for Residual<T> {
             .for_each(|branch| branch.settle(outcome));
     }
 
-    fn rows_are_independent(&self) -> bool {
-        self.branches()
-            .all(|branch| branch.network.rows_are_independent())
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        let mut branches = self.branches();
+        branches.all(|branch| branch.network.rows_are_independent(mode))
     }
 
     fn describe(&self) -> Option<LayerSpec> {

@@ -112,7 +112,9 @@ impl<T: Scalar> Network<T> {
         self.gradient_in(x, t, loss, &Pass::new(Mode::Train))
     }
 
-    /// [`gradient`](Self::gradient) in another pass: in another mode, or over a shard of a batch.
+    /// [`gradient`](Self::gradient) in another pass: in another mode, or over the
+    /// [shards](bn_layers::ShardReduction) of a batch that this process has. In shards, the loss and the gradient
+    /// are those of the whole batch: the gradients of all processes add up to it.
     ///
     /// # Errors
     /// As [`train_step`](Self::train_step).
@@ -154,6 +156,13 @@ impl<T: Scalar> Network<T> {
     ) -> Result<f64, Error> {
         loss.check(x.nrows(), self.output.size(), t)?;
         self.pass(x, pass)?;
+        if let Some(reduction) = pass.reduction() {
+            let value = self.loss_of_shards(t, loss, pass, reduction)? + self.penalty();
+            return match value.is_finite() {
+                true => Ok(value),
+                false => Err(self.non_finite(x)),
+            };
+        }
         let value = loss.forward(self.last_output()?, t)? + self.penalty();
         if !value.is_finite() {
             return Err(self.non_finite(x));

@@ -157,8 +157,8 @@ impl<T: Scalar> Layer<T> for BatchNormalization<T> {
         }
     }
 
-    fn rows_are_independent(&self) -> bool {
-        self.running.is_some()
+    fn rows_are_independent(&self, mode: Mode) -> bool {
+        mode == Mode::Eval && self.running.is_some()
     }
 
     fn describe(&self) -> Option<LayerSpec> {
