@@ -173,7 +173,7 @@ impl<T: Scalar> Dataset<T> {
         let starts = (0..self.len()).step_by(size);
         Ok(starts.zip(chunks).map(|(start, images)| Batch {
             images,
-            targets: rows_of(self.targets(), start, images.nrows()),
+            targets: rows_of(&self.targets(), start, images.nrows()),
         }))
     }
 

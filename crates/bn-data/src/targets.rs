@@ -54,17 +54,17 @@ impl<'a, T> Targets<'a, T> {
     }
 
     /// The targets of these rows, if there are as many.
+    ///
+    /// ```
+    /// use bn_data::Targets;
+    /// let targets = Targets::<f32>::Labels(&[2, 0, 1]);
+    /// assert_eq!(targets.rows(1..3).unwrap().labels(), [0, 1]);
+    /// assert!(targets.rows(1..4).is_none());
+    /// ```
     #[must_use]
     pub fn rows(&self, rows: Range<usize>) -> Option<Targets<'a, T>> {
-        if rows.start > rows.end || rows.end > self.len() {
-            return None;
-        }
-        Some(match *self {
-            Targets::Labels(labels) => Targets::Labels(&labels[rows]),
-            Targets::Dense(values) => {
-                Targets::Dense(values.slice_axis_move(Axis(0), Slice::from(rows)))
-            }
-        })
+        let exist = rows.start <= rows.end && rows.end <= self.len();
+        exist.then(|| rows_of(self, rows.start, rows.len()))
     }
 
     /// The kind and the size in words, for messages.
@@ -131,8 +131,12 @@ impl<T: Scalar> OwnedTargets<T> {
 }
 
 /// The targets of `rows` rows from `start` on, which exist.
-pub(crate) fn rows_of<T>(targets: Targets<'_, T>, start: usize, rows: usize) -> Targets<'_, T> {
-    match targets {
+pub(crate) fn rows_of<'a, T>(
+    targets: &Targets<'a, T>,
+    start: usize,
+    rows: usize,
+) -> Targets<'a, T> {
+    match *targets {
         Targets::Labels(labels) => Targets::Labels(&labels[start..start + rows]),
         Targets::Dense(values) => {
             Targets::Dense(values.slice_axis_move(Axis(0), Slice::from(start..start + rows)))

@@ -29,7 +29,6 @@ pub struct Pass<'a> {
     reduction: Option<&'a dyn ShardReduction>,
     freezes_statistics: bool,
     first_row: usize,
-    continues: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -40,7 +39,6 @@ impl<'a> Pass<'a> {
             reduction: None,
             freezes_statistics: false,
             first_row: 0,
-            continues: false,
         }
     }
 
@@ -53,12 +51,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The part of this pass that is over these rows. The parts of a pass follow each other.
+    /// The part of this sharded pass that is over these rows. The parts of a pass follow each other.
     #[must_use]
     pub fn of_rows(self, rows: &Range<usize>) -> Self {
         Self {
             first_row: self.first_row + rows.start,
-            continues: self.continues || rows.start > 0,
             ..self
         }
     }
@@ -103,6 +100,7 @@ impl<'a> Pass<'a> {
 
     /// Whether this is a later part of a pass that has begun, so that Dropout draws no new mask.
     pub fn continues(&self) -> bool {
-        self.continues
+        self.reduction
+            .is_some_and(|reduction| self.first_row > reduction.first_row())
     }
 }

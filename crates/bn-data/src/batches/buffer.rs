@@ -57,7 +57,7 @@ impl<T: Scalar> BatchBuffer<T> {
     pub(crate) fn batch(&self, rows: usize) -> Batch<'_, T> {
         Batch {
             images: self.images.slice_axis(Axis(0), Slice::from(..rows)),
-            targets: rows_of(self.targets.view(), 0, rows),
+            targets: rows_of(&self.targets.view(), 0, rows),
         }
     }
 }

@@ -156,16 +156,16 @@ impl<T: Scalar> Network<T> {
     ) -> Result<f64, Error> {
         loss.check(x.nrows(), self.output.size(), t)?;
         self.pass(x, pass)?;
-        if let Some(reduction) = pass.reduction() {
-            let value = self.loss_of_shards(t, loss, pass, reduction)? + self.penalty();
-            return match value.is_finite() {
-                true => Ok(value),
-                false => Err(self.non_finite(x)),
-            };
-        }
-        let value = loss.forward(self.last_output()?, t)? + self.penalty();
+        let value = match pass.reduction() {
+            Some(reduction) => self.loss_of_shards(t, loss, pass, reduction)?,
+            None => loss.forward(self.last_output()?, t)?,
+        };
+        let value = value + self.penalty();
         if !value.is_finite() {
             return Err(self.non_finite(x));
+        }
+        if pass.reduction().is_some() {
+            return Ok(value); // its gradient is in `dout`
         }
         let (n, width) = (self.rows, self.output.size());
         let mut dout = std::mem::take(&mut self.dout);
