@@ -16,7 +16,7 @@ const OP: &str = "Augmented";
 /// The mini-batches of another source, with an [`Augmentation`] of each image.
 ///
 /// The changes of an image come from a generator of its own, which is made of the seed, the epoch, the
-/// number of the batch in the epoch and the row in the batch. So the bits do not depend on the number of
+/// number of the batch in the epoch and the row in the whole batch. So the bits do not depend on the number of
 /// threads, a resumed run continues with the same ones, and an image is changed differently in each epoch.
 /// Nothing is allocated after construction, except what the source allocates.
 ///
@@ -57,6 +57,7 @@ impl<S: BatchSource<T>, T: Scalar> Augmented<S, T> {
 impl<S: BatchSource<T>, T: Scalar> BatchSource<T> for Augmented<S, T> {
     fn next_batch(&mut self) -> Result<Option<Batch<'_, T>>> {
         let (state, shape) = (self.source.state(), self.source.image_shape());
+        let first_row = self.source.first_row();
         let Some(batch) = self.source.next_batch()? else {
             return Ok(None);
         };
@@ -75,7 +76,8 @@ impl<S: BatchSource<T>, T: Scalar> BatchSource<T> for Augmented<S, T> {
         let (from, to) = (from.as_slice(), images.as_slice_mut());
         let (from, to) = from.zip(to).expect("both are in row-major order");
         fill_pieces(to, d, |row, to| {
-            let mut rng = Xoshiro256PlusPlus::seed_from_u64(key.wrapping_add(row as u64));
+            let row_of_batch = key.wrapping_add((first_row + row) as u64);
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(row_of_batch);
             let from = &from[row * d..(row + 1) * d];
             self.augmentation.apply(&mut rng, shape, from, to);
         });
@@ -95,6 +97,10 @@ impl<S: BatchSource<T>, T: Scalar> BatchSource<T> for Augmented<S, T> {
 
     fn image_shape(&self) -> (usize, usize, usize) {
         self.source.image_shape()
+    }
+
+    fn first_row(&self) -> usize {
+        self.source.first_row()
     }
 
     fn state(&self) -> BatchState {

@@ -119,6 +119,12 @@ pub trait BatchSource<T: Scalar = f32> {
     /// Height, width and channels of an image, `(H, W, C)`; `(1, 1, D)` for rows that are not images.
     fn image_shape(&self) -> (usize, usize, usize);
 
+    /// The row of the whole batch at which the next batch begins, if the source returns a
+    /// [part](crate::BatchPart) of each. By default it is 0.
+    fn first_row(&self) -> usize {
+        0
+    }
+
     /// The position in the stream, for a checkpoint.
     fn state(&self) -> BatchState;
 
@@ -148,6 +154,10 @@ impl<S: BatchSource<T> + ?Sized, T: Scalar> BatchSource<T> for &mut S {
 
     fn image_shape(&self) -> (usize, usize, usize) {
         (**self).image_shape()
+    }
+
+    fn first_row(&self) -> usize {
+        (**self).first_row()
     }
 
     fn state(&self) -> BatchState {

@@ -3,6 +3,7 @@
 mod buffer;
 mod by_class;
 mod cut;
+mod part;
 mod sampling;
 
 use bn_tensor::Scalar;
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) use buffer::BatchBuffer;
 use by_class::ByClass;
 pub(crate) use cut::EpochCut;
+pub use part::BatchPart;
 pub use sampling::{LastBatch, Sampling};
 
 /// A stream of mini-batches from a [`Dataset`].
@@ -55,6 +57,7 @@ pub struct Batches<'a, T: Scalar = f32> {
     state: BatchState,
     by_class: Option<ByClass>, // for `Sampling::Balanced`
     order: Vec<usize>,         // the images of the epoch, batch after batch
+    part: BatchPart,           // of each batch
     buffer: BatchBuffer<T>,
 }
 
@@ -102,10 +105,26 @@ impl<'a, T: Scalar> Batches<'a, T> {
             state: BatchState::new(seed),
             by_class,
             order: vec![0; drawn],
+            part: BatchPart::default(),
             buffer,
         };
         batches.draw_order();
         Ok(batches)
+    }
+
+    /// Returns only a part of each batch: what one of several processes trains on. Epochs and batches are
+    /// the same as without it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`](crate::Error::Tensor) if there is no memory for a batch.
+    pub fn with_part(mut self, part: BatchPart) -> Result<Self> {
+        let sizes = self.cut.sizes().into_iter();
+        let largest = sizes.map(|size| part.rows(size).len()).max().unwrap_or(0);
+        let (d, outputs) = (self.data.images().ncols(), self.data.outputs());
+        self.buffer = BatchBuffer::new("Batches", largest, d, outputs)?;
+        self.part = part;
+        Ok(self)
     }
 
     /// The next batch, or `None` at the end of the epoch; the next call then starts the next epoch.
@@ -115,7 +134,8 @@ impl<'a, T: Scalar> Batches<'a, T> {
             self.draw_order();
             return None;
         }
-        let indices = &self.order[self.cut.range(self.state.position)];
+        let batch = &self.order[self.cut.range(self.state.position)];
+        let indices = &batch[self.part.rows(batch.len())];
         self.buffer.gather(0, self.data, indices);
         self.state.position += 1;
         Some(self.buffer.batch(indices.len()))
@@ -184,6 +204,16 @@ impl<T: Scalar> BatchSource<T> for Batches<'_, T> {
 
     fn image_shape(&self) -> (usize, usize, usize) {
         self.data.image_shape()
+    }
+
+    fn first_row(&self) -> usize {
+        match self.state.position == self.cut.batches() {
+            true => 0, // the epoch is over
+            false => {
+                let batch = self.cut.range(self.state.position);
+                self.part.rows(batch.len()).start
+            }
+        }
     }
 
     fn state(&self) -> BatchState {

@@ -79,7 +79,7 @@ mod whole_file;
 pub use augmentation::Augmentation;
 pub use augmented::Augmented;
 pub use batch_source::{Batch, BatchSource, BatchState};
-pub use batches::{Batches, LastBatch, Sampling};
+pub use batches::{BatchPart, Batches, LastBatch, Sampling};
 #[cfg(feature = "csv")]
 pub use csv_reader::{Column, CsvReader};
 pub use dataset::Dataset;

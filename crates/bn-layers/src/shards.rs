@@ -35,6 +35,27 @@ pub trait ShardReduction: Debug + Sync {
     /// sums over the whole batch. If the caller adds up the gradients of all processes, exactly one of them
     /// counts these; the others have zeros.
     fn counts_whole(&self) -> bool;
+
+    /// Sums for the loss: as [`sums`](Self::sums), but always over the whole batch, also if
+    /// [`is_local`](Self::is_local).
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments).
+    fn loss_sums(&self, shards: &[f64], whole: &mut [f64]) -> Result<(), Error> {
+        self.sums(shards, whole)
+    }
+
+    /// Whether [`moments`](Self::moments) and [`sums`](Self::sums) are those of this process only, so that
+    /// each process normalises its own rows.
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    /// Whether the caller adds up the gradients of the shards of all processes. The layers of a network then
+    /// have neither the sum over the shards of this process nor the gradient of weight decay.
+    fn adds_gradients(&self) -> bool {
+        false
+    }
 }
 
 /// The rows of each shard.

@@ -115,6 +115,9 @@ pub enum Error {
         /// The error of that network.
         source: Box<Error>,
     },
+    /// Several processes that train together do not agree, or one cannot be reached.
+    #[error(transparent)]
+    Strategy(Box<dyn std::error::Error + Send + Sync>),
     /// Something cannot be added to a checkpoint, read from one or restored from one.
     #[error("checkpoint: {reason}")]
     Checkpoint {

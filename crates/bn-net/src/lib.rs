@@ -52,7 +52,10 @@ pub use model::{
     WeightInitStd,
 };
 pub use ndarray;
-pub use network::{Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, Summary, Workspace};
+pub use network::{
+    Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, ShardGradients, Summary,
+    WeightedLoss, Workspace,
+};
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec,
     OptimizerState, ParamGroup, ParamGroups, RmsProp, Sgd, gradient_norm,
@@ -60,7 +63,7 @@ pub use optimizer::{
 pub use schedule::{Schedule, ScheduleFunction};
 pub use trainer::{
     Averaging, Callback, EarlyStop, History, Length, LrFinder, LrPoint, MetricRecord, Monitor,
-    Record, ReduceOnPlateau, Trainer, Training, WeightAverage,
+    Record, ReduceOnPlateau, Strategy, Trainer, Training, WeightAverage,
 };
 
 /// Runs the README's program as a test.

@@ -1,4 +1,4 @@
-use super::chain::Network;
+use super::{chain::Network, shards::WeightedLoss};
 use crate::{
     error::Error,
     loss::{Loss, Targets},
@@ -76,16 +76,28 @@ impl<T: Scalar> Accumulator<T> {
         t: Targets<'_, T>,
         loss: &mut dyn Loss<T>,
     ) -> Result<f64, Error> {
+        let is_sum = loss.is_sum();
+        let value = self.add_from(network, is_sum, |n| n.weighted_gradient(x, t, loss))?;
+        Ok(value.loss)
+    }
+
+    /// Adds the gradient that `gradient` leaves in the network; `is_sum` says whether the loss is a sum.
+    /// Errors as [`add`](Self::add).
+    pub(crate) fn add_from(
+        &mut self,
+        network: &mut Network<T>,
+        is_sum: bool,
+        gradient: impl FnOnce(&mut Network<T>) -> Result<WeightedLoss, Error>,
+    ) -> Result<WeightedLoss, Error> {
         match self.micro_batches {
             0 => self.begin(network),
             _ => self.check_network(network)?,
         }
-        match network.gradient(x, t, loss) {
+        match gradient(network) {
             Ok(value) => {
                 network.settle(Outcome::Stands);
-                let weight = loss.weight(x.nrows(), network.output().size(), t);
-                self.is_sum = loss.is_sum();
-                self.add_gradient(network, value, weight)?;
+                self.is_sum = is_sum;
+                self.add_gradient(network, value)?;
                 Ok(value)
             }
             Err(error) => {
@@ -177,7 +189,11 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     /// `sums += weight·grad`
-    fn add_gradient(&mut self, network: &Network<T>, loss: f64, weight: f64) -> Result<(), Error> {
+    fn add_gradient(
+        &mut self,
+        network: &Network<T>,
+        WeightedLoss { loss, weight }: WeightedLoss,
+    ) -> Result<(), Error> {
         let (factor, mut start, mut result) = (T::from_f64(weight), 0, Ok(()));
         // Each micro-batch has the penalty of weight decay, of which a sum may contain one.
         let has_penalty = self.is_sum && self.micro_batches > 0;

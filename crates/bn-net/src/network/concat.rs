@@ -71,6 +71,10 @@ impl<T: Scalar> Concat<T> {
         self.branches.iter()
     }
 
+    pub(super) fn networks_mut(&mut self) -> impl Iterator<Item = &mut Network<T>> {
+        self.branches.iter_mut().map(|branch| &mut branch.network)
+    }
+
     pub(super) fn fold(&mut self) {
         self.branches.iter_mut().for_each(Branch::fold);
     }

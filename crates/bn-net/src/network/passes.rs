@@ -156,6 +156,17 @@ impl<T: Scalar> Network<T> {
         wanted: Wanted,
         pass: &Pass<'_>,
     ) -> Result<(), Error> {
+        self.pass_back_with(x, wanted, pass, &mut |_| Ok(()))
+    }
+
+    /// [`pass_back`](Self::pass_back), which calls `on_layer` after the backward pass of each layer.
+    pub(super) fn pass_back_with(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        wanted: Wanted,
+        pass: &Pass<'_>,
+        on_layer: &mut dyn FnMut(&mut NamedLayer<T>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         if x.dim() != (self.rows, self.input.size()) {
             let expected = [self.rows, self.input.size()];
             return Err(bn_tensor::Error::shape("Network::backward", &expected, x.shape()).into());
@@ -165,6 +176,10 @@ impl<T: Scalar> Network<T> {
             Wanted::Params => self.first_trained(),
             Wanted::Input | Wanted::Both => 0,
         };
+        if pass.reduction().is_some() {
+            let frozen = self.layers[..first].iter_mut();
+            frozen.for_each(|l| l.of_shards.clear());
+        }
         for i in (first..self.layers.len()).rev() {
             let width = self.layers[i].width;
             let input = match i {
@@ -185,11 +200,14 @@ impl<T: Scalar> Network<T> {
             let of_params = wanted.params;
             let l = &mut self.layers[i];
             let result = l.backward(io, wanted, pass);
-            let counts_decay = pass.reduction().is_none_or(|shards| shards.counts_whole());
+            let counts_decay = pass
+                .reduction()
+                .is_none_or(|shards| shards.counts_whole() && !shards.adds_gradients());
             if of_params && counts_decay && l.weight_decay != 0.0 {
                 add_weight_decay(l)?;
             }
             result.map_err(|source| self.refused(i, source))?;
+            on_layer(&mut self.layers[i])?;
             std::mem::swap(&mut self.dout, &mut self.dx);
         }
         Ok(())
@@ -280,7 +298,7 @@ impl<T: Scalar> Network<T> {
 pub(super) const LOWER_LEARNING_RATE: &str = "; a smaller learning rate may help";
 
 /// Adds the gradient `λ·value` of the penalty `λ/2·Σ value²` to those of the layer's weights.
-fn add_weight_decay<T: Scalar>(l: &mut NamedLayer<T>) -> Result<(), Error> {
+pub(super) fn add_weight_decay<T: Scalar>(l: &mut NamedLayer<T>) -> Result<(), Error> {
     let (lambda, mut result) = (T::from_f64(l.weight_decay), Ok(()));
     l.layer.state_mut(&mut |part| {
         if let StateMut::Array(p) = part

@@ -79,6 +79,10 @@ impl<T: Scalar> Residual<T> {
         [&mut self.body].into_iter().chain(&mut self.shortcut)
     }
 
+    pub(super) fn networks_mut(&mut self) -> impl Iterator<Item = &mut Network<T>> {
+        self.branches_mut().map(|branch| &mut branch.network)
+    }
+
     /// See [`eval_into`](Layer::eval_into). A warm call does not allocate.
     pub(super) fn eval(
         &self,

@@ -4,6 +4,7 @@
 use super::{
     buffers::{grow, matrix_mut},
     chain::{NamedLayer, Network},
+    nested::networks_mut,
 };
 use crate::{
     error::Error,
@@ -55,7 +56,12 @@ impl<T: Scalar> NamedLayer<T> {
         self.of_shards.clear();
         let (pass, is_cut) = self.cut(pass);
         let Some(reduction) = pass.reduction().filter(|_| is_cut) else {
-            return self.layer.backward_into(io, wanted, &pass);
+            let of_params = wanted.params;
+            self.layer.backward_into(io, wanted, &pass)?;
+            return match pass.reduction() {
+                Some(reduction) if of_params => self.keep_local(reduction),
+                _ => Ok(()),
+            };
         };
         for (i, rows) in pass.shards(io.x.nrows()).enumerate() {
             if !rows.is_empty() {
@@ -76,8 +82,19 @@ impl<T: Scalar> NamedLayer<T> {
                 self.add_shard(reduction.first_shard() + i, rows.is_empty())?;
             }
         }
-        if wanted.params {
+        if wanted.params && !reduction.adds_gradients() {
             self.sum_shards()?;
+        }
+        Ok(())
+    }
+
+    /// After the backward pass of a layer that gets all shards at once: if its sums are those of this process
+    /// only, its gradient is that of the first shard here, and the others have zeros.
+    fn keep_local(&mut self, reduction: &dyn ShardReduction) -> Result<(), LayerError> {
+        if reduction.is_local() && networks_mut(&mut *self.layer).is_empty() {
+            for i in 0..reduction.rows().len() {
+                self.add_shard(reduction.first_shard() + i, i > 0)?;
+            }
         }
         Ok(())
     }
@@ -131,6 +148,16 @@ fn add<T: Scalar>(a: &mut [T], b: &[T], result: &mut Result<(), LayerError>) {
     }
 }
 
+/// The loss of a batch, and its weight in a mean over several batches
+/// ([`Loss::weight`](crate::Loss::weight)).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WeightedLoss {
+    /// The mean loss, or the sum; with the penalty of weight decay.
+    pub loss: f64,
+    /// The weight.
+    pub weight: f64,
+}
+
 impl<T: Scalar> Network<T> {
     /// The mean loss of the whole batch, or its sum. The gradient of the loss with respect to the outputs of
     /// this process is in `dout`.
@@ -140,7 +167,7 @@ impl<T: Scalar> Network<T> {
         loss: &mut dyn Loss<T>,
         pass: &Pass<'_>,
         reduction: &dyn ShardReduction,
-    ) -> Result<f64, Error> {
+    ) -> Result<WeightedLoss, Error> {
         let (n, width) = (self.rows, self.output.size());
         let mut dout = std::mem::take(&mut self.dout);
         let result = grow(&mut dout, n, width)
@@ -157,7 +184,7 @@ impl<T: Scalar> Network<T> {
         pass: &Pass<'_>,
         reduction: &dyn ShardReduction,
         mut dout: ArrayViewMut2<'_, T>,
-    ) -> Result<f64, Error> {
+    ) -> Result<WeightedLoss, Error> {
         let (y, mut sums) = (self.last_output()?, Vec::new()); // the weight and the weighted loss of each shard
         for rows in pass.shards(self.rows) {
             if rows.is_empty() {
@@ -176,7 +203,7 @@ impl<T: Scalar> Network<T> {
             sums.extend([weight, weight * value]);
         }
         let mut whole = [0.0; 2];
-        reduction.sums(&sums, &mut whole)?;
+        reduction.loss_sums(&sums, &mut whole)?;
         // A batch of weight 0 has a loss and a gradient of 0.
         let weight = if loss.is_sum() || whole[0] == 0.0 {
             1.0
@@ -190,6 +217,9 @@ impl<T: Scalar> Network<T> {
                     .mapv_inplace(|d| factor * d);
             }
         }
-        Ok(whole[1] / weight)
+        Ok(WeightedLoss {
+            loss: whole[1] / weight,
+            weight: whole[0],
+        })
     }
 }

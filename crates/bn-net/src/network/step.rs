@@ -4,6 +4,7 @@ use super::{
     buffers::{grow, matrix_mut},
     chain::Network,
     passes::Wanted,
+    shards::WeightedLoss,
 };
 use crate::{
     error::Error,
@@ -69,7 +70,7 @@ impl<T: Scalar> Network<T> {
                     let value = network.loss_and_gradient(x, t, loss, &Pass::new(Mode::Train))?;
                     before_update(network)?;
                     optimizer.step(network)?;
-                    Ok(value)
+                    Ok(value.loss)
                 })
             })
         });
@@ -125,8 +126,28 @@ impl<T: Scalar> Network<T> {
         loss: &mut dyn Loss<T>,
         pass: &Pass<'_>,
     ) -> Result<f64, Error> {
+        let value = self.undone_on_error(|network| network.loss_and_gradient(x, t, loss, pass))?;
+        Ok(value.loss)
+    }
+
+    /// [`gradient`](Self::gradient), with the weight of the loss.
+    pub(crate) fn weighted_gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+    ) -> Result<WeightedLoss, Error> {
+        let pass = Pass::new(Mode::Train);
+        self.undone_on_error(|network| network.loss_and_gradient(x, t, loss, &pass))
+    }
+
+    /// Begins a step, which is undone if `f` fails, and otherwise settled by the caller.
+    pub(super) fn undone_on_error<R>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         self.begin_step();
-        let result = self.loss_and_gradient(x, t, loss, pass);
+        let result = f(self);
         if result.is_err() {
             self.settle(Outcome::TakenBack);
         }
@@ -139,8 +160,8 @@ impl<T: Scalar> Network<T> {
         t: Targets<'_, T>,
         loss: &mut dyn Loss<T>,
         pass: &Pass<'_>,
-    ) -> Result<f64, Error> {
-        let value = self.loss(x, t, loss, pass)?;
+    ) -> Result<WeightedLoss, Error> {
+        let value = self.weighted_loss(x, t, loss, pass)?;
         self.pass_back(x, Wanted::Params, pass)?;
         Ok(value)
     }
@@ -154,23 +175,36 @@ impl<T: Scalar> Network<T> {
         loss: &mut dyn Loss<T>,
         pass: &Pass<'_>,
     ) -> Result<f64, Error> {
-        loss.check(x.nrows(), self.output.size(), t)?;
+        Ok(self.weighted_loss(x, t, loss, pass)?.loss)
+    }
+
+    pub(super) fn weighted_loss(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        t: Targets<'_, T>,
+        loss: &mut dyn Loss<T>,
+        pass: &Pass<'_>,
+    ) -> Result<WeightedLoss, Error> {
+        let width = self.output.size();
+        loss.check(x.nrows(), width, t)?;
         self.pass(x, pass)?;
-        let value = match pass.reduction() {
+        let mut value = match pass.reduction() {
             Some(reduction) => self.loss_of_shards(t, loss, pass, reduction)?,
-            None => loss.forward(self.last_output()?, t)?,
+            None => WeightedLoss {
+                loss: loss.forward(self.last_output()?, t)?,
+                weight: loss.weight(x.nrows(), width, t),
+            },
         };
-        let value = value + self.penalty();
-        if !value.is_finite() {
+        value.loss += self.penalty();
+        if !value.loss.is_finite() {
             return Err(self.non_finite(x));
         }
         if pass.reduction().is_some() {
             return Ok(value); // its gradient is in `dout`
         }
-        let (n, width) = (self.rows, self.output.size());
         let mut dout = std::mem::take(&mut self.dout);
-        let result = grow(&mut dout, n, width)
-            .and_then(|()| matrix_mut(&mut dout, n, width))
+        let result = grow(&mut dout, self.rows, width)
+            .and_then(|()| matrix_mut(&mut dout, self.rows, width))
             .and_then(|dout| loss.backward_into(self.last_output()?, t, dout));
         self.dout = dout;
         result?;

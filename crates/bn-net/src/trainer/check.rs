@@ -35,6 +35,29 @@ impl<T: Scalar> Trainer<T> {
         Ok(())
     }
 
+    /// The settings that all processes of a run must share, for a message.
+    pub(super) fn description(&self, batches_per_epoch: usize, steps: u64) -> String {
+        let Self {
+            batch_size,
+            sampling,
+            seed,
+            evaluate_every,
+            augmentation,
+            accumulate,
+            clip,
+            schedule,
+            plateau,
+            averaging,
+            early_stop,
+            ..
+        } = self;
+        format!(
+            "{steps} steps, {batches_per_epoch} batches an epoch, of {batch_size}, {sampling:?}, seed {seed}, \
+             evaluate_every {evaluate_every:?}, {augmentation:?}, accumulate {accumulate}, {clip:?}, \
+             {schedule:?}, {plateau:?}, {averaging:?}, {early_stop:?}"
+        )
+    }
+
     fn check_settings(&self) -> Result<(), Error> {
         if let Some(schedule) = &self.schedule {
             schedule.check()?;

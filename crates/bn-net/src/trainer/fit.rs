@@ -7,6 +7,7 @@ use super::{
     run::{Data, Run},
     settings::Length,
     state::RunState,
+    strategy::Strategy,
 };
 use crate::{
     error::Error,
@@ -143,7 +144,53 @@ impl<T: Scalar> Trainer<T> {
         test: Option<&Dataset<T>>,
         callback: &mut dyn Callback<T>,
     ) -> Result<History, Error> {
+        self.fit_parts(network, loss, optimizer, train, test, callback, None)
+    }
+
+    /// [`fit_with`](Self::fit_with) of one of several processes, which train the same network together: each
+    /// on its part of each batch, with the same epochs and batches as one process alone. Each process
+    /// evaluates on all of the data, so that it decides what the others decide; one of them shows progress
+    /// and writes the checkpoint, from which any number of processes can continue.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and those of the [`Strategy`].
+    #[allow(clippy::too_many_arguments)] // those of `fit_with`, and the strategy
+    pub fn fit_together(
+        &self,
+        network: &mut Network<T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        train: &Dataset<T>,
+        test: Option<&Dataset<T>>,
+        callback: &mut dyn Callback<T>,
+        strategy: &mut dyn Strategy<T>,
+    ) -> Result<History, Error> {
+        self.fit_parts(
+            network,
+            loss,
+            optimizer,
+            train,
+            test,
+            callback,
+            Some(strategy),
+        )
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn fit_parts(
+        &self,
+        network: &mut Network<T>,
+        loss: &mut dyn Loss<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        train: &Dataset<T>,
+        test: Option<&Dataset<T>>,
+        callback: &mut dyn Callback<T>,
+        strategy: Option<&mut dyn Strategy<T>>,
+    ) -> Result<History, Error> {
         let mut batches = Batches::with_sampling(train, self.batch_size, self.sampling, self.seed)?;
+        if let Some(strategy) = &strategy {
+            batches = batches.with_part(strategy.part())?;
+        }
         let mut augmented;
         let source: &mut dyn BatchSource<T> = match &self.augmentation {
             None => &mut batches,
@@ -157,7 +204,7 @@ impl<T: Scalar> Trainer<T> {
             train: Some(train),
             test,
         };
-        self.run(network, loss, optimizer, data, callback)
+        self.run(network, loss, optimizer, data, callback, strategy)
     }
 
     /// [`fit_with`](Self::fit_with) on batches of any source, such as a data set that is larger than memory.
@@ -193,7 +240,7 @@ impl<T: Scalar> Trainer<T> {
             train: None,
             test,
         };
-        self.run(network, loss, optimizer, data, callback)
+        self.run(network, loss, optimizer, data, callback, None)
     }
 
     fn run(
@@ -203,6 +250,7 @@ impl<T: Scalar> Trainer<T> {
         optimizer: &mut dyn Optimizer<T>,
         data: Data<'_, T>,
         callback: &mut dyn Callback<T>,
+        strategy: Option<&mut dyn Strategy<T>>,
     ) -> Result<History, Error> {
         let metrics = self.metrics.clone().unwrap_or_else(|| loss.metrics());
         self.check(network, loss, &data, &metrics)?;
@@ -211,6 +259,11 @@ impl<T: Scalar> Trainer<T> {
         let steps = match self.length {
             Length::Epochs(epochs) => epochs.saturating_mul(steps_per_epoch),
             Length::Iterations(iterations) => iterations,
+        };
+        let is_writer = strategy.as_ref().is_none_or(|s| s.is_writer());
+        let description = match strategy {
+            Some(_) => self.description(data.source.batches_per_epoch(), steps),
+            None => String::new(),
         };
         let mut run = Run {
             settings: self,
@@ -227,10 +280,16 @@ impl<T: Scalar> Trainer<T> {
             metrics,
             steps,
             steps_per_epoch,
+            description,
+            wants_to_stop: false,
             evaluate_every: self.evaluate_every.unwrap_or(steps_per_epoch),
             accumulator: Accumulator::default(),
             workspace: Workspace::default(),
-            progress: Progress::new(steps, self.progress),
+            progress: Progress::new(steps, self.progress && is_writer),
+            strategy: match strategy {
+                Some(strategy) => Some(strategy), // for no longer than the run
+                None => None,
+            },
             start: Instant::now(),
         };
         run.resume()?;

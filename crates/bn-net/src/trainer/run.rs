@@ -6,6 +6,7 @@ use super::{
     history::Record,
     progress::Progress,
     state::RunState,
+    strategy::Strategy,
 };
 use crate::{
     error::Error,
@@ -44,6 +45,9 @@ pub(super) struct Run<'a, T: Scalar> {
     pub(super) workspace: Workspace<T>,
     pub(super) progress: Progress,
     pub(super) start: Instant,
+    pub(super) strategy: Option<&'a mut dyn Strategy<T>>, // if there are other processes
+    pub(super) description: String, // of the run, if there are other processes
+    pub(super) wants_to_stop: bool, // before the next step, as soon as all processes know
 }
 
 /// The loss of a step and its weight in a mean, or the end of the run.
@@ -68,6 +72,7 @@ impl<T: Scalar> Run<'_, T> {
             if callback
                 .on_step(iteration, loss, self.training())
                 .is_break()
+                && self.stop()
             {
                 return self.save();
             }
@@ -77,14 +82,14 @@ impl<T: Scalar> Run<'_, T> {
                 let flow = callback.on_record(&record, self.training());
                 self.after(&record);
                 self.save()?;
-                if flow.is_break() {
+                if flow.is_break() && self.stop() {
                     return Ok(());
                 }
             } else if is_due(self.settings.checkpoint_every) {
                 self.save()?;
             }
             let stop = self.settings.stop.as_ref();
-            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) && self.stop() {
                 return self.save();
             }
         }
@@ -123,7 +128,6 @@ impl<T: Scalar> Run<'_, T> {
 
     /// One update, by the gradients of one batch or of several.
     fn step(&mut self, callback: &mut dyn Callback<T>) -> Result<Step, Error> {
-        let width = self.network.output().size();
         let (clip, mut weight) = (self.settings.clip, 0.0);
         let position = self.data.source.state();
         let mut epoch_has_ended = false;
@@ -146,25 +150,41 @@ impl<T: Scalar> Run<'_, T> {
                 optimizer: &mut *self.optimizer,
             };
             let (mut images, t) = (CowArray::from(batch.images), batch.targets);
-            if callback.on_batch(&mut images, t, training).is_break() {
+            let mut is_over = callback.on_batch(&mut images, t, training).is_break();
+            if let Some(strategy) = &mut self.strategy {
+                let (network, optimizer) = (&*self.network, &*self.optimizer);
+                let stop = is_over || self.wants_to_stop;
+                is_over =
+                    strategy.begin(network, optimizer, &self.description, images.nrows(), stop)?;
+            }
+            if is_over {
                 self.accumulator.cancel(self.network);
                 self.data.source.restore(position)?; // a run that continues trains on this batch
                 return Ok(ControlFlow::Break(()));
             }
             let x = images.view();
-            weight += self.loss.weight(x.nrows(), width, t);
+            let network = &mut *self.network;
             if self.settings.accumulate > 1 {
-                self.accumulator.add(self.network, x, t, self.loss)?;
+                let is_sum = self.loss.is_sum();
+                let gradient = |network: &mut Network<T>| match &mut self.strategy {
+                    Some(strategy) => strategy.gradient(network, x, t, self.loss),
+                    None => network.weighted_gradient(x, t, self.loss),
+                };
+                weight += self.accumulator.add_from(network, is_sum, gradient)?.weight;
                 if self.accumulator.micro_batches() == self.settings.accumulate {
                     break;
                 }
                 continue;
             }
-            let update = |network: &mut Network<T>| before_update(network, clip, callback);
-            let (loss, optimizer) = (&mut *self.loss, &mut *self.optimizer);
-            let loss = self
-                .network
-                .train_step_with(x, t, loss, optimizer, update)?;
+            let mut update = |network: &mut Network<T>| before_update(network, clip, callback);
+            let optimizer = &mut *self.optimizer;
+            if let Some(strategy) = &mut self.strategy {
+                let value =
+                    strategy.train_step(network, x, t, self.loss, optimizer, &mut update)?;
+                return Ok(ControlFlow::Continue((value.loss, value.weight)));
+            }
+            let weight = self.loss.weight(x.nrows(), network.output().size(), t);
+            let loss = network.train_step_with(x, t, self.loss, optimizer, update)?;
             return Ok(ControlFlow::Continue((loss, weight)));
         }
         let update = |network: &mut Network<T>| before_update(network, clip, callback);
@@ -172,6 +192,12 @@ impl<T: Scalar> Run<'_, T> {
             .accumulator
             .step(self.network, self.optimizer, update)?;
         Ok(ControlFlow::Continue((loss, weight)))
+    }
+
+    /// Returns whether to stop now; several processes stop together, before the next step.
+    fn stop(&mut self) -> bool {
+        self.wants_to_stop = true;
+        self.strategy.is_none()
     }
 
     fn training(&mut self) -> Training<'_, T> {

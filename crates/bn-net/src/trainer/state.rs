@@ -60,7 +60,8 @@ const BEST: &str = "best";
 impl<T: Scalar> Run<'_, T> {
     /// Writes the checkpoint, if there is to be one.
     pub(super) fn save(&mut self) -> Result<(), Error> {
-        let Some(path) = &self.settings.checkpoint else {
+        let is_writer = self.strategy.as_ref().is_none_or(|s| s.is_writer());
+        let Some(path) = self.settings.checkpoint.as_ref().filter(|_| is_writer) else {
             return Ok(());
         };
         self.state.seconds = self.seconds();
@@ -80,15 +81,16 @@ impl<T: Scalar> Run<'_, T> {
 
     /// Continues from the checkpoint, if there is one. After an error nothing has changed.
     pub(super) fn resume(&mut self) -> Result<(), Error> {
-        let Some(path) = self
-            .settings
-            .checkpoint
-            .as_ref()
-            .filter(|path| path.exists())
-        else {
+        let Some(path) = &self.settings.checkpoint else {
             return Ok(());
         };
-        let checkpoint = Checkpoint::load(path)?;
+        let checkpoint = match &mut self.strategy {
+            Some(strategy) => strategy.read(path)?.map(|b| Checkpoint::from_bytes(&b)),
+            None => path.exists().then(|| Checkpoint::load(path)),
+        };
+        let Some(checkpoint) = checkpoint.transpose()? else {
+            return Ok(());
+        };
         let stored: Position = checkpoint.value(POSITION)?;
         let now = self.position();
         for (what, stored, now) in [
