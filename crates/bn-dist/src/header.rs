@@ -21,6 +21,7 @@ pub(crate) struct Header {
 // Kinds; 0 is a step.
 const READ: u64 = 1;
 const END: u64 = 2;
+const BARRIER: u64 = 3;
 
 impl Header {
     /// A rank begins a step.
@@ -33,6 +34,14 @@ impl Header {
         Self {
             kind: READ,
             rows: len,
+            ..Self::default()
+        }
+    }
+
+    /// A rank waits for the others.
+    pub(crate) fn barrier() -> Self {
+        Self {
+            kind: BARRIER,
             ..Self::default()
         }
     }

@@ -4,7 +4,7 @@ use bn_dist::{DataParallel, World};
 use bn_layers::{LayerExt, Scalar};
 use bn_net::{
     Adam, BatchNormConvNet, Error, HiddenActivation, MultiLayerNetConfig, Network, NetworkBuilder,
-    Optimizer, Sgd, SoftmaxWithLoss,
+    Optimizer, SoftmaxWithLoss,
 };
 use bytemuck::Pod;
 use ndarray::{Array2, Axis, Slice};
@@ -60,22 +60,6 @@ impl<T: Scalar> Trained<T> {
         network.visit(&mut |p| values.extend(p.value));
         Self { losses, values }
     }
-
-    /// The largest difference, of values of at least this magnitude relative to them.
-    pub(crate) fn difference(&self, other: &Self) -> f64 {
-        let largest = |values: &[T]| {
-            values
-                .iter()
-                .fold(0.0, |max: f64, v| max.max(v.as_f64().abs()))
-        };
-        let each = self.values.iter().zip(&other.values);
-        let values = each.fold(0.0, |max: f64, (a, b)| {
-            max.max((a.as_f64() - b.as_f64()).abs())
-        });
-        let each = self.losses.iter().zip(&other.losses);
-        let losses = each.fold(0.0, |max: f64, (a, b)| max.max((a - b).abs() / b.abs()));
-        losses.max(values / largest(&other.values))
-    }
 }
 
 /// Trains for some steps with batches of `rows` rows, of which each rank has its part.
@@ -100,29 +84,8 @@ pub(crate) fn train<T: Scalar + Pod>(
     Ok(Trained::new(losses, &network))
 }
 
-/// The same in one process, on whole batches.
-pub(crate) fn alone<T: Scalar>(
-    mut network: Network<T>,
-    mut optimizer: Box<dyn Optimizer<T>>,
-    steps: usize,
-    rows: usize,
-) -> Trained<T> {
-    let mut loss = SoftmaxWithLoss::new();
-    let mut losses = Vec::new();
-    for step in 0..steps {
-        let (x, t) = batch::<T>(step, rows, network.input().size());
-        let value = network.train_step(x.view(), (&t).into(), &mut loss, &mut *optimizer);
-        losses.push(value.unwrap());
-    }
-    Trained::new(losses, &network)
-}
-
 pub(crate) fn adam<T: Scalar>() -> Box<dyn Optimizer<T>> {
     Box::new(Adam::pytorch(0.001).unwrap())
-}
-
-pub(crate) fn sgd<T: Scalar>() -> Box<dyn Optimizer<T>> {
-    Box::new(Sgd::new(0.01).unwrap())
 }
 
 /// A small network for `width` inputs and ten classes.

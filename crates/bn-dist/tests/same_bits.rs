@@ -1,6 +1,9 @@
 //! Training has the same bits at any number of ranks and threads.
 
-use crate::common::{Trained, adam, alone, book, conv, sgd, train};
+use crate::{
+    common::{Trained, adam, book, conv, train},
+    compare::{alone, difference, sgd},
+};
 use bn_dist::World;
 use bn_layers::Scalar;
 use bn_net::{HiddenActivation, Network, Optimizer};
@@ -35,7 +38,7 @@ fn compare<T: Scalar + Pod>(
     let ranks = World::simulate(3, |world| {
         train(world, network(), optimizer(), STEPS, ROWS).unwrap()
     });
-    let difference = ranks[0].difference(&alone(network(), optimizer(), STEPS, ROWS));
+    let difference = difference(&ranks[0], &alone(network(), optimizer(), STEPS, ROWS));
     println!("difference from one process: {difference:e}");
     assert!(difference < tolerance, "{difference:e}");
 }

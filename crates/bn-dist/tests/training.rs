@@ -1,6 +1,6 @@
 //! The trainer on several ranks does what it does in one process.
 
-use crate::common::Trained;
+use crate::{common::Trained, compare::difference};
 use bn_data::{Augmentation, Dataset, Digits};
 use bn_dist::{DataParallel, World};
 use bn_layers::Conv2dConfig;
@@ -122,7 +122,7 @@ fn a_run_is_that_of_one_process() {
         )
     });
     let (records, trained, records_alone, alone) = &ranks[1];
-    let difference = trained.difference(alone);
+    let difference = difference(trained, alone);
     assert!(difference < 1e-12, "{difference:e}");
     for (a, b) in records.iter().zip(records_alone) {
         assert!((a.train_loss - b.train_loss).abs() < 1e-12);

@@ -5,7 +5,7 @@ mod link;
 mod mpi;
 mod threads;
 
-use crate::error::Error;
+use crate::{error::Error, header::Header};
 pub(crate) use link::{FIRST_TAG, Link, Post, Ticket};
 use std::{fmt::Display, time::Duration};
 
@@ -80,6 +80,16 @@ impl World {
         self.link.size()
     }
 
+    /// Waits until all ranks are here.
+    ///
+    /// # Errors
+    /// [`Error::Differ`] if a rank does something else, [`Error::Failed`] if one has failed. The job then ends, as
+    /// [`fail`](Self::fail) says.
+    pub fn barrier(&self) -> Result<(), Error> {
+        let met = Header::barrier().meet(&self.link);
+        met.map(|_| ()).inspect_err(|error| self.fail(error))
+    }
+
     /// Sets how long a rank waits for the others before it ends the job ([`WATCHDOG`] by default): after this
     /// time a lost connection ends it.
     pub fn set_watchdog(&self, limit: Duration) {
@@ -94,6 +104,6 @@ impl World {
     }
 
     fn end(&self) {
-        let _ = crate::header::Header::end().meet(&self.link);
+        let _ = Header::end().meet(&self.link); // the others say it if they have not ended
     }
 }

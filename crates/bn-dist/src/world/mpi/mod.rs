@@ -1,5 +1,7 @@
 //! Ranks as processes, over MPI.
 
+mod launcher;
+
 use super::{
     WATCHDOG,
     link::{Post, Ticket},
@@ -212,6 +214,7 @@ impl<'l> Wait<'l> {
         if self.spins.is_multiple_of(SPINS)
             && let Err(error) = self.link.watchdog.check(self.link.rank, self.start)
         {
+            launcher::end_soon();
             self.link.abort(&error.to_string());
         }
         if self.spins > SPINS {
