@@ -1,7 +1,7 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
 # is not available. Everything here is a plain cargo line; see README.md to do without make.
 
-.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits fuzz lint doc
+.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits fuzz lint doc demo-mpi test-mpi scaling-mpi
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,18 @@ peers: ## Compare with PyTorch, Keras, NumPy, candle and burn (ARGS=--help says 
 
 same-bits: ## Compare the bits of trained parameters with and without threads, and without a BLAS
 	@sh scripts/same-bits.sh
+
+demo-mpi: ## Train on MNIST with two ranks of MPI, which is installed if it is missing
+	@features=$$(sh scripts/features.sh) && sh scripts/mpi.sh && . ./scripts/mpi-root.sh && \
+	cargo build --profile demo -p bn-dist $$features --features mpi,progress,download --example mnist_mpi && \
+	mpirun -n 2 --oversubscribe --bind-to none target/demo/examples/mnist_mpi $(ARGS)
+
+test-mpi: ## Run the tests of several ranks with mpirun, which is installed if it is missing
+	@features=$$(sh scripts/features.sh) && sh scripts/mpi.sh && \
+	cargo test --workspace $$features --features bn-dist/mpi --test mpi -- --test-threads=1 --nocapture
+
+scaling-mpi: ## Measure steps at 1, 2 and 4 ranks, and predict 4 to 1024 (ARGS: rounds, 3 by default)
+	@sh scripts/scaling-mpi.sh $(ARGS)
 
 fuzz: ## Feed random IDX files and checkpoints to their readers (ARGS: how many, 200000 by default)
 	@sh scripts/fuzz.sh $(ARGS)

@@ -262,16 +262,21 @@ impl<'w, T: Scalar + Pod> DataParallel<'w, T> {
                 Ok(value)
             });
             // Before the wait for messages that may never come.
-            value.or_else(|error| {
-                self.world.fail(&error);
-                Err(error)
-            })
+            value.inspect_err(|error| self.world.fail(error))
         })?;
-        let mut sums = self.buckets.read().flatten();
-        network.set_gradients_of_shards(&mut |grad| {
-            grad.iter_mut()
-                .zip(&mut sums)
-                .for_each(|(grad, &sum)| *grad = sum);
+        let mut buckets = self.buckets.read();
+        let mut sums: &[T] = &[];
+        network.set_gradients_of_shards(&mut |mut grad| {
+            while !grad.is_empty() {
+                if sums.is_empty() {
+                    sums = buckets.next().unwrap_or_default();
+                }
+                let count = grad.len().min(sums.len()).max(1);
+                let (to, rest) = grad.split_at_mut(count);
+                let (from, after) = sums.split_at_checked(count).ok_or_else(missing)?;
+                to.copy_from_slice(from);
+                (grad, sums) = (rest, after);
+            }
             Ok(())
         })?;
         Ok(value)
@@ -376,6 +381,13 @@ impl<T: Scalar + Pod> Strategy<T> for DataParallel<'_, T> {
             network.settle(Outcome::TakenBack);
         }
         result
+    }
+}
+
+fn missing() -> Error {
+    Error::Differ {
+        ranks: "this rank".to_owned(),
+        what: "has more parameters than gradients".to_owned(),
     }
 }
 

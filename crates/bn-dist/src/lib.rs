@@ -45,3 +45,8 @@ mod world;
 pub use data_parallel::{BUCKET_BYTES, CHECK_EVERY, DataParallel, SHARDS};
 pub use error::Error;
 pub use world::{WATCHDOG, World};
+
+/// Runs the README's program as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -36,7 +36,7 @@ pub(crate) fn conv<T: Scalar>() -> Network<T> {
 pub(crate) fn batch<T: Scalar>(step: usize, rows: usize, width: usize) -> (Array2<T>, Vec<usize>) {
     let x = Array2::from_shape_fn((rows, width), |(n, d)| {
         let i = (step * rows + n) * width + d;
-        T::from_f64(((i as f64 * 1.7).sin() * 43_758.5453).fract())
+        T::from_f64(((i as f64 * 1.7).sin() * 43_758.545_3).fract())
     });
     let label = |row: ndarray::ArrayView1<'_, T>| {
         let parts = row.axis_chunks_iter(Axis(0), width.div_ceil(10));

@@ -4,16 +4,28 @@ use crate::{
     layer::{Io, Layer, LayerExt, Wanted},
     pass::{Mode, Pass},
     shape::Shape,
+    shards::ShardTree,
     spec::LayerSpec,
     state::{State, StateMut},
     weights::Weights,
 };
-use bn_tensor::{Scalar, join, matmul, matmul_nt, matmul_plus_row, matmul_tn_largest, try_zeros};
+use bn_tensor::{
+    Scalar, by_rows, fill_pieces, join, matmul, matmul_nt, matmul_plus_row, matmul_tn,
+    matmul_tn_largest, try_zeros,
+};
 use ndarray::{
-    Array, Array1, Array2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut2, Dimension, Ix2,
+    Array, Array1, Array2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Dimension, Ix2,
+    Slice,
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Values of a gradient that are summed over shards at a time: 1 MiB of f32.
+const BLOCK: usize = 1 << 18;
 
 /// `y = x·W + b`, the fully connected layer. The book's `Affine` (`common/layers.py`).
 ///
@@ -140,6 +152,74 @@ impl<T: Scalar> Affine<T> {
             .map_err(|_| Error::shape("Affine::backward", x.shape(), rows.shape()))
     }
 
+    /// Writes the gradient of the weights, and after it that of the bias, to `to`: the sum over some shards of a
+    /// batch, added in a [`ShardTree`]. `shards` has the rows of each, as many as a power of two.
+    ///
+    /// The sum is formed block by block in the cache. With a backward pass for each shard, most of the time would be
+    /// spent on reading and writing whole gradients.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for shapes that do not fit.
+    pub fn gradient_of_shards(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        dout: ArrayView2<'_, T>,
+        shards: &[Range<usize>],
+        to: &mut [T],
+    ) -> Result<(), Error> {
+        const OP: &str = "Affine::gradient_of_shards";
+        let (inputs, outputs) = self.w().dim();
+        let (expected, got) = (self.weights.dw.len() + self.weights.db.len(), to.len());
+        if (x.ncols(), dout.ncols(), got) != (inputs, outputs, expected) {
+            let expected = [inputs, outputs, expected];
+            return Err(Error::shape(OP, &expected, &[x.ncols(), dout.ncols(), got]));
+        }
+        let (dw, db) = to.split_at_mut(inputs * outputs);
+        let add = |a: &mut Vec<T>, b: &Vec<T>| a.iter_mut().zip(b).for_each(|(a, &b)| *a += b);
+        let (result, trees) = (Mutex::new(Ok(())), Mutex::new(Vec::new()));
+        let height = (BLOCK / outputs.max(1)).max(96); // rows of dW
+        fill_pieces(dw, height * outputs, |i, block| {
+            let columns = Slice::from(i * height..(i * height + block.len() / outputs));
+            // The memory of a block before, because new memory is slow.
+            let mut tree: ShardTree<Vec<T>> = locked(&trees).pop().unwrap_or_default();
+            for (shard, rows) in shards.iter().enumerate() {
+                let rows = Slice::from(rows.clone());
+                let x = x.slice_axis(Axis(0), rows);
+                let (x, dout) = (
+                    x.slice_axis(Axis(1), columns),
+                    dout.slice_axis(Axis(0), rows),
+                );
+                let mut sum = tree.spare().unwrap_or_default();
+                sum.resize(block.len(), T::zero());
+                // dW = xᵀ·dout
+                let of_block =
+                    ArrayViewMut2::from_shape((block.len() / outputs, outputs), &mut sum);
+                if let Ok(of_block) = of_block
+                    && let Err(error) = matmul_tn(x, dout, T::zero(), of_block)
+                {
+                    *locked(&result) = Err(error);
+                }
+                tree.push(shard..shard + 1, sum, add);
+            }
+            if let Some(sum) = tree.total(add) {
+                block.copy_from_slice(sum);
+            }
+        });
+        result
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)?;
+        let mut tree = ShardTree::default();
+        for (shard, rows) in shards.iter().enumerate() {
+            let dout = dout.slice_axis(Axis(0), rows.clone().into());
+            self.weights.sum_bias(OP, &dout)?; // db = Σₙ dout
+            tree.push(shard..shard + 1, self.weights.db.to_vec(), add);
+        }
+        if let Some(sum) = tree.total(add) {
+            db.copy_from_slice(sum);
+        }
+        Ok(())
+    }
+
     fn outputs(&self, x: ArrayView2<'_, T>, y: ArrayViewMut2<'_, T>) -> Result<(), Error> {
         match self.weights.bias() {
             Some(b) => matmul_plus_row(x, self.w(), b, y)?,
@@ -159,6 +239,10 @@ impl<T: Scalar> Affine<T> {
         let b = settings.bias.then(|| try_zeros("Affine", outputs));
         Self::with(try_zeros("Affine", (inputs, outputs))?, b.transpose()?)
     }
+}
+
+fn locked<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,9 +279,13 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         &mut self,
         x: ArrayView2<'_, T>,
         y: ArrayViewMut2<'_, T>,
-        _: &Pass<'_>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
-        self.outputs(x, y)
+        match pass.reduction() {
+            // Other processes have other rows of the batch.
+            Some(_) => Ok(by_rows::matmul(x, self.w(), self.weights.bias(), y)?),
+            None => self.outputs(x, y),
+        }
     }
 
     fn eval_into(
@@ -213,9 +301,10 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         &mut self,
         io: Io<'_, T>,
         wanted: Wanted<'_, T>,
-        _: &Pass<'_>,
+        pass: &Pass<'_>,
     ) -> Result<(), Error> {
         let Io { x, dout, .. } = io;
+        let is_sharded = pass.reduction().is_some();
         if wanted.params {
             self.weights.sum_bias("Affine::backward", &dout)?; // db = Σₙ dout
         }
@@ -226,7 +315,12 @@ impl<T: Scalar> Layer<T> for Affine<T> {
         let (by_weights, by_inputs) = join(
             x.nrows() * w.len(),
             || dw.map(|dw| matmul_tn_largest(x, dout, dw)).transpose(), // dW = xᵀ·dout
-            || (wanted.dx).map_or(Ok(()), |dx| matmul_nt(dout, w, T::zero(), dx)), // dx = dout·Wᵀ
+            // dx = dout·Wᵀ
+            || match wanted.dx {
+                Some(dx) if is_sharded => by_rows::matmul_nt(dout, w, dx),
+                Some(dx) => matmul_nt(dout, w, T::zero(), dx),
+                None => Ok(()),
+            },
         );
         if wanted.params {
             *largest_dw = by_weights?;

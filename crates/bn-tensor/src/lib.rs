@@ -70,7 +70,7 @@ pub use elementwise::{
 };
 pub use error::{Error, check_setting};
 pub use magnitude::largest_magnitude;
-pub use matmul::{matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest};
+pub use matmul::{by_rows, matmul, matmul_nt, matmul_plus_row, matmul_tn, matmul_tn_largest};
 pub use memory::{checked_len, try_resize, try_zeros};
 pub use ndarray;
 pub use parallel::{enter_pool, join, keep_awake, single_threaded, threads};

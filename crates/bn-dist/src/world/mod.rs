@@ -100,7 +100,7 @@ impl World {
     /// Otherwise the job ends with this rank's message: the processes of MPI are aborted, and simulated ranks
     /// get [`Error::Failed`].
     pub fn fail(&self, error: &impl Display) {
-        self.link.fail(&error.to_string());
+        self.link.fail(&format!("{error:#}")); // with its causes, if it is one of anyhow
     }
 
     fn end(&self) {

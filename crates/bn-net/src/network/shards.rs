@@ -10,16 +10,22 @@ use crate::{
     error::Error,
     loss::{Loss, Targets},
 };
-use bn_layers::{Error as LayerError, Io, LayerExt, Mode, Pass, ShardReduction, Wanted};
+use bn_layers::{
+    Affine, Error as LayerError, Io, LayerExt, Mode, Pass, ShardReduction, ShardTree, Wanted,
+};
 use bn_tensor::{Scalar, update};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
+use std::any::Any;
 
 const ROWS: Axis = Axis(0);
 
 impl<T: Scalar> NamedLayer<T> {
     /// The pass as it reaches the layer, and whether the layer is called for each shard.
     fn cut<'a>(&self, pass: &Pass<'a>) -> (Pass<'a>, bool) {
-        let is_cut = pass.reduction().is_some() && self.layer.rows_are_independent(Mode::Train);
+        // An affine layer gives each row the same bits whatever the other rows are.
+        let is_cut = pass.reduction().is_some()
+            && !self.is_affine()
+            && self.layer.rows_are_independent(Mode::Train);
         (self.freeze.pass(pass), is_cut)
     }
 
@@ -55,6 +61,19 @@ impl<T: Scalar> NamedLayer<T> {
     ) -> Result<(), LayerError> {
         self.of_shards.clear();
         let (pass, is_cut) = self.cut(pass);
+        if let Some(reduction) = pass.reduction().filter(|_| self.is_affine()) {
+            if wanted.params {
+                self.add_affine(&io, reduction, &pass)?;
+            }
+            if wanted.params && !reduction.adds_gradients() {
+                self.sum_shards()?;
+            }
+            wanted.params = false;
+            return match io.x.nrows() {
+                0 => Ok(()),
+                _ => self.layer.backward_into(io, wanted, &pass),
+            };
+        }
         let Some(reduction) = pass.reduction().filter(|_| is_cut) else {
             let of_params = wanted.params;
             self.layer.backward_into(io, wanted, &pass)?;
@@ -84,6 +103,38 @@ impl<T: Scalar> NamedLayer<T> {
         }
         if wanted.params && !reduction.adds_gradients() {
             self.sum_shards()?;
+        }
+        Ok(())
+    }
+
+    fn is_affine(&self) -> bool {
+        (&*self.layer as &dyn Any).is::<Affine<T>>()
+    }
+
+    /// The gradients of an affine layer, each over a range of shards, which the layer itself adds up.
+    fn add_affine(
+        &mut self,
+        io: &Io<'_, T>,
+        reduction: &dyn ShardReduction,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
+        let mut ranges = ShardTree::default();
+        for i in 0..reduction.rows().len() {
+            let shard = reduction.first_shard() + i;
+            ranges.push(shard..shard + 1, (), |(), ()| {});
+        }
+        let rows: Vec<_> = pass.shards(io.x.nrows()).collect();
+        let mut len = 0;
+        self.layer.visit(&mut |p| len += p.grad.len());
+        for (range, ()) in ranges.nodes() {
+            let here = range.start - reduction.first_shard()..range.end - reduction.first_shard();
+            let mut gradient = self.of_shards.spare().unwrap_or_default();
+            gradient.resize(len, T::zero());
+            let layer = &mut *self.layer as &mut dyn Any;
+            if let Some(affine) = layer.downcast_mut::<Affine<T>>() {
+                affine.gradient_of_shards(io.x, io.dout, &rows[here], &mut gradient)?;
+            }
+            self.of_shards.push(range.clone(), gradient, |_, _| {});
         }
         Ok(())
     }

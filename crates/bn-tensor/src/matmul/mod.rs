@@ -1,6 +1,7 @@
 //! Matrix products: by the BLAS, by this crate's own kernel, or by loops over vectors, whichever is
 //! fastest for the shape.
 
+pub mod by_rows;
 pub(crate) mod gemm;
 pub(crate) mod product;
 mod small;

@@ -13,7 +13,7 @@ use crate::{
     scalar::Scalar,
     simd::{has_registers, vectorize},
 };
-use ndarray::{ArrayView1, ArrayViewMut2, Axis, linalg::general_mat_mul};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 
 /// A product of fewer multiply-adds is not cut: it takes about 10 µs.
 const WORTH_CUTTING: usize = 1 << 19;
@@ -87,6 +87,42 @@ pub(crate) fn measured_product<'a, T: Scalar>(
         measures,
     };
     Ok(product.compute(tiles.checked_ilog2().unwrap_or(0)))
+}
+
+/// [`product`] by [`gemm`], whatever the shape: each row of `c` has the same bits whatever rows `a` has beside it.
+pub(super) fn product_by_rows<'a, T: Scalar>(
+    op: &'static str,
+    a: ArrayView2<'a, T>,
+    b: ArrayView2<'a, T>,
+    start: Start<'a, T>,
+    mut c: ArrayViewMut2<'a, T>,
+) -> Result<(), Error> {
+    let ((m, k), (kb, n)) = (a.dim(), b.dim());
+    if k != kb || c.dim() != (m, n) {
+        return Err(Error::shape(op, &[m, k, n], &[c.nrows(), kb, c.ncols()]));
+    }
+    if !has_registers() || (n > 1 && c.strides()[1] != 1) {
+        for (a, c) in a
+            .axis_chunks_iter(Axis(0), 1)
+            .zip(c.axis_chunks_iter_mut(Axis(0), 1))
+        {
+            let (a, b) = (LeftHandSide::Matrix(a), RightHandSide::Matrix(b));
+            product(op, a, b, start, c)?;
+        }
+        return Ok(());
+    }
+    let work = multiply_adds(m, n, k) / GEMM_TILE;
+    let tiles = parallel::threads().next_power_of_two().min(work);
+    let product = Product {
+        a: LeftHandSide::Matrix(a),
+        b: RightHandSide::Matrix(b),
+        start,
+        c,
+        by_gemm: true,
+        measures: false,
+    };
+    product.compute(tiles.checked_ilog2().unwrap_or(0));
+    Ok(())
 }
 
 /// The number of multiply-adds of a product; a view that repeats its rows may ask for any number.
