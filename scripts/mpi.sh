@@ -11,7 +11,7 @@ have_mpi() {
 # bindgen loads it.
 have_clang() {
     [ -n "${LIBCLANG_PATH:-}" ] || command -v clang >/dev/null 2>&1 ||
-        ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1
+        ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | grep -q .
 }
 
 as_root() {
