@@ -86,7 +86,7 @@ impl<'a> Job<'a> {
         let mut child = command
             .arg(env::current_exe().unwrap())
             .args([
-                "mpi_workers::worker",
+                "workers::worker",
                 "--exact",
                 "--nocapture",
                 "--test-threads=1",

@@ -1,15 +1,16 @@
 //! Ranks as processes of `mpirun`: this program starts itself again as the ranks of a job.
 
+#[path = "../common.rs"]
 mod common;
-mod mpi_job;
-mod mpi_workers;
+mod job;
+mod workers;
 
 use bn_dist::World;
 use bn_layers::Scalar;
 use bn_net::{HiddenActivation, Network};
 use bytemuck::Pod;
 use common::{Trained, adam, book, conv, train};
-use mpi_job::{Job, TwoHosts};
+use job::{Job, TwoHosts};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::{

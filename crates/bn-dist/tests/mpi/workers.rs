@@ -4,7 +4,7 @@ use crate::{
     ROWS, STEPS,
     common::{adam, batch, book, conv, small, train},
     digest,
-    mpi_job::{CASE, FOLDER, RESULT},
+    job::{CASE, FOLDER, RESULT},
 };
 use bn_data::Digits;
 use bn_dist::{DataParallel, World};
