@@ -31,7 +31,7 @@ pub enum Error {
     /// The other ranks did not answer in time.
     #[error(
         "rank {rank} has waited {seconds} s for another rank; the connection is lost, or a rank hangs (the time is a \
-         setting, World::with_watchdog)"
+         setting, World::set_watchdog)"
     )]
     Watchdog {
         /// The rank that waited.

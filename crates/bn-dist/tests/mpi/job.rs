@@ -96,6 +96,8 @@ impl<'a> Job<'a> {
             .env("RAYON_NUM_THREADS", "1")
             .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
             .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+            // Containers often forbid one process to read another's memory.
+            .env("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
