@@ -220,7 +220,7 @@ fn draw(path: &Path, curves: &[Curve<'_>], network: Network) -> Result<()> {
                 },
                 y: Axis {
                     name: "times as fast as one rank",
-                    range: 0.5..1200.0,
+                    range: 1.0..1200.0,
                     ticks: 10,
                     format: &|times| format!("{times:.0}"),
                 },
