@@ -39,6 +39,6 @@ elif command -v brew >/dev/null 2>&1; then
 fi
 if ! have_mpi || ! have_clang; then
     say 'Install an MPI library with its compiler mpicc (Open MPI or MPICH), and libclang. Without them, ranks can be'
-    say 'threads: cargo run --release -p bn-dist --example mnist_mpi -- --simulate 2'
+    say 'threads: cargo run --release -p bn-dist --features download --example mnist_mpi -- --simulate 2'
     exit 1
 fi

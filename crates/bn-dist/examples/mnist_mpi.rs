@@ -34,8 +34,8 @@ use std::{
 /// Start it with mpirun, or with --simulate N to run the ranks as threads of one process.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
-mpirun -n 2 --bind-to none cargo run --release -p bn-dist --features mpi --example mnist_mpi
-cargo run --release -p bn-dist --example mnist_mpi -- --simulate 2")]
+mpirun -n 2 --bind-to none cargo run --release -p bn-dist --features mpi,download --example mnist_mpi
+cargo run --release -p bn-dist --features download --example mnist_mpi -- --simulate 2")]
 struct Args {
     /// Run this many ranks as threads of this process, without MPI
     #[arg(long, value_name = "N", value_parser = values::size(1, 64))]

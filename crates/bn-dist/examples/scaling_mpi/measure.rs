@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Steps before those that are timed.
-const WARM_UP: usize = 3;
+const WARM_UP: usize = 8;
 
 pub(crate) fn measure(world: &World, out: &Path, steps: usize, only: &str) -> Result<()> {
     if world.rank() == 0 {
