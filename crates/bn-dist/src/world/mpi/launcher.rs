@@ -18,8 +18,8 @@ const LAUNCHERS: [&str; 8] = [
     "hydra_pmi_proxy",
 ];
 
-/// A launcher that cannot reach another host waits for it for minutes, although the job is over. Gives it five
-/// seconds to end.
+/// A launcher that cannot reach another host, or a rank that is ending, waits for it for minutes, although the job is
+/// over. Gives it five seconds to end.
 pub(super) fn end_soon() {
     let id = parent_id().to_string();
     let Ok(name) = fs::read_to_string(format!("/proc/{id}/comm")) else {
@@ -30,6 +30,7 @@ pub(super) fn end_soon() {
         let mut later = Command::new("sh");
         // In a group of its own, because the launcher ends that of this rank.
         later.process_group(0).args(["-c", end, &id, name.trim()]);
+        later.stdin(Stdio::null());
         let _ = later.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     }
 }

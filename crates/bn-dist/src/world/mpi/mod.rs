@@ -95,6 +95,7 @@ fn abort_on_panic(rank: usize) {
     panic::set_hook(Box::new(move |info| {
         eprintln!("rank {rank} panicked; the job ends");
         print(info);
+        launcher::end_soon();
         SimpleCommunicator::world().abort(EXIT_CODE)
     }));
 }
@@ -169,6 +170,7 @@ impl MpiLink {
 
     fn abort(&self, message: &str) -> ! {
         eprintln!("error on rank {} of {}: {message}", self.rank, self.size);
+        launcher::end_soon();
         SimpleCommunicator::world().abort(EXIT_CODE)
     }
 }
@@ -214,7 +216,6 @@ impl<'l> Wait<'l> {
         if self.spins.is_multiple_of(SPINS)
             && let Err(error) = self.link.watchdog.check(self.link.rank, self.start)
         {
-            launcher::end_soon();
             self.link.abort(&error.to_string());
         }
         if self.spins > SPINS {
