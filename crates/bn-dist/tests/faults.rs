@@ -2,12 +2,15 @@
 
 use crate::common::{adam, batch, book, small, train};
 use bn_dist::{DataParallel, World};
-use bn_layers::{BatchNormConfig, BatchNormalization, LayerExt, Layout, Mode, Scalar};
+use bn_layers::{
+    BatchNormConfig, BatchNormalization, Conv2dConfig, Error as LayerError, Io, Layer, LayerExt,
+    Layout, Mode, Outcome, Pass, Scalar, Shape, State, StateMut, Wanted,
+};
 use bn_net::{
     Error, HiddenActivation, Loss, Network, NetworkBuilder, Optimizer, Sgd, SoftmaxWithLoss,
 };
 use bytemuck::Pod;
-use ndarray::{Array2, Axis, Slice};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 
 /// The loss, the gradients and the running statistics of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,6 +289,106 @@ fn a_first_layer_needs_no_gradient_of_the_input() {
         .unwrap();
     network.freeze_layers(..3).unwrap();
     check(&network, &x, &[10, 1, 19], 1e-12);
+}
+
+#[test]
+fn layers_may_be_frozen_between_two_steps() {
+    let run = |ranks: usize| {
+        World::simulate(ranks, |world| {
+            let conv = |filters| Conv2dConfig::new(filters, 3).same();
+            let body =
+                move |b: NetworkBuilder<f64>| b.conv2d(conv(2)).batch_norm().relu().conv2d(conv(2));
+            let builder = NetworkBuilder::<f64>::new((4, 4, 2)).weight_decay(0.01);
+            let builder = builder.residual(body).relu().affine(8).batch_norm().relu();
+            let mut network = builder.affine(10).build(1).unwrap();
+            let (mut loss, mut adam) = (SoftmaxWithLoss::new(), adam());
+            let mut parallel = DataParallel::new(world).unwrap();
+            let mine = parallel.rows(24);
+            let mut values: Vec<f64> = Vec::new();
+            for step in 0..6 {
+                match step {
+                    2 => network
+                        .freeze("layers.0.body.layers.0.*")
+                        .map(drop)
+                        .unwrap(),
+                    4 => network.freeze_layers(..3).unwrap(),
+                    _ => {}
+                }
+                let (x, t) = batch::<f64>(step, 24, 32);
+                let x = x.slice_axis(Axis(0), Slice::from(mine.clone()));
+                let t = (&t[mine.clone()]).into();
+                parallel
+                    .train_step(&mut network, x, t, &mut loss, &mut *adam)
+                    .unwrap();
+                network.visit(&mut |p| values.extend(p.value));
+            }
+            values
+        })
+    };
+    let one = run(1).remove(0);
+    for values in run(3) {
+        assert!(values == one);
+    }
+}
+
+/// A layer from outside that holds a network.
+#[derive(Debug, Clone)]
+struct Wrapper(Network<f32>);
+
+impl Layer<f32> for Wrapper {
+    fn output_shape(&self, input: Shape) -> Result<Shape, LayerError> {
+        self.0.output_shape(input)
+    }
+
+    fn forward_into(
+        &mut self,
+        x: ArrayView2<'_, f32>,
+        y: ArrayViewMut2<'_, f32>,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
+        self.0.forward_into(x, y, pass)
+    }
+
+    fn backward_into(
+        &mut self,
+        io: Io<'_, f32>,
+        wanted: Wanted<'_, f32>,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
+        self.0.backward_into(io, wanted, pass)
+    }
+
+    fn state(&self, visit: &mut dyn FnMut(State<'_, f32>)) {
+        self.0.state(visit);
+    }
+
+    fn state_mut(&mut self, visit: &mut dyn FnMut(StateMut<'_, f32>)) {
+        self.0.state_mut(visit);
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.0.settle(outcome);
+    }
+}
+
+#[test]
+fn a_layer_from_outside_that_holds_a_network_is_refused_not_trained_wrongly() {
+    let results = World::simulate(2, |world| {
+        let inner = NetworkBuilder::new(20).affine(7).build(1).unwrap();
+        let builder = NetworkBuilder::new(20).layer("wrapper", Wrapper(inner));
+        let mut network: Network<f32> = builder.affine(10).build(1).unwrap();
+        let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.1).unwrap());
+        let (x, t) = batch::<f32>(0, 2, 20);
+        let mut parallel = DataParallel::new(world).unwrap();
+        let result = parallel.train_step(&mut network, x.view(), (&t).into(), &mut loss, &mut sgd);
+        result.unwrap_err().to_string()
+    });
+    for message in results {
+        assert!(
+            message.contains("must be one of this library's"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

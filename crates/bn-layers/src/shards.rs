@@ -108,6 +108,20 @@ impl<V> Default for ShardTree<V> {
     }
 }
 
+impl ShardTree<()> {
+    /// The ranges over which a process with these shards has sums: those of its [`nodes`](Self::nodes).
+    ///
+    /// ```
+    /// use bn_layers::ShardTree;
+    /// assert!(ShardTree::ranges(3..8).eq([3..4, 4..8]));
+    /// ```
+    pub fn ranges(shards: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let mut tree = Self::default();
+        shards.for_each(|shard| tree.push(shard..shard + 1, (), |(), ()| {}));
+        tree.nodes.into_iter().map(|(range, ())| range)
+    }
+}
+
 impl<V> ShardTree<V> {
     /// Adds the sum of the next shards. `add(a, b)` adds `b` to `a`.
     pub fn push(&mut self, shards: Range<usize>, sum: V, mut add: impl FnMut(&mut V, &V)) {

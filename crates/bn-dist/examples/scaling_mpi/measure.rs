@@ -4,16 +4,17 @@ use crate::cases::{CASES, Case};
 use anyhow::{Context, Result};
 use bn_dist::{DataParallel, World};
 use bn_layers::LayerExt;
-use bn_net::{Sgd, Targets};
+use bn_net::{Loss, Network, Sgd, Targets};
 use mpi::{
     collective::{CommunicatorCollectives, SystemOperation},
     topology::SimpleCommunicator,
 };
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use serde_json::json;
 use std::{
     fs::OpenOptions,
     io::Write,
+    ops::Range,
     path::Path,
     time::{Duration, Instant},
 };
@@ -43,35 +44,50 @@ pub(crate) fn measure(world: &World, out: &Path, steps: usize, only: &str) -> Re
     Ok(())
 }
 
-/// Images of this rank, with their targets.
-fn batch(case: &Case, rows: std::ops::Range<usize>, width: usize) -> (Array2<f32>, Vec<usize>) {
+/// Times steps of a case, each by `train` on these rows of the batch, and returns the network too.
+fn timed(
+    case: &Case,
+    rows: Range<usize>,
+    steps: usize,
+    mut train: impl FnMut(
+        &mut Network,
+        ArrayView2<'_, f32>,
+        Targets<'_, f32>,
+        &mut dyn Loss<f32>,
+    ) -> Result<()>,
+) -> Result<(Network, Vec<Duration>)> {
+    let (mut network, mut loss) = case.network()?;
+    let width = network.input().size();
     let x = Array2::from_shape_fn((rows.len(), width), |(n, d)| {
         (((rows.start + n) * width + d) as f32 * 0.37).sin()
     });
-    (x, rows.map(|image| case.label(image)).collect())
-}
-
-/// Steps of several ranks, and an allreduce of MPI with as many bytes as the gradients have.
-fn step(world: &World, case: &Case, steps: usize) -> Result<serde_json::Value> {
-    let (mut network, mut loss) = case.network()?;
-    let (mut parallel, mut sgd) = (DataParallel::new(world)?, Sgd::new(0.01)?);
-    let whole = case.rows(world.size());
-    let (x, labels) = batch(case, parallel.rows(whole), network.input().size());
+    let labels: Vec<usize> = rows.map(|image| case.label(image)).collect();
     let ones = labels.iter().map(|&label| label as f32).collect();
     let ones = Array2::from_shape_vec((labels.len(), 1), ones)?;
-    let (mut times, mut communication) = (Vec::new(), Vec::new());
-    for i in 0..WARM_UP + steps {
+    let mut times = Vec::new();
+    for _ in 0..WARM_UP + steps {
         let t = match network.output().size() {
             1 => Targets::from(ones.view()),
             _ => (&labels).into(),
         };
-        let (start, before) = (Instant::now(), parallel.communication_time());
-        parallel.train_step(&mut network, x.view(), t, &mut *loss, &mut sgd)?;
-        if i >= WARM_UP {
-            times.push(start.elapsed());
-            communication.push(parallel.communication_time() - before);
-        }
+        let start = Instant::now();
+        train(&mut network, x.view(), t, &mut *loss)?;
+        times.push(start.elapsed());
     }
+    Ok((network, times.split_off(WARM_UP)))
+}
+
+/// Steps of several ranks, and an allreduce of MPI with as many bytes as the gradients have.
+fn step(world: &World, case: &Case, steps: usize) -> Result<serde_json::Value> {
+    let (mut parallel, mut sgd) = (DataParallel::new(world)?, Sgd::new(0.01)?);
+    let whole = case.rows(world.size());
+    let mut communication = Vec::new();
+    let (network, times) = timed(case, parallel.rows(whole), steps, |network, x, t, loss| {
+        let before = parallel.communication_time();
+        parallel.train_step(network, x, t, loss, &mut sgd)?;
+        communication.push(parallel.communication_time() - before);
+        Ok(())
+    })?;
     let (mut params, mut norms) = (0, Vec::new());
     network.visit(&mut |p| {
         params += p.grad.len();
@@ -85,7 +101,7 @@ fn step(world: &World, case: &Case, steps: usize) -> Result<serde_json::Value> {
         "threads": bn_tensor::threads(),
         "images": whole,
         "seconds": median(times),
-        "communication": median(communication),
+        "communication": median(communication.split_off(WARM_UP)),
         "bytes": 4 * params,
         "norms": norms,
         "allreduce": all_reduce(params, steps),
@@ -94,22 +110,11 @@ fn step(world: &World, case: &Case, steps: usize) -> Result<serde_json::Value> {
 
 /// The same steps without this crate, on whole batches.
 fn plain(case: &Case, steps: usize) -> Result<serde_json::Value> {
-    let ((mut network, mut loss), mut sgd) = (case.network()?, Sgd::new(0.01)?);
-    let (x, labels) = batch(case, 0..case.batch, network.input().size());
-    let ones = labels.iter().map(|&label| label as f32).collect();
-    let ones = Array2::from_shape_vec((labels.len(), 1), ones)?;
-    let mut times = Vec::new();
-    for i in 0..WARM_UP + steps {
-        let t = match network.output().size() {
-            1 => Targets::from(ones.view()),
-            _ => (&labels).into(),
-        };
-        let start = Instant::now();
-        network.train_step(x.view(), t, &mut *loss, &mut sgd)?;
-        if i >= WARM_UP {
-            times.push(start.elapsed());
-        }
-    }
+    let mut sgd = Sgd::new(0.01)?;
+    let (_, times) = timed(case, 0..case.batch, steps, |network, x, t, loss| {
+        network.train_step(x, t, loss, &mut sgd)?;
+        Ok(())
+    })?;
     Ok(json!({
         "case": case.name,
         "ranks": 0,

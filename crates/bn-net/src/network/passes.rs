@@ -176,10 +176,6 @@ impl<T: Scalar> Network<T> {
             Wanted::Params => self.first_trained(),
             Wanted::Input | Wanted::Both => 0,
         };
-        if pass.reduction().is_some() {
-            let frozen = self.layers[..first].iter_mut();
-            frozen.for_each(|l| l.of_shards.clear());
-        }
         for i in (first..self.layers.len()).rev() {
             let width = self.layers[i].width;
             let input = match i {

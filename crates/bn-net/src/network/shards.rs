@@ -51,8 +51,8 @@ impl<T: Scalar> NamedLayer<T> {
         Ok(())
     }
 
-    /// As [`Layer::backward_into`]. The gradients of shards are in `of_shards` afterwards, and their sum in
-    /// the layer.
+    /// As [`Layer::backward_into`]. Of a batch in shards, the gradients are in `of_shards` afterwards. Their sum is in
+    /// the layer, unless the caller adds up those of all processes.
     pub(super) fn backward(
         &mut self,
         io: Io<'_, T>,
@@ -60,28 +60,41 @@ impl<T: Scalar> NamedLayer<T> {
         pass: &Pass<'_>,
     ) -> Result<(), LayerError> {
         self.of_shards.clear();
-        let (pass, is_cut) = self.cut(pass);
-        if let Some(reduction) = pass.reduction().filter(|_| self.is_affine()) {
-            if wanted.params {
+        let ((pass, is_cut), of_params) = (self.cut(pass), wanted.params);
+        let Some(reduction) = pass.reduction() else {
+            return self.layer.backward_into(io, wanted, &pass);
+        };
+        if self.is_affine() {
+            if of_params {
                 self.add_affine(&io, reduction, &pass)?;
             }
-            if wanted.params && !reduction.adds_gradients() {
-                self.sum_shards()?;
-            }
             wanted.params = false;
-            return match io.x.nrows() {
-                0 => Ok(()),
-                _ => self.layer.backward_into(io, wanted, &pass),
+            if io.x.nrows() > 0 {
+                self.layer.backward_into(io, wanted, &pass)?;
+            }
+        } else if is_cut {
+            self.each_shard(io, wanted, reduction, &pass)?;
+        } else {
+            self.layer.backward_into(io, wanted, &pass)?;
+            return match of_params {
+                true => self.keep_local(reduction),
+                false => Ok(()),
             };
         }
-        let Some(reduction) = pass.reduction().filter(|_| is_cut) else {
-            let of_params = wanted.params;
-            self.layer.backward_into(io, wanted, &pass)?;
-            return match pass.reduction() {
-                Some(reduction) if of_params => self.keep_local(reduction),
-                _ => Ok(()),
-            };
-        };
+        match of_params && !reduction.adds_gradients() {
+            true => self.sum_shards(),
+            false => Ok(()),
+        }
+    }
+
+    /// The backward pass of each shard by itself.
+    fn each_shard(
+        &mut self,
+        io: Io<'_, T>,
+        mut wanted: Wanted<'_, T>,
+        reduction: &dyn ShardReduction,
+        pass: &Pass<'_>,
+    ) -> Result<(), LayerError> {
         for (i, rows) in pass.shards(io.x.nrows()).enumerate() {
             if !rows.is_empty() {
                 let of_shard = Slice::from(rows.clone());
@@ -101,9 +114,6 @@ impl<T: Scalar> NamedLayer<T> {
                 self.add_shard(reduction.first_shard() + i, rows.is_empty())?;
             }
         }
-        if wanted.params && !reduction.adds_gradients() {
-            self.sum_shards()?;
-        }
         Ok(())
     }
 
@@ -118,23 +128,18 @@ impl<T: Scalar> NamedLayer<T> {
         reduction: &dyn ShardReduction,
         pass: &Pass<'_>,
     ) -> Result<(), LayerError> {
-        let mut ranges = ShardTree::default();
-        for i in 0..reduction.rows().len() {
-            let shard = reduction.first_shard() + i;
-            ranges.push(shard..shard + 1, (), |(), ()| {});
-        }
         let rows: Vec<_> = pass.shards(io.x.nrows()).collect();
-        let mut len = 0;
+        let (first, mut len) = (reduction.first_shard(), 0);
         self.layer.visit(&mut |p| len += p.grad.len());
-        for (range, ()) in ranges.nodes() {
-            let here = range.start - reduction.first_shard()..range.end - reduction.first_shard();
+        for range in ShardTree::ranges(first..first + rows.len()) {
+            let rows = &rows[range.start - first..range.end - first];
             let mut gradient = self.of_shards.spare().unwrap_or_default();
             gradient.resize(len, T::zero());
             let layer = &mut *self.layer as &mut dyn Any;
             if let Some(affine) = layer.downcast_mut::<Affine<T>>() {
-                affine.gradient_of_shards(io.x, io.dout, &rows[here], &mut gradient)?;
+                affine.gradient_of_shards(io.x, io.dout, rows, &mut gradient)?;
             }
-            self.of_shards.push(range.clone(), gradient, |_, _| {});
+            self.of_shards.push(range, gradient, |_, _| {});
         }
         Ok(())
     }
@@ -167,27 +172,16 @@ impl<T: Scalar> NamedLayer<T> {
 
     /// Gives the layer the sum of the gradients of its shards.
     fn sum_shards(&mut self) -> Result<(), LayerError> {
-        let nodes = self.of_shards.nodes();
-        let Some(((_, last), before)) = nodes.split_last() else {
-            self.layer.visit_mut(&mut |p| p.grad.fill(T::zero()));
-            return Ok(());
-        };
         let mut result = Ok(());
-        let sum = match before {
-            [] => None,
-            _ => {
-                let mut sum = last.clone();
-                for (_, node) in before.iter().rev() {
-                    add(&mut sum, node, &mut result);
-                }
-                Some(sum)
+        let sum = self.of_shards.total(|a, b| add(a, b, &mut result));
+        let mut values = sum.map_or(&[][..], Vec::as_slice);
+        self.layer.visit_mut(&mut |p| match values.is_empty() {
+            true => p.grad.fill(T::zero()), // this process has no shards
+            false => {
+                let (grad, rest) = values.split_at(p.grad.len());
+                p.grad.copy_from_slice(grad);
+                values = rest;
             }
-        };
-        let mut values = sum.as_ref().unwrap_or(last).as_slice();
-        self.layer.visit_mut(&mut |p| {
-            let (grad, rest) = values.split_at(p.grad.len());
-            p.grad.copy_from_slice(grad);
-            values = rest;
         });
         result
     }

@@ -6,7 +6,7 @@ use super::{
     WATCHDOG,
     link::{Post, Ticket},
 };
-use crate::{error::Error, watchdog::Watchdog};
+use crate::{digest, error::Error, watchdog::Watchdog};
 use bn_tensor::Pool;
 use mpi::{
     Threading,
@@ -18,7 +18,7 @@ use mpi::{
     topology::{Communicator, SimpleCommunicator},
 };
 use std::{
-    fs, panic,
+    env, fs, panic,
     thread::{available_parallelism, yield_now},
     time::{Duration, Instant},
 };
@@ -63,30 +63,27 @@ pub(super) fn run<R, E: From<Error>>(f: impl FnOnce(MpiLink) -> Result<R, E>) ->
     pool.install(|| f(link))
 }
 
-/// The threads of this rank, if the user has not set them.
+/// The threads of this rank: as many as the user says, or its share of the processors.
 fn threads(universe: &Universe) -> usize {
-    if bn_tensor::threads() != available() {
+    if env::var_os("RAYON_NUM_THREADS").is_some() {
         return bn_tensor::threads();
     }
-    // Ranks that are bound to processors have those; others share all of them.
-    match available() < online() {
-        true => available(),
-        false => {
-            let here = universe.world().split_shared(0).size() as usize;
-            (available() / here.max(1)).max(1)
-        }
-    }
+    // Ranks that may use the same processors share them; those that are bound to others do not.
+    let here = universe.world().split_shared(0);
+    let (mine, mut all) = (digest::of(processors()), vec![0u64; here.size() as usize]);
+    here.all_gather_into(&mine, &mut all[..]);
+    let sharing = all.iter().filter(|&&other| other == mine).count();
+    let available = available_parallelism().map_or(1, |n| n.get());
+    (available / sharing.max(1)).max(1)
 }
 
-fn available() -> usize {
-    available_parallelism().map_or(1, |n| n.get())
-}
-
-/// The processors of this machine, whatever this process may use of them.
-fn online() -> usize {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let count = cpus.lines().filter(|line| line.starts_with("processor"));
-    count.count()
+/// The processors that this process may use, in the system's words; the same for all where it does not say.
+fn processors() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("Cpus_allowed_list:"));
+    line.unwrap_or_default().to_owned()
 }
 
 /// Otherwise a panic would unwind into the end of MPI, where it would wait for the other ranks, and these for it.
@@ -107,6 +104,13 @@ impl MpiLink {
         counts: &[usize],
         all: &mut [u8],
     ) -> Result<(), Error> {
+        if i32::try_from(all.len()).is_err() {
+            return Err(Error::Setting {
+                what: "the size of what all ranks gather",
+                value: format!("{} bytes", all.len()),
+                must_be: "below 2 GiB: use fewer ranks".to_owned(),
+            });
+        }
         let counts: Vec<i32> = counts.iter().map(|&count| count as i32).collect();
         let mut end = 0;
         let starts = counts.iter().map(|count| {
