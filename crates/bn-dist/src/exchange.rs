@@ -13,18 +13,20 @@ use crate::{
 use bn_net::ShardGradients;
 use bn_tensor::Scalar;
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
-use std::ops::Range;
+use std::{
+    mem::{swap, take},
+    ops::Range,
+};
 
 /// Values that are added at a time, so that they stay in the cache.
 const BLOCK: usize = 1024;
 
-/// The memory of one bucket.
+/// The memory of one bucket: a large layer, or small ones one after another.
 #[derive(Debug)]
 pub(crate) struct Bucket<T> {
     mine: Vec<Vec<T>>,   // the sums of this rank, each over a range of shards
-    theirs: Vec<Vec<T>>, // a piece of those of all ranks, in order
-    piece: Vec<T>,       // this rank's piece of the whole sum
-    whole: Vec<T>,       // all pieces
+    theirs: Vec<Vec<T>>, // this rank's pieces of those of all ranks, in order
+    whole: Vec<T>,       // the sum over all shards
 }
 
 /// The buckets of a rank, kept from step to step.
@@ -50,7 +52,6 @@ impl<T: Scalar + Pod> Buckets<T> {
             self.buckets.push(Bucket {
                 mine: Vec::new(),
                 theirs: Vec::new(),
-                piece: Vec::new(),
                 whole: Vec::new(),
             });
         }
@@ -69,22 +70,22 @@ pub(crate) struct Exchange<'a, 'p, T> {
     layout: &'a Layout,
     rank: usize,
     ranks: usize,
-    size: usize, // of a full bucket, in values
+    size: usize, // of a full bucket and of the largest message, in values
     post: &'p mut dyn Post<'a>,
     free: std::slice::IterMut<'a, Bucket<T>>,
     used: &'a mut usize,
     filling: Option<&'a mut Bucket<T>>,
+    sent: i32, // parts of buckets
     travelling: Vec<Travel<'a, T>>,
     timer: &'a Timer,
 }
 
-/// A bucket on its way.
+/// A part of a bucket on its way.
 struct Travel<'a, T> {
     number: i32,
     parts: Vec<Part<'a, T>>, // what is added to this rank's piece, in the order of the nodes
-    piece: Option<&'a mut [T]>, // until it is summed
-    own: Option<&'a mut [T]>, // this rank's piece in the whole sum
-    others: Vec<(usize, Option<&'a mut [T]>)>, // the pieces of other ranks in it
+    own: Option<&'a mut [T]>, // this rank's piece of the whole sum, until it is known
+    others: Vec<(usize, Option<&'a mut [T]>)>, // the pieces of other ranks
     expected: Vec<Ticket>,
 }
 
@@ -94,7 +95,7 @@ enum Part<'a, T> {
     Expected(Ticket),
 }
 
-/// Piece `rank` of a bucket of `len` values.
+/// The piece of `len` values that a rank adds up.
 fn piece(rank: usize, ranks: usize, len: usize) -> Range<usize> {
     rank * len / ranks..(rank + 1) * len / ranks
 }
@@ -117,35 +118,43 @@ impl<'a, 'p, T: Scalar + Pod> Exchange<'a, 'p, T> {
             free: buckets.buckets.iter_mut(),
             used: &mut buckets.used,
             filling: None,
+            sent: 0,
             travelling: Vec::new(),
             timer,
         }
     }
 
-    /// Adds the gradients of a layer to the stream, and sends the buckets that are full.
-    pub(crate) fn add(&mut self, gradients: &ShardGradients<T>) -> Result<(), Error> {
-        let (timer, mut start) = (self.timer, 0);
+    /// Adds the gradients of a layer, and sends a bucket that is full. A large layer is a bucket by itself, which takes
+    /// the memory of its gradients and leaves its own.
+    pub(crate) fn add(&mut self, gradients: &mut ShardGradients<T>) -> Result<(), Error> {
+        let timer = self.timer;
         let len = gradients.first().map_or(0, |(_, values)| values.len());
+        let is_large = len >= self.size;
         timer.communication(|| {
-            while start < len {
-                let size = self.size;
-                let bucket = match &mut self.filling {
-                    Some(bucket) => bucket,
-                    none => {
-                        let bucket = self.free.next().ok_or_else(too_many)?;
-                        bucket.mine.resize_with(gradients.len(), Vec::new);
-                        bucket.mine.iter_mut().for_each(Vec::clear);
-                        none.insert(bucket)
-                    }
-                };
-                let end = len.min(start + size - bucket.mine[0].len());
-                for (to, (_, values)) in bucket.mine.iter_mut().zip(gradients) {
-                    to.extend_from_slice(&values[start..end]);
+            if len == 0 {
+                self.poll();
+                return Ok(());
+            }
+            if is_large {
+                self.send();
+            }
+            let bucket = match &mut self.filling {
+                Some(bucket) => bucket,
+                none => {
+                    let bucket = self.free.next().ok_or_else(too_many)?;
+                    bucket.mine.resize_with(gradients.len(), Vec::new);
+                    bucket.mine.iter_mut().for_each(Vec::clear);
+                    none.insert(bucket)
                 }
-                start = end;
-                if bucket.mine[0].len() == size {
-                    self.send();
+            };
+            for (to, (_, values)) in bucket.mine.iter_mut().zip(gradients) {
+                match is_large {
+                    true => swap(to, values),
+                    false => to.extend_from_slice(values),
                 }
+            }
+            if bucket.mine.first().is_some_and(|to| to.len() >= self.size) {
+                self.send();
             }
             self.poll();
             Ok(())
@@ -172,16 +181,47 @@ impl<'a, 'p, T: Scalar + Pod> Exchange<'a, 'p, T> {
         let Some(bucket) = self.filling.take() else {
             return;
         };
-        let number = *self.used as i32;
         *self.used += 1;
-        let Bucket {
-            mine,
-            theirs,
-            piece: sum,
-            whole,
-        } = bucket;
-        let mine: &'a [Vec<T>] = mine;
-        let len = mine[0].len();
+        let mine: &'a [Vec<T>] = &bucket.mine;
+        let len = mine.first().map_or(0, Vec::len);
+        let (largest, rank, ranks) = (self.size, self.rank, self.ranks);
+        let parts = || {
+            let starts = (0..len).step_by(largest);
+            starts.map(|start| start..len.min(start + largest))
+        };
+        let of_rank = parts().map(|part| piece(rank, ranks, part.len()).len());
+        let size = of_rank.sum();
+        bucket
+            .theirs
+            .resize_with(self.layout.node_count(), Vec::new);
+        bucket.whole.resize(len, T::zero());
+        let theirs = bucket.theirs.iter_mut();
+        let mut theirs: Vec<&'a mut [T]> = theirs
+            .map(|values| {
+                values.resize(size, T::zero());
+                &mut values[..]
+            })
+            .collect();
+        let mut whole = &mut bucket.whole[..];
+        for part in parts() {
+            let (whole_part, rest) = whole.split_at_mut(part.len());
+            whole = rest;
+            let mine = mine.iter().map(|values| &values[part.clone()]);
+            let travel = self.send_part(&mine.collect::<Vec<_>>(), &mut theirs, whole_part);
+            self.travelling.push(travel);
+        }
+    }
+
+    /// Begins the exchange of a part of a bucket: the same values of the sums of this rank, of `theirs`, from which the
+    /// memory is taken, and of the whole sum.
+    fn send_part(
+        &mut self,
+        mine: &[&'a [T]],
+        theirs: &mut [&'a mut [T]],
+        mut whole: &'a mut [T],
+    ) -> Travel<'a, T> {
+        let (number, len) = (self.sent, whole.len());
+        self.sent += 1;
         let here = piece(self.rank, self.ranks, len);
         for to in (0..self.ranks).filter(|&to| to != self.rank) {
             for (i, values) in mine.iter().enumerate() {
@@ -191,40 +231,37 @@ impl<'a, 'p, T: Scalar + Pod> Exchange<'a, 'p, T> {
         }
         // From all ranks, in the order of their nodes.
         let mut parts = Vec::with_capacity(self.layout.node_count());
-        theirs.resize_with(self.layout.node_count(), Vec::new);
         let mut theirs = theirs.iter_mut();
         for from in 0..self.ranks {
             let nodes = self.layout.nodes(from).len();
-            for (i, to) in theirs.by_ref().take(nodes).enumerate() {
+            for (i, theirs) in theirs.by_ref().take(nodes).enumerate() {
                 parts.push(match from == self.rank {
                     true => Part::Here(&mine[i][here.clone()]),
                     false => {
-                        to.resize(here.len(), T::zero());
-                        let to = cast_slice_mut(to.as_mut_slice());
+                        let (to, rest) = take(theirs).split_at_mut(here.len());
+                        *theirs = rest;
+                        let to = cast_slice_mut(to);
                         Part::Expected(self.post.receive(from, tag(number, i), to))
                     }
                 });
             }
         }
-        sum.resize(here.len(), T::zero());
-        whole.resize(len, T::zero());
-        let (mut rest, mut own, mut others) = (&mut whole[..], None, Vec::new());
+        let (mut own, mut others) = (None, Vec::new());
         for rank in 0..self.ranks {
-            let (values, after) = rest.split_at_mut(piece(rank, self.ranks, len).len());
-            rest = after;
+            let (values, rest) = whole.split_at_mut(piece(rank, self.ranks, len).len());
+            whole = rest;
             match rank == self.rank {
                 true => own = Some(values),
                 false => others.push((rank, Some(values))),
             }
         }
-        self.travelling.push(Travel {
+        Travel {
             number,
             parts,
-            piece: Some(sum),
             own,
             others,
             expected: Vec::new(),
-        });
+        }
     }
 
     /// Takes what has arrived, without waiting.
@@ -233,7 +270,7 @@ impl<'a, 'p, T: Scalar + Pod> Exchange<'a, 'p, T> {
         self.travelling.retain_mut(|travel| {
             travel.collect(post);
             travel.sum(layout, post);
-            let is_summed = travel.piece.is_none();
+            let is_summed = travel.own.is_none();
             travel
                 .expected
                 .retain(|&ticket| post.arrived(ticket).is_none());
@@ -262,11 +299,10 @@ impl<'a, T: Scalar + Pod> Travel<'a, T> {
         let Some(parts) = parts.collect::<Option<Vec<&[T]>>>() else {
             return;
         };
-        let (Some(sum), Some(own)) = (self.piece.take(), self.own.take()) else {
+        let Some(sum) = self.own.take() else {
             return;
         };
         add_up(&layout.additions, &parts, sum);
-        own.copy_from_slice(sum);
         let sum: &'a [T] = sum;
         for (rank, values) in &mut self.others {
             if let Some(values) = values.take() {
@@ -307,11 +343,11 @@ fn add_up<T: Scalar>(additions: &[(usize, usize)], parts: &[&[T]], sum: &mut [T]
     }
 }
 
-/// The message of a bucket with a piece of the whole sum. The others are numbered from 0, one for each sum of a rank,
+/// The message of a part with a piece of the whole sum. The others are numbered from 0, one for each sum of a rank,
 /// which has at most two for each power of two below the number of shards.
 const WHOLE: usize = 63;
 
 /// Tells the messages of a step between two ranks apart.
-fn tag(bucket: i32, message: usize) -> i32 {
-    FIRST_TAG + bucket * 64 + message as i32
+fn tag(part: i32, message: usize) -> i32 {
+    FIRST_TAG + part * 64 + message as i32
 }

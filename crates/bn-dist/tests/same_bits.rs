@@ -59,16 +59,17 @@ fn a_convolutional_network_has_the_same_bits_at_any_number_of_ranks() {
 fn the_book_network_agrees_with_one_process() {
     // Batch Normalization subtracts the bias before it, so its gradient is what rounding leaves of 0. Adam divides
     // that by itself, and the biases would move at random.
-    let without_biases = || {
+    fn without_biases<T: Scalar>() -> Network<T> {
         let mut network = book(HiddenActivation::Relu);
         for layer in [0, 4, 8, 12, 16] {
             network.freeze(&format!("layers.{layer}.bias")).unwrap();
         }
         network
-    };
+    }
     compare::<f64>(without_biases, adam, 1e-12);
-    // In f32, Adam enlarges the rounding of small gradients, and of 2.5 million values before a rectifier one rounds
-    // to the other side of 0; from there on any two runs with other sums part.
+    // With some other seeds one of the 2.5 million values before a rectifier rounds to the other side of 0; from there
+    // on any two runs with other sums part.
+    compare::<f32>(without_biases, adam, 1e-6);
     compare::<f32>(|| book(HiddenActivation::Sigmoid), sgd, 1e-6);
 }
 

@@ -59,7 +59,8 @@ const BLOCK: usize = 1 << 18;
 /// [`Error::Tensor`] for shapes that do not fit, [`Error::EmptyBatch`].
 #[derive(Debug, Clone)]
 pub struct Affine<T> {
-    weights: Weights<T>, // W: (D, E), b: (E)
+    weights: Weights<T>,            // W: (D, E), b: (E)
+    blocks: Vec<ShardTree<Vec<T>>>, // the memory of `gradient_of_shards`, for each thread
 }
 
 impl<T: Scalar> Affine<T> {
@@ -101,7 +102,10 @@ impl<T: Scalar> Affine<T> {
     fn with(w: Array2<T>, b: Option<Array1<T>>) -> Result<Self, Error> {
         let shape = [w.nrows(), w.ncols()];
         let weights = Weights::new("Affine::new", w, &shape, b, shape[1])?;
-        Ok(Self { weights })
+        Ok(Self {
+            weights,
+            blocks: Vec::new(),
+        })
     }
 
     /// The weights `(D, E)`.
@@ -176,11 +180,13 @@ impl<T: Scalar> Affine<T> {
         }
         let (dw, db) = to.split_at_mut(inputs * outputs);
         let add = |a: &mut Vec<T>, b: &Vec<T>| a.iter_mut().zip(b).for_each(|(a, &b)| *a += b);
-        let (result, trees) = (Mutex::new(Ok(())), Mutex::new(Vec::new()));
-        let height = (BLOCK / outputs.max(1)).max(96); // rows of dW
+        let trees = Mutex::new(std::mem::take(&mut self.blocks));
+        let result = Mutex::new(Ok(()));
+        // Rows of dW: blocks of one size use the same memory.
+        let blocks = (dw.len() / BLOCK).clamp(1, (inputs / 96).max(1));
+        let height = inputs.div_ceil(blocks).max(1);
         fill_pieces(dw, height * outputs, |i, block| {
             let columns = Slice::from(i * height..(i * height + block.len() / outputs));
-            // The memory of a block before, because new memory is slow.
             let mut tree: ShardTree<Vec<T>> = locked(&trees).pop().unwrap_or_default();
             for (shard, rows) in shards.iter().enumerate() {
                 let rows = Slice::from(rows.clone());
@@ -204,10 +210,11 @@ impl<T: Scalar> Affine<T> {
             if let Some(sum) = tree.total(add) {
                 block.copy_from_slice(sum);
             }
+            tree.clear();
+            locked(&trees).push(tree);
         });
-        result
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)?;
+        self.blocks = std::mem::take(&mut *locked(&trees));
+        locked(&result).clone()?;
         let mut tree = ShardTree::default();
         for (shard, rows) in shards.iter().enumerate() {
             let dout = dout.slice_axis(Axis(0), rows.clone().into());

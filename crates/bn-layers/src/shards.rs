@@ -140,6 +140,11 @@ impl<V> ShardTree<V> {
         &self.nodes
     }
 
+    /// As [`nodes`](Self::nodes), for a caller who needs them no longer and may exchange their memory.
+    pub fn nodes_mut(&mut self) -> &mut [(Range<usize>, V)] {
+        &mut self.nodes
+    }
+
     /// The sum of all shards, if there are any.
     pub fn total(&mut self, mut add: impl FnMut(&mut V, &V)) -> Option<&V> {
         while self.nodes.len() > 1 {

@@ -2,7 +2,7 @@
 //!
 //! Allocations are counted over the whole process, so this program has only one test.
 
-use bn_layers::{Conv2dConfig, Interpolation};
+use bn_layers::{Affine, Conv2dConfig, Interpolation};
 use bn_net::{
     Accumulator, Adam, BinaryCrossEntropy, Gan, Huber, Loss, Network, NetworkBuilder, Optimizer,
     Reduction, Sgd, SoftmaxWithLoss, Targets, Workspace,
@@ -63,6 +63,11 @@ fn a_warm_step_and_a_warm_evaluation_allocate_nothing() {
         let pool = Pool::new(threads).unwrap();
         let counts = pool.install(count_groups);
         assert_eq!(counts, [0, 0], "{threads} threads, groups");
+    }
+    for threads in [1, 2, 4] {
+        let pool = Pool::new(threads).unwrap();
+        let bytes = pool.install(bytes_of_shards);
+        assert!(bytes < 10_000, "{threads} threads, shards: {bytes} bytes");
     }
     let [one, many] = [1, 40].map(count_norms);
     assert_eq!(one, many, "normalised rows");
@@ -187,6 +192,23 @@ fn count_micro_batches() -> usize {
     };
     (0..3).for_each(|_| step());
     allocations_of(|| (0..10).for_each(|_| step()))
+}
+
+/// Bytes that a gradient of 3 MB is added up with, over the shards of a batch.
+fn bytes_of_shards() -> usize {
+    let w = Array2::<f32>::ones((1000, 800));
+    let mut affine = Affine::without_bias(w).unwrap();
+    let (x, dout) = (Array2::ones((8, 1000)), Array2::ones((8, 800)));
+    let mut gradient = vec![0.0; 800_000];
+    let mut add_up = || {
+        let region = Region::new(GLOBAL);
+        let shards = [0..2, 2..4, 4..6, 6..8];
+        let result = affine.gradient_of_shards(x.view(), dout.view(), &shards, &mut gradient);
+        result.unwrap();
+        region.change().bytes_allocated
+    };
+    // Each thread keeps memory of its own, as soon as it has taken part.
+    (0..6).map(|_| add_up()).min().unwrap_or_default()
 }
 
 /// Allocations of an evaluation of this many images by layers that normalise each by itself: those of the

@@ -28,13 +28,13 @@ pub(crate) const CASES: [Case; 4] = [
     },
     Case {
         name: "discriminator, strong",
-        batch: 256,
+        batch: 512,
         is_weak: false,
         is_discriminator: true,
     },
     Case {
         name: "discriminator, weak",
-        batch: 128,
+        batch: 256,
         is_weak: true,
         is_discriminator: true,
     },

@@ -9,13 +9,14 @@ use mpi::{
     collective::{CommunicatorCollectives, SystemOperation},
     topology::SimpleCommunicator,
 };
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use serde_json::json;
 use std::{
     fs::OpenOptions,
     io::Write,
     ops::Range,
     path::Path,
+    sync::{Mutex, PoisonError, mpsc::channel},
     time::{Duration, Instant},
 };
 
@@ -44,52 +45,83 @@ pub(crate) fn measure(world: &World, out: &Path, steps: usize, only: &str) -> Re
     Ok(())
 }
 
-/// Times steps of a case, each by `train` on these rows of the batch, and returns the network too.
-fn timed(
-    case: &Case,
-    rows: Range<usize>,
-    steps: usize,
-    mut train: impl FnMut(
-        &mut Network,
-        ArrayView2<'_, f32>,
-        Targets<'_, f32>,
-        &mut dyn Loss<f32>,
-    ) -> Result<()>,
-) -> Result<(Network, Vec<Duration>)> {
-    let (mut network, mut loss) = case.network()?;
-    let width = network.input().size();
-    let x = Array2::from_shape_fn((rows.len(), width), |(n, d)| {
-        (((rows.start + n) * width + d) as f32 * 0.37).sin()
-    });
-    let labels: Vec<usize> = rows.map(|image| case.label(image)).collect();
-    let ones = labels.iter().map(|&label| label as f32).collect();
-    let ones = Array2::from_shape_vec((labels.len(), 1), ones)?;
-    let mut times = Vec::new();
-    for _ in 0..WARM_UP + steps {
-        let t = match network.output().size() {
-            1 => Targets::from(ones.view()),
-            _ => (&labels).into(),
-        };
-        let start = Instant::now();
-        train(&mut network, x.view(), t, &mut *loss)?;
-        times.push(start.elapsed());
-    }
-    Ok((network, times.split_off(WARM_UP)))
+/// A network, and some rows of the batch on which it is trained.
+struct Work {
+    network: Network,
+    loss: Box<dyn Loss<f32>>,
+    sgd: Sgd<f32>,
+    x: Array2<f32>,
+    labels: Vec<usize>,
+    ones: Array2<f32>, // the labels as numbers, for a discriminator
 }
 
-/// Steps of several ranks, and an allreduce of MPI with as many bytes as the gradients have.
+impl Work {
+    fn new(case: &Case, rows: Range<usize>) -> Result<Self> {
+        let (network, loss) = case.network()?;
+        let width = network.input().size();
+        let x = Array2::from_shape_fn((rows.len(), width), |(n, d)| {
+            (((rows.start + n) * width + d) as f32 * 0.37).sin()
+        });
+        let labels: Vec<usize> = rows.map(|image| case.label(image)).collect();
+        let ones = labels.iter().map(|&label| label as f32).collect();
+        Ok(Self {
+            network,
+            loss,
+            sgd: Sgd::new(0.01)?,
+            x,
+            ones: Array2::from_shape_vec((labels.len(), 1), ones)?,
+            labels,
+        })
+    }
+
+    /// Makes a step, on the ranks of `parallel` or without this crate, and returns its time.
+    fn step(&mut self, parallel: Option<&mut DataParallel<'_>>) -> Result<Duration> {
+        let Self {
+            network,
+            loss,
+            sgd,
+            x,
+            labels,
+            ones,
+        } = self;
+        let t = match network.output().size() {
+            1 => Targets::from(ones.view()),
+            _ => (&*labels).into(),
+        };
+        let start = Instant::now();
+        match parallel {
+            Some(parallel) => parallel.train_step(network, x.view(), t, &mut **loss, sgd)?,
+            None => network.train_step(x.view(), t, &mut **loss, sgd)?,
+        };
+        Ok(start.elapsed())
+    }
+}
+
+/// Steps of several ranks, in turns with those of one rank by itself, and an allreduce of MPI with as many bytes as the
+/// gradients have.
 fn step(world: &World, case: &Case, steps: usize) -> Result<serde_json::Value> {
-    let (mut parallel, mut sgd) = (DataParallel::new(world)?, Sgd::new(0.01)?);
-    let whole = case.rows(world.size());
-    let mut communication = Vec::new();
-    let (network, times) = timed(case, parallel.rows(whole), steps, |network, x, t, loss| {
-        let before = parallel.communication_time();
-        parallel.train_step(network, x, t, loss, &mut sgd)?;
-        communication.push(parallel.communication_time() - before);
+    let mut parallel = DataParallel::new(world)?;
+    let (ranks, is_first) = (world.size(), world.rank() == 0);
+    let mut work = Work::new(case, parallel.rows(case.rows(ranks)))?;
+    let (mut times, mut communication, mut speed_ups) = (Vec::new(), Vec::new(), Vec::new());
+    beside_one_rank(case, |one_rank| {
+        for _ in 0..WARM_UP + steps {
+            let alone = match ranks > 1 && is_first {
+                true => Some(one_rank()?),
+                false => None,
+            };
+            wait_asleep();
+            let before = parallel.communication_time();
+            let time = work.step(Some(&mut parallel))?;
+            times.push(time.as_secs_f64());
+            communication.push((parallel.communication_time() - before).as_secs_f64());
+            let speed_up = |alone: Duration| alone.as_secs_f64() / time.as_secs_f64();
+            speed_ups.extend(alone.map(speed_up));
+        }
         Ok(())
     })?;
     let (mut params, mut norms) = (0, Vec::new());
-    network.visit(&mut |p| {
+    work.network.visit(&mut |p| {
         params += p.grad.len();
         if p.name.ends_with("gamma") {
             norms.push(p.value.len());
@@ -97,30 +129,71 @@ fn step(world: &World, case: &Case, steps: usize) -> Result<serde_json::Value> {
     });
     Ok(json!({
         "case": case.name,
-        "ranks": world.size(),
+        "ranks": ranks,
         "threads": bn_tensor::threads(),
-        "images": whole,
-        "seconds": median(times),
-        "communication": median(communication.split_off(WARM_UP)),
+        "images": case.rows(ranks),
+        "seconds": warm_median(times),
+        "speed_up": case.rows(ranks) as f64 / case.rows(1) as f64 * warm_median(speed_ups),
+        "communication": warm_median(communication),
         "bytes": 4 * params,
         "norms": norms,
         "allreduce": all_reduce(params, steps),
     }))
 }
 
+/// Calls `f` with a function that makes a step of one rank, which knows nothing of the others, and returns its time.
+fn beside_one_rank<R>(
+    case: &Case,
+    f: impl FnOnce(&dyn Fn() -> Result<Duration>) -> Result<R>,
+) -> Result<R> {
+    let ((ask, asked), (tell, told)) = (channel(), channel());
+    let ends = Mutex::new((asked, tell));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            World::simulate(1, |world| -> Result<()> {
+                let (asked, tell) = &*ends.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut made = None;
+                for () in asked {
+                    let (parallel, work) = match &mut made {
+                        Some(made) => made,
+                        none => {
+                            let work = Work::new(case, 0..case.batch)?;
+                            none.insert((DataParallel::new(world)?, work))
+                        }
+                    };
+                    tell.send(work.step(Some(parallel)))?;
+                }
+                Ok(())
+            })
+        });
+        let result = f(&|| {
+            ask.send(())?;
+            told.recv()?
+        });
+        drop(ask); // ends the thread
+        result
+    })
+}
+
+/// Waits for all ranks without using a processor.
+fn wait_asleep() {
+    let mut barrier = SimpleCommunicator::world().immediate_barrier();
+    while let Err(unfinished) = barrier.test() {
+        barrier = unfinished;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The same steps without this crate, on whole batches.
 fn plain(case: &Case, steps: usize) -> Result<serde_json::Value> {
-    let mut sgd = Sgd::new(0.01)?;
-    let (_, times) = timed(case, 0..case.batch, steps, |network, x, t, loss| {
-        network.train_step(x, t, loss, &mut sgd)?;
-        Ok(())
-    })?;
+    let mut work = Work::new(case, 0..case.batch)?;
+    let times = (0..WARM_UP + steps).map(|_| Ok(work.step(None)?.as_secs_f64()));
     Ok(json!({
         "case": case.name,
         "ranks": 0,
         "threads": bn_tensor::threads(),
         "images": case.batch,
-        "seconds": median(times),
+        "seconds": warm_median(times.collect::<Result<_>>()?),
     }))
 }
 
@@ -131,14 +204,14 @@ fn all_reduce(values: usize, rounds: usize) -> f64 {
         world.barrier();
         let start = Instant::now();
         world.all_reduce_into(&from, &mut to, SystemOperation::sum());
-        start.elapsed()
+        start.elapsed().as_secs_f64()
     });
-    median(times.skip(WARM_UP).collect())
+    warm_median(times.collect())
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times
-        .get(times.len() / 2)
-        .map_or(0.0, Duration::as_secs_f64)
+/// The median after the warm-up; 1 of nothing.
+fn warm_median(mut values: Vec<f64>) -> f64 {
+    let warm = values.get_mut(WARM_UP..).unwrap_or_default();
+    warm.sort_by(f64::total_cmp);
+    warm.get(warm.len() / 2).copied().unwrap_or(1.0)
 }

@@ -21,6 +21,8 @@ struct Measured {
     ranks: usize, // 0: without this crate
     seconds: f64,
     #[serde(default)]
+    speed_up: f64, // over one rank, in steps in turns
+    #[serde(default)]
     communication: f64,
     #[serde(default)]
     allreduce: f64,
@@ -117,14 +119,17 @@ fn measured(all: &[Measured], case: &Case, step: &Step) {
     if let Some(plain) = seconds(all, case, 0) {
         println!("  one process without ranks {:8.1} ms", 1e3 * plain);
     }
-    let one = seconds(all, case, 1);
     let processors = available_parallelism().map_or(1, usize::from) as f64;
     for ranks in [1, 2, 4] {
-        let (Some(time), Some(one)) = (seconds(all, case, ranks), one) else {
+        let runs = of(all, case, ranks);
+        let (Some(time), Some(speed_up)) = (
+            seconds(all, case, ranks),
+            median(runs.iter().map(|m| m.speed_up).collect()),
+        ) else {
             continue;
         };
         let least = |value: fn(&Measured) -> f64| {
-            let values = of(all, case, ranks).into_iter().map(value);
+            let values = runs.iter().copied().map(value);
             values.fold(f64::INFINITY, f64::min)
         };
         let (communication, allreduce) = (least(|m| m.communication), least(|m| m.allreduce));
@@ -138,7 +143,6 @@ fn measured(all: &[Measured], case: &Case, step: &Step) {
         let shared = (n / processors).max(1.0); // ranks on one processor
         let images = case.rows(ranks) as f64 / n;
         let model = shared * step.compute(images) + step.communicate(n, here);
-        let speed_up = case.rows(ranks) as f64 / case.rows(1) as f64 * one / time;
         println!(
             "  {ranks} rank(s) {:8.1} ms, {speed_up:.2} times one rank; communication {:.1} ms (MPI's allreduce of \
              the gradients {:.1} ms); model {:.1} ms, {:+.0} %",

@@ -147,14 +147,14 @@ impl<T: Scalar + Pod> DataParallel<'_, T> {
         if link.size() == 1 {
             return network.gradient_of_shards(x, t, loss, &batch, &mut |_| Ok(()));
         }
-        let mut params = 0;
-        network.visit(&mut |p| params += p.grad.len());
-        self.buckets.reserve(params.div_ceil(size));
+        let mut params = 0; // of which each bucket has one or more
+        network.visit(&mut |_| params += 1);
+        self.buckets.reserve(params);
         let ranks = [link.rank(), link.size()];
         let value = link.posted(|post| {
             let buckets = &mut self.buckets;
             let mut exchange = Exchange::new(&self.layout, ranks, size, post, buckets, &self.timer);
-            let mut on_layer = |gradients: &_| Ok(exchange.add(gradients)?);
+            let mut on_layer = |gradients: &mut _| Ok(exchange.add(gradients)?);
             let value = network.gradient_of_shards(x, t, loss, &batch, &mut on_layer);
             let value = value.and_then(|value| {
                 exchange.finish()?;

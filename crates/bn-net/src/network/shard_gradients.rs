@@ -23,7 +23,7 @@ impl<T: Scalar> Network<T> {
     /// The loss of a batch of which this process has some shards, and the gradients of these shards, for a
     /// `reduction` that [adds up the gradients](ShardReduction::adds_gradients) of all processes. As soon as
     /// the gradients of a layer are known, from the last layer to the first, `on_layer` gets them, so that
-    /// they can travel while the layers before it compute theirs. Gradients that every process knows from
+    /// they can travel while the layers before it compute theirs; it may take their memory and leave other. Gradients that every process knows from
     /// sums over the whole batch, such as those of gamma and beta, are not among them.
     ///
     /// The caller then gives the network the sums over all shards
@@ -38,11 +38,11 @@ impl<T: Scalar> Network<T> {
         t: Targets<'_, T>,
         loss: &mut dyn Loss<T>,
         reduction: &dyn ShardReduction,
-        on_layer: &mut dyn FnMut(&ShardGradients<T>) -> Result<(), Error>,
+        on_layer: &mut dyn FnMut(&mut ShardGradients<T>) -> Result<(), Error>,
     ) -> Result<WeightedLoss, Error> {
         let pass = Pass::sharded(Mode::Train, reduction);
         let mut on_each = |l: &mut NamedLayer<T>| {
-            each_layer(l, &mut |l| match l.of_shards.nodes() {
+            each_layer(l, &mut |l| match l.of_shards.nodes_mut() {
                 [] => Ok(()),
                 gradients => on_layer(gradients),
             })
