@@ -76,10 +76,10 @@ pub use bn_net::{
     Accumulator, Accuracy, AdaGrad, Adam, AdamW, Auc, Average, Averaging, BatchNormConvNet,
     BinaryAccuracy, BinaryCrossEntropy, Callback, Checkpoint, Clip, ConfusionMatrix, EarlyStop,
     Error, F1, Gan, History, Huber, IdentityWithLoss, Loss, LrFinder, Mae, MeanAbsoluteError,
-    MeanSquaredError, Metric, Momentum, Monitor, Mse, MultiLayerNet, MultiLayerNetConfig, Nesterov,
-    Network, NetworkBuilder, NetworkSpec, Optimizer, ParamGroup, ParamGroups, Precision, R2Score,
-    Recall, Record, ReduceOnPlateau, Reduction, ResNet, RmsProp, Rmse, RocCurve, Schedule, Sgd,
-    SimpleConvNet, SoftmaxWithLoss, Targets, TopK, Trainer, Training, roc_curve,
+    MeanSquaredError, Metric, Model, Momentum, Monitor, Mse, MultiLayerNet, MultiLayerNetConfig,
+    Nesterov, Network, NetworkBuilder, NetworkSpec, Optimizer, ParamGroup, ParamGroups, Precision,
+    R2Score, Recall, Record, ReduceOnPlateau, Reduction, ResNet, RmsProp, Rmse, RocCurve, Schedule,
+    Sgd, SimpleConvNet, SoftmaxWithLoss, Targets, TopK, Trainer, Training, roc_curve,
 };
 pub use bn_tensor::{Moments, Pool, Scalar};
 

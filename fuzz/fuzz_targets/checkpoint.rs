@@ -27,6 +27,16 @@ fn read(bytes: &[u8]) {
     assert!(again == checkpoint);
     assert_eq!(again.to_bytes().expect("written before"), saved);
 
+    for name in checkpoint.network_names() {
+        // A network that can be built from its description is stored again as it was.
+        if let Ok(network) = checkpoint.network::<f32>(&name) {
+            let mut stored = Checkpoint::new();
+            stored.add_network("built", &network).expect("a new name");
+            let built = stored.network::<f32>("built");
+            assert_eq!(built.expect("it was built before").spec(), network.spec());
+        }
+    }
+
     let (mut network, mut adam) = parts();
     let before = state(&network, &adam);
     let of_network = checkpoint.restore_network("network", &mut network);

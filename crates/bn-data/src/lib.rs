@@ -67,6 +67,7 @@ mod mnist;
 #[cfg(feature = "npz")]
 mod npy;
 mod payload;
+mod preprocessing;
 mod shards;
 mod source;
 mod split;
@@ -95,6 +96,7 @@ pub use mnist::{LoadOptions, Mnist};
 pub use ndarray;
 #[cfg(feature = "npz")]
 pub use npy::{Npy, NpyReader};
+pub use preprocessing::Preprocessing;
 pub use shards::{ShardWriter, ShardedBatches, write_shards};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;

@@ -60,7 +60,7 @@ pub(crate) fn check_images<T: Scalar>(
     check_finite(images)
 }
 
-fn check_finite<T: Scalar>(images: ArrayView2<'_, T>) -> Result<()> {
+pub(crate) fn check_finite<T: Scalar>(images: ArrayView2<'_, T>) -> Result<()> {
     let d = images.ncols();
     match images.iter().position(|x| !x.is_finite()) {
         Some(at) => Err(Error::NotFinite {

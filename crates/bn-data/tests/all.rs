@@ -18,6 +18,7 @@ mod mnist;
 #[cfg(feature = "npz")]
 mod npy;
 mod prelude;
+mod preprocessing;
 mod shards;
 mod standardize;
 mod values;

@@ -240,6 +240,10 @@ impl<T: Scalar> Affine<T> {
         self.weights.fold(scale_and_shift, |place| place.1)
     }
 
+    pub(crate) fn sizes(settings: &Settings) -> Vec<usize> {
+        vec![settings.inputs, settings.outputs]
+    }
+
     /// With weights and a bias of zero.
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let (inputs, outputs) = (settings.inputs, settings.outputs);

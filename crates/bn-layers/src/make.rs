@@ -64,6 +64,38 @@ impl LayerSpec {
     }
 }
 
+impl LayerSpec {
+    /// The number of values in the largest array that the layer has or computes with, whatever the batch; 0 for a
+    /// layer that has none. A reader of files compares it with what the file holds before it builds the layer.
+    ///
+    /// ```
+    /// use bn_layers::{Affine, Layer};
+    /// let affine = Affine::without_bias(ndarray::Array2::<f32>::zeros((784, 100)))?;
+    /// assert_eq!(affine.describe().unwrap().largest_array()?, 78_400);
+    /// # Ok::<(), bn_layers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the settings do not match the layer.
+    pub fn largest_array(&self) -> Result<usize, Error> {
+        let sizes = match self.layer.as_str() {
+            "Affine" => Affine::<f32>::sizes(&self.settings()?),
+            "BatchNormalization" => BatchNormalization::<f32>::sizes(&self.settings()?),
+            "Conv2d" => Conv2d::<f32>::sizes(&self.settings()?),
+            "ConvTranspose2d" => ConvTranspose2d::<f32>::sizes(&self.settings()?),
+            "GroupNorm" => GroupNorm::<f32>::sizes(&self.settings()?),
+            "InstanceNorm" => InstanceNorm::<f32>::sizes(&self.settings()?),
+            "LayerNorm" => LayerNorm::<f32>::sizes(&self.settings()?),
+            "PRelu" => PRelu::<f32>::sizes(&self.settings()?),
+            _ => return Ok(0),
+        };
+        // A size of 0 does not make the others harmless.
+        Ok(sizes
+            .into_iter()
+            .fold(1, |len, size| len.saturating_mul(size.max(1))))
+    }
+}
+
 #[cfg(all(debug_assertions, not(test)))]
 type Build<T> = fn(&LayerSpec) -> Result<Box<dyn Layer<T>>, Error>;
 

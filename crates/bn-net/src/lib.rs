@@ -36,7 +36,7 @@ mod trainer;
 pub use bn_tensor::Scalar;
 pub use builder::{Branches, NetworkBuilder};
 pub use error::Error;
-pub use file::Checkpoint;
+pub use file::{Checkpoint, Model};
 pub use gan::{DiscriminatorStep, Gan, GanCallback, GanRecord};
 pub use loss::{
     BinaryCrossEntropy, DifferenceFunction, DifferenceLoss, Huber, IdentityWithLoss, Loss,

@@ -80,6 +80,10 @@ impl<T: Scalar> PRelu<T> {
         })
     }
 
+    pub(crate) fn sizes(settings: &Settings) -> Vec<usize> {
+        vec![settings.channels]
+    }
+
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Self::new(settings.channels, 0.0)
     }

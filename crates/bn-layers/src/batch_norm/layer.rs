@@ -286,6 +286,10 @@ impl<T: Scalar> BatchNormalization<T> {
         Some([scale, shift])
     }
 
+    pub(crate) fn sizes(settings: &Settings) -> Vec<usize> {
+        vec![settings.channels]
+    }
+
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let bn = Self::new(settings.channels, settings.config)?;
         Ok(bn.with_layout(settings.layout))

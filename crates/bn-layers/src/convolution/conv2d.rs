@@ -207,6 +207,11 @@ impl<T: Scalar> Conv2d<T> {
         self.is_linear() && self.weights.fold(scale_and_shift, |place| place.1)
     }
 
+    pub(crate) fn sizes(settings: &Settings) -> Vec<usize> {
+        let (rows, columns, inputs, outputs) = settings.kernel;
+        vec![rows, columns, inputs, outputs]
+    }
+
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let (rows, columns, _, filters) = settings.kernel;
         let config = Conv2dConfig {

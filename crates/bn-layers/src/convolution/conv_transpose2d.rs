@@ -236,6 +236,11 @@ impl<T: Scalar> ConvTranspose2d<T> {
         })
     }
 
+    pub(crate) fn sizes(settings: &Settings) -> Vec<usize> {
+        let (rows, columns, inputs, outputs) = settings.kernel;
+        vec![rows, columns, inputs, outputs]
+    }
+
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         const WHAT: &str = "ConvTranspose2d";
         let (rows, columns, of_group, _) = settings.kernel;

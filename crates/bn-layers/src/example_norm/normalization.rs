@@ -83,6 +83,10 @@ impl<T: Scalar, K: NormKind> ExampleNorm<T, K> {
         })
     }
 
+    pub(crate) fn sizes(settings: &Settings) -> Vec<usize> {
+        vec![settings.channels]
+    }
+
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let &Settings {
             channels, groups, ..

@@ -36,6 +36,11 @@ impl Stored {
         })
     }
 
+    /// The number of values.
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
     /// From a file, whose reader has checked that the shape fits the bytes.
     pub(super) fn from_view(view: &TensorView<'_>) -> Result<Self, String> {
         let (dtype, shape) = (view.dtype(), view.shape());

@@ -12,8 +12,15 @@ use std::{
     path::Path,
 };
 
-/// The key of the file's metadata under which all values are stored, as one JSON object.
-const VALUES: &str = "bn";
+/// The key of the file's metadata under which all values are stored, as one JSON object. It has the version of the
+/// format. (One key, because several would be written in any order.)
+const VALUES: &str = "bn.1";
+
+/// The key in files of version 0, in which networks have no descriptions.
+const VALUES_0: &str = "bn";
+
+/// What the keys of all later versions begin with.
+const ANY_VERSION: &str = "bn.";
 
 /// The key of the metadata in the file's header, which no array can have.
 const METADATA: &str = "__metadata__";
@@ -25,7 +32,8 @@ const METADATA: &str = "__metadata__";
 /// tools read too. Arrays keep every bit. The arrays of a network are named as its parameters, after
 /// a prefix (`network.layers.0.weight`). The counters of its layers are stored with them: how many
 /// masks a Dropout has drawn, how many batches a BatchNormalization has seen. So a resumed run
-/// computes the same bits as one that never stopped.
+/// computes the same bits as one that never stopped. A network whose layers all describe themselves can be
+/// [built from the file](Self::network) by somebody who does not know it.
 ///
 /// A call that fails changes nothing: neither the checkpoint, nor the file, nor what was to be
 /// restored.
@@ -141,6 +149,16 @@ impl Checkpoint {
         self.values.contains_key(name)
     }
 
+    /// The names of all values, in order.
+    pub(super) fn value_names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The number of values of all arrays together.
+    pub(super) fn array_values(&self) -> usize {
+        self.arrays.values().map(Stored::len).sum()
+    }
+
     /// Adds all that another checkpoint has.
     ///
     /// # Errors
@@ -214,8 +232,15 @@ impl Checkpoint {
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = |error: safetensors::SafeTensorError| error.to_string();
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(text)?;
-        let values = metadata.metadata().as_ref().and_then(|m| m.get(VALUES));
-        let values = values.ok_or("its metadata lack the key `bn`")?;
+        let lacks = || format!("its metadata lack the key `{VALUES}`");
+        let keys = metadata.metadata().as_ref().ok_or_else(lacks)?;
+        let values = match keys.get(VALUES).or_else(|| keys.get(VALUES_0)) {
+            Some(values) => values,
+            None if keys.keys().any(|key| key.starts_with(ANY_VERSION)) => {
+                return Err("a newer version has written it; update this library".to_owned());
+            }
+            None => return Err(lacks()),
+        };
         let values = serde_json::from_str(values).map_err(|error| error.to_string())?;
         let file = SafeTensors::deserialize(bytes).map_err(text)?;
         let mut arrays = BTreeMap::new();

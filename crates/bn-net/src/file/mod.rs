@@ -4,12 +4,14 @@ mod array;
 mod batches;
 mod checkpoint;
 mod json;
+mod model;
 mod network;
 mod optimizer;
 mod part;
 mod whole;
 
 pub use checkpoint::Checkpoint;
+pub use model::Model;
 pub(crate) use network::NetworkState;
 pub(crate) use optimizer::OptimizerValues;
 pub(crate) use whole::write_whole;

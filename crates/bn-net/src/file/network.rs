@@ -2,9 +2,13 @@
 
 use super::{
     checkpoint::{Checkpoint, refuse},
+    json,
     part::{NetworkRecord, Part, under},
 };
-use crate::{error::Error, network::Network};
+use crate::{
+    error::Error,
+    network::{Network, NetworkSpec},
+};
 use bn_layers::{Layer, LayerExt};
 use bn_tensor::Scalar;
 use ndarray::ArrayD;
@@ -13,8 +17,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+/// Values that layers may compute with which are in no file: those of normalisations without parameters and statistics.
+const WITHOUT_ARRAYS: usize = 1 << 20;
+
 impl Checkpoint {
-    /// Adds a network, or any layer: its arrays as `prefix.name`, and its counters.
+    /// Adds a network, or any layer: its arrays as `prefix.name`, its counters, and the description of a network.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if a name is taken; the checkpoint is then unchanged.
@@ -38,7 +45,11 @@ impl Checkpoint {
             }
         });
         result?;
-        let record = NetworkRecord { arrays, counters };
+        let record = NetworkRecord {
+            arrays,
+            counters,
+            spec: spec_of(network),
+        };
         added.add_value(prefix, &Part::Network(record))?;
         self.append(added)
     }
@@ -58,6 +69,61 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// The network that was [added](Self::add_network) under `prefix`, built from its description. Nothing in it is
+    /// frozen.
+    ///
+    /// ```
+    /// use bn_net::{Checkpoint, Network};
+    /// let network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1)?;
+    /// let mut checkpoint = Checkpoint::new();
+    /// checkpoint.add_network("network", &network)?;
+    /// let again: Network = checkpoint.network("network")?;
+    /// let x = ndarray::array![[1.0f32, 2.0, 3.0, 4.0]];
+    /// assert_eq!(again.predict(x.view())?, network.predict(x.view())?);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if there is none, if it has no description (one of its layers is from outside, or the file
+    /// is of version 0), or if the description does not fit the arrays.
+    pub fn network<T: Scalar>(&self, prefix: &str) -> Result<Network<T>, Error> {
+        let Part::Network(record) = self.part(prefix)? else {
+            return refuse(format!("{prefix} is an optimizer, not a network"));
+        };
+        let Some(spec) = record.spec else {
+            return refuse(format!(
+                "{prefix} was stored without a description; build the network, and use restore_network"
+            ));
+        };
+        let mut network = self.built(&spec).or_else(|error| {
+            refuse(format!(
+                "{prefix} cannot be built from its description: {error}"
+            ))
+        })?;
+        self.restore_network(prefix, &mut network)?;
+        Ok(network)
+    }
+
+    /// The names of the networks that were added.
+    pub fn network_names(&self) -> Vec<String> {
+        let is_network = |name: &&str| matches!(self.part(name), Ok(Part::Network(_)));
+        self.value_names()
+            .filter(is_network)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// With weights of zero. What the description promises must be in the file, so that it cannot take more memory.
+    fn built<T: Scalar>(&self, spec: &NetworkSpec) -> Result<Network<T>, Error> {
+        let (promised, there) = (spec.largest_arrays()?, self.array_values());
+        if promised > there.saturating_add(WITHOUT_ARRAYS) {
+            return refuse(format!(
+                "it needs {promised} values, and the file has {there}"
+            ));
+        }
+        spec.build()
+    }
+
     /// The stored state, which fits the network.
     pub(crate) fn network_state<T: Scalar>(
         &self,
@@ -70,6 +136,7 @@ impl Checkpoint {
         let NetworkRecord {
             arrays: mut left_arrays,
             counters: mut left_counters,
+            ..
         } = record;
         let (mut arrays, mut counters) = (BTreeMap::new(), BTreeMap::new());
         let mut result = Ok(());
@@ -103,6 +170,13 @@ impl Checkpoint {
         }
         Ok(NetworkState { arrays, counters })
     }
+}
+
+/// The description of a network whose layers all have one, unless it is nested too deep for JSON.
+fn spec_of<T: Scalar>(network: &dyn Layer<T>) -> Option<NetworkSpec> {
+    let network: &dyn Any = network;
+    let spec = network.downcast_ref::<Network<T>>()?.spec().ok()?;
+    json::check(&spec).is_ok().then_some(spec)
 }
 
 /// The state of a network, read from a checkpoint.

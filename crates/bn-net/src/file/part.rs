@@ -5,7 +5,7 @@
 //! of one part may begin with that of another.
 
 use super::checkpoint::{Checkpoint, refuse};
-use crate::{error::Error, optimizer::OptimizerSpec};
+use crate::{error::Error, network::NetworkSpec, optimizer::OptimizerSpec};
 use bn_tensor::Scalar;
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub(super) enum Part {
 pub(super) struct NetworkRecord {
     pub(super) arrays: BTreeSet<String>,
     pub(super) counters: BTreeMap<String, u64>,
+    /// Of a network whose layers all describe themselves; not in files of version 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) spec: Option<NetworkSpec>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -55,6 +55,11 @@ impl<T: Scalar> Residual<T> {
         Ok(Self::new(body.build()?, shortcut)?)
     }
 
+    pub(super) fn networks_of(spec: &LayerSpec) -> Result<Vec<NetworkSpec>, Error> {
+        let ResidualSpec { body, shortcut } = spec.settings()?;
+        Ok(std::iter::once(body).chain(shortcut).collect())
+    }
+
     /// Computes `next`, if it is a rectifier, from now on. Returns whether it does.
     pub(super) fn absorb(layer: &mut dyn Layer<T>, next: &dyn Layer<T>) -> bool {
         let (layer, next) = (layer as &mut dyn Any, next as &dyn Any);

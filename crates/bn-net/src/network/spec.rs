@@ -74,6 +74,29 @@ impl NetworkSpec {
     }
 }
 
+impl NetworkSpec {
+    /// The sum of [`LayerSpec::largest_array`] over all layers, also inside others: what building the network takes at
+    /// least.
+    pub(crate) fn largest_arrays(&self) -> Result<usize, Error> {
+        let mut sum = 0usize;
+        for NamedSpec { spec, .. } in &self.layers {
+            let networks = match spec.layer.as_str() {
+                NETWORK => vec![spec.settings()?],
+                Residual::<f32>::NAME => Residual::<f32>::networks_of(spec)?,
+                Concat::<f32>::NAME => spec.settings()?,
+                _ => {
+                    sum = sum.saturating_add(spec.largest_array()?);
+                    continue;
+                }
+            };
+            for network in &networks {
+                sum = sum.saturating_add(Self::largest_arrays(network)?);
+            }
+        }
+        Ok(sum)
+    }
+}
+
 fn build_layer<T: Scalar>(spec: &LayerSpec) -> Result<Box<dyn Layer<T>>, Error> {
     if spec.layer == NETWORK {
         let spec: NetworkSpec = spec.settings()?;

@@ -54,7 +54,7 @@ pub(crate) fn with_record(
     let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let (header, arrays) = bytes[8..].split_at(header_len);
     let mut header: Value = serde_json::from_slice(header).unwrap();
-    let values = &mut header["__metadata__"]["bn"];
+    let values = &mut header["__metadata__"]["bn.1"];
     let mut records: Value = serde_json::from_str(values.as_str().unwrap()).unwrap();
     change(&mut records[part]);
     *values = records.to_string().into();
