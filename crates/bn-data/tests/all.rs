@@ -8,6 +8,7 @@ mod classes;
 #[cfg(feature = "csv")]
 mod csv;
 mod dataset;
+mod emnist;
 mod every_size;
 mod idx;
 #[cfg(feature = "images")]
@@ -18,6 +19,7 @@ mod mnist;
 #[cfg(feature = "npz")]
 mod npy;
 mod prelude;
+mod qmnist;
 mod shards;
 mod standardize;
 mod values;
