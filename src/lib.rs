@@ -62,8 +62,8 @@ pub use ndarray;
 pub use rand;
 
 pub use bn_data::{
-    Augmentation, Augmented, BatchSource, Batches, Dataset, Digits, FashionMnist, LastBatch, Mnist,
-    Sampling, ShardedBatches,
+    Augmentation, Augmented, BatchSource, Batches, Dataset, Digits, Emnist, EmnistSplit,
+    FashionMnist, Kmnist, LastBatch, Mnist, Qmnist, Sampling, ShardedBatches,
 };
 pub use bn_layers::{
     Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,

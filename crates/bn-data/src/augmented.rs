@@ -20,7 +20,34 @@ const OP: &str = "Augmented";
 /// threads, a resumed run continues with the same ones, and an image is changed differently in each epoch.
 /// Nothing is allocated after construction, except what the source allocates.
 ///
-/// Augment the training set only; evaluate on images as they are. [`Augmentation`] has an example.
+/// Augment the training set only; evaluate on images as they are.
+///
+/// A loop over the batches needs no trainer. A batch is in a buffer that the next batch overwrites, so this is
+/// a `while let` loop and not an [`Iterator`]:
+///
+/// ```
+/// use bn_data::{Augmentation, Augmented, BatchSource, Batches, Digits};
+///
+/// # fn main() -> Result<(), bn_data::Error> {
+/// let (train, _test) = Digits::load()?.into_parts();
+/// let augmentation = Augmentation::default().with_shift(1);
+/// let mut batches = Augmented::new(Batches::new(&train, 100, 42)?, augmentation)?;
+///
+/// // The same images in each epoch, changed differently.
+/// let mut sums = Vec::new();
+/// for _epoch in 0..2 {
+///     let (mut images, mut sum) = (0, 0.0);
+///     while let Some(batch) = batches.next_batch()? {
+///         images += batch.len();
+///         sum += batch.images.sum();
+///     }
+///     assert_eq!(images, train.len());
+///     sums.push(sum);
+/// }
+/// assert!(sums[0] != sums[1]);
+/// assert!(sums[0] < train.images().sum()); // pixels were shifted out of the images
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Augmented<S, T: Scalar = f32> {
     source: S,

@@ -13,7 +13,7 @@ use directories::ProjectDirs;
 
 use crate::{
     error::{Error, Result},
-    source::{Source, SourceFile},
+    source::{Source, SourceFile, find_file},
 };
 use transfer::{Failure, PATIENCE, Transfer};
 
@@ -88,9 +88,9 @@ impl Download {
                 .cache_dir()
                 .to_owned(),
         }
-        .join(source.folders[0]);
+        .join(source.place.folders[0]);
 
-        if source.files_in(&folder).is_none() {
+        if source.files.find(&folder).is_none() {
             let _lock = lock(&folder).map_err(|problem| Error::CacheFolder {
                 folder: folder.clone(),
                 problem,
@@ -98,7 +98,7 @@ impl Download {
             let transfer = Transfer::new(self.progress, PATIENCE);
             for file in source.files.iter() {
                 // Another process may have downloaded it while this one waited for the lock.
-                if file.find(&folder).is_none() {
+                if find_file(file.name, &folder).is_none() {
                     self.fetch_file(&transfer, source, file, &folder)?;
                 }
             }
@@ -134,7 +134,7 @@ impl Download {
             }
         }
         Err(Error::Download {
-            dataset: source.name,
+            dataset: source.place.name,
             file: packed,
             folder: folder.to_owned(),
             tried,

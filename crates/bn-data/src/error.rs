@@ -148,6 +148,20 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
+    /// A label is not one of those that the files of the data set use.
+    #[error("label {label} at position {index} is not from {first} to {last}, as in {dataset}")]
+    UnknownLabel {
+        /// The data set.
+        dataset: &'static str,
+        /// The position of the label.
+        index: usize,
+        /// The label in the file.
+        label: i64,
+        /// The smallest label of the data set.
+        first: i64,
+        /// The largest label of the data set.
+        last: i64,
+    },
     /// The targets are values, and the operation needs labels.
     #[error("{op} needs labels; the targets of this data set are values")]
     NoLabels {
@@ -206,16 +220,18 @@ pub enum Error {
     },
     /// No folder holds all files of the data set.
     #[error(
-        "{dataset} was not found; looked in {looked_in}. Put its four files, compressed (.gz) or not, \
-         into one of these folders"
+        "{dataset} was not found; looked in {looked_in}. Fetch its four files from {home} and put them, \
+         compressed (.gz) or not, into one of these folders"
     )]
     NotFound {
         /// The data set.
         dataset: &'static str,
         /// The folders, each with the files that it lacks.
         looked_in: String,
+        /// The address from which the files can be fetched.
+        home: &'static str,
     },
-    /// The files are those of another data set, which has the same file names.
+    /// The files are those of another data set.
     #[error("these are the labels of {got}, not of {expected}; keep each in a folder of its own")]
     OtherDataset {
         /// The data set that was asked for.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     dataset::Dataset,
     error::Result,
-    mnist::{self, CLASSES, LoadOptions},
+    mnist_format::{self, CLASSES, LoadOptions},
     source::FASHION_MNIST,
 };
 #[cfg(feature = "download")]
@@ -63,7 +63,7 @@ impl FashionMnist {
     ///
     /// As [`Mnist::load`](crate::Mnist::load).
     pub fn load_with(dir: impl AsRef<Path>, options: LoadOptions) -> Result<Self> {
-        let (train, test) = mnist::load(&FASHION_MNIST, dir.as_ref(), options)?;
+        let (train, test) = mnist_format::load(&FASHION_MNIST.place, dir.as_ref(), options)?;
         Ok(FashionMnist { train, test })
     }
 
@@ -76,7 +76,7 @@ impl FashionMnist {
     #[cfg(feature = "download")]
     pub fn load_or_download() -> Result<Self> {
         let dir = data_dir(None);
-        let (train, test) = mnist::load_or_download(&FASHION_MNIST, dir.as_deref())?;
+        let (train, test) = mnist_format::load_or_download(&FASHION_MNIST, dir.as_deref())?;
         Ok(FashionMnist { train, test })
     }
 

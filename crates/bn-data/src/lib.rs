@@ -1,5 +1,5 @@
-//! Data for training: MNIST, Fashion-MNIST, the UCI digits, readers of IDX, CSV, NumPy and PNG files,
-//! mini-batches, augmentation and whitening.
+//! Data for training: MNIST, Fashion-MNIST, EMNIST, KMNIST, QMNIST, the UCI digits, readers of IDX, CSV, NumPy
+//! and PNG files, mini-batches, augmentation and whitening.
 //!
 //! **The key decision: a data set is one matrix and one list of targets.** Every source becomes a
 //! [`Dataset`], images as rows `(N, D)` and labels as `usize` (or values `(N, E)`), because that is what
@@ -57,17 +57,21 @@ mod dataset;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
+mod emnist;
 mod error;
 mod fashion_mnist;
 mod idx;
 #[cfg(feature = "images")]
 mod image_folder;
+mod kmnist;
 mod limit;
 mod mnist;
+mod mnist_format;
 #[cfg(feature = "npz")]
 mod npy;
 mod payload;
 mod preprocessing;
+mod qmnist;
 mod shards;
 mod source;
 mod split;
@@ -87,16 +91,20 @@ pub use dataset::Dataset;
 pub use digits::Digits;
 #[cfg(feature = "download")]
 pub use download::Download;
+pub use emnist::{Emnist, EmnistSplit};
 pub use error::Error;
 pub use fashion_mnist::FashionMnist;
 pub use idx::{Idx, IdxReader};
 #[cfg(feature = "images")]
 pub use image_folder::{ImageFolder, ImageFolderReader};
-pub use mnist::{LoadOptions, Mnist};
+pub use kmnist::Kmnist;
+pub use mnist::Mnist;
+pub use mnist_format::LoadOptions;
 pub use ndarray;
 #[cfg(feature = "npz")]
 pub use npy::{Npy, NpyReader};
 pub use preprocessing::Preprocessing;
+pub use qmnist::{Qmnist, QmnistLabel};
 pub use shards::{ShardWriter, ShardedBatches, write_shards};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;

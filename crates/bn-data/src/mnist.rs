@@ -1,50 +1,15 @@
-//! MNIST, and loading the data sets that have its form.
+//! MNIST.
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayD, Ix1};
-
 use crate::{
     dataset::Dataset,
-    error::{Error, Result},
-    idx::Idx,
-    source::{FASHION_MNIST, MNIST, Source},
+    error::Result,
+    mnist_format::{self, LoadOptions},
+    source::MNIST,
 };
 #[cfg(feature = "download")]
 use crate::{download::Download, source::data_dir};
-
-const SIDE: usize = 28;
-pub(crate) const CLASSES: usize = 10;
-
-/// Options for loading [`Mnist`] and [`FashionMnist`](crate::FashionMnist). The other options of the
-/// book's `load_mnist` are methods of [`Dataset`].
-///
-/// ```
-/// let raw = bn_data::LoadOptions::default().normalize(false);
-/// assert!(!raw.normalize);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LoadOptions {
-    /// Whether pixels are divided by 255, so that they are between 0 and 1. This is the default;
-    /// otherwise they are between 0 and 255.
-    pub normalize: bool,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        LoadOptions { normalize: true }
-    }
-}
-
-impl LoadOptions {
-    /// Sets whether pixels are divided by 255.
-    #[must_use]
-    pub fn normalize(mut self, normalize: bool) -> Self {
-        self.normalize = normalize;
-        self
-    }
-}
 
 /// MNIST: images of handwritten digits, 28 x 28 grey pixels, 60,000 for training and 10,000 for tests.
 ///
@@ -74,9 +39,10 @@ impl Mnist {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] with the folders that were searched. [`Error::InFile`] if a file is not an
-    /// intact IDX file, if its elements are not bytes, if images are not 28 x 28, if a label is above
-    /// 9, if there are not as many labels as images, or if the file belongs to Fashion-MNIST.
+    /// [`Error::NotFound`](crate::Error::NotFound) with the folders that were searched.
+    /// [`Error::InFile`](crate::Error::InFile) if a file is not an intact IDX file, if its elements are not
+    /// bytes, if images are not 28 x 28, if a label is above 9, if there are not as many labels as images, if
+    /// the file belongs to Fashion-MNIST or KMNIST, or if there is no memory for the images.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         Self::load_with(dir, LoadOptions::default())
     }
@@ -87,7 +53,7 @@ impl Mnist {
     ///
     /// As [`Mnist::load`].
     pub fn load_with(dir: impl AsRef<Path>, options: LoadOptions) -> Result<Self> {
-        let (train, test) = load(&MNIST, dir.as_ref(), options)?;
+        let (train, test) = mnist_format::load(&MNIST.place, dir.as_ref(), options)?;
         Ok(Mnist { train, test })
     }
 
@@ -99,7 +65,8 @@ impl Mnist {
     /// As [`Mnist::load_or_download_with`].
     #[cfg(feature = "download")]
     pub fn load_or_download() -> Result<Self> {
-        let (train, test) = load_or_download(&MNIST, data_dir(None).as_deref())?;
+        let dir = data_dir(None);
+        let (train, test) = mnist_format::load_or_download(&MNIST, dir.as_deref())?;
         Ok(Mnist { train, test })
     }
 
@@ -108,13 +75,12 @@ impl Mnist {
     ///
     /// # Errors
     ///
-    /// [`Error::Download`] if no mirror sent an intact file; it contains the answer of each mirror, and
-    /// where to put the files by hand. [`Error::CacheFolder`], [`Error::NoCacheFolder`], and the
-    /// errors of [`Mnist::load`].
+    /// [`Error::Download`](crate::Error::Download) if no mirror sent an intact file; it contains the answer of
+    /// each mirror, and where to put the files by hand. [`Error::CacheFolder`](crate::Error::CacheFolder),
+    /// [`Error::NoCacheFolder`](crate::Error::NoCacheFolder), and the errors of [`Mnist::load`].
     #[cfg(feature = "download")]
     pub fn load_or_download_with(download: &Download, options: LoadOptions) -> Result<Self> {
-        let (train, test) = load(&MNIST, &download.fetch(&MNIST)?, options)?;
-        Ok(Mnist { train, test })
+        Self::load_with(download.fetch(&MNIST)?, options)
     }
 
     /// The training images.
@@ -134,84 +100,4 @@ impl Mnist {
     pub fn into_parts(self) -> (Dataset, Dataset) {
         (self.train, self.test)
     }
-}
-
-/// `(train, test)` from a folder or its known sub-folders.
-pub(crate) fn load(
-    source: &Source,
-    dir: &Path,
-    options: LoadOptions,
-) -> Result<(Dataset, Dataset)> {
-    let files = source.find(dir)?;
-    let train = load_part(&files.train_images, &files.train_labels, options)?;
-    check_dataset(source, train.labels())
-        .map_err(|problem| problem.in_file(&files.train_labels))?;
-    let test = load_part(&files.test_images, &files.test_labels, options)?;
-    Ok((train, test))
-}
-
-/// `(train, test)` from the folder that the user named, if it has them, otherwise from the cache.
-#[cfg(feature = "download")]
-pub(crate) fn load_or_download(source: &Source, dir: Option<&Path>) -> Result<(Dataset, Dataset)> {
-    let options = LoadOptions::default();
-    if let Some(dir) = dir {
-        match load(source, dir, options) {
-            Err(Error::NotFound { .. }) => {}
-            // The files in BN_DATA_DIR may be those of the other data set.
-            Err(Error::InFile { problem, .. })
-                if matches!(*problem, Error::OtherDataset { .. }) => {}
-            result => return result,
-        }
-    }
-    load(source, &Download::default().fetch(source)?, options)
-}
-
-/// Refuses the labels of the other data set, whose files have the same names.
-fn check_dataset(source: &Source, train_labels: &[usize]) -> Result<()> {
-    let other = [&MNIST, &FASHION_MNIST]
-        .into_iter()
-        .find(|other| other.name != source.name && train_labels.starts_with(&other.first_labels));
-    match other {
-        None => Ok(()),
-        Some(other) => Err(Error::OtherDataset {
-            expected: source.name,
-            got: other.name,
-        }),
-    }
-}
-
-fn load_part(images: &Path, labels: &Path, options: LoadOptions) -> Result<Dataset> {
-    let rows = read_images(images, options).map_err(|problem| problem.in_file(images))?;
-    read_labels(labels)
-        .and_then(|list| Dataset::new(rows, list, (SIDE, SIDE, 1), CLASSES))
-        .map_err(|problem| problem.in_file(labels))
-}
-
-/// (N, 28*28)
-fn read_images(path: &Path, options: LoadOptions) -> Result<Array2<f32>> {
-    let pixels: ArrayD<u8> = Idx::open(path)?.try_into()?;
-    let &[n, SIDE, SIDE] = pixels.shape() else {
-        return Err(Error::ShapeMismatch {
-            op: "MNIST's images",
-            expected: format!("(N, {SIDE}, {SIDE})"),
-            got: pixels.shape().to_vec(),
-        });
-    };
-    let scale = if options.normalize { 255.0 } else { 1.0 };
-    let rows = pixels.iter().map(|&x| f32::from(x) / scale).collect();
-    Ok(Array2::from_shape_vec((n, SIDE * SIDE), rows).expect("the same number of elements"))
-}
-
-/// (N)
-fn read_labels(path: &Path) -> Result<Vec<usize>> {
-    let labels: ArrayD<u8> = Idx::open(path)?.try_into()?;
-    let shape = labels.shape().to_vec();
-    let labels = labels
-        .into_dimensionality::<Ix1>()
-        .map_err(|_| Error::ShapeMismatch {
-            op: "MNIST's labels",
-            expected: "(N)".to_owned(),
-            got: shape,
-        })?;
-    Ok(labels.iter().map(|&label| label.into()).collect())
 }

@@ -24,15 +24,22 @@ pub fn data_dir(explicit: Option<&Path>) -> Option<PathBuf> {
         .or_else(|| variable().map(PathBuf::from))
 }
 
-/// A data set in four IDX files.
-pub(crate) struct Source {
-    /// Its name in messages.
+/// A data set in four IDX files, and where they are searched.
+pub(crate) struct Place {
+    /// The name of the data set in messages.
     pub(crate) name: &'static str,
     /// The sub-folders of a data folder that may hold it; the first is also its folder in the cache.
-    pub(crate) folders: [&'static str; 2],
+    pub(crate) folders: &'static [&'static str],
+    /// The address from which the files can be fetched by hand.
+    pub(crate) home: &'static str,
+    /// The first labels of the training set, if the files have the same names as MNIST's.
+    pub(crate) first_labels: Option<[usize; 10]>,
+}
+
+/// A data set that can be downloaded.
+pub(crate) struct Source {
+    pub(crate) place: Place,
     pub(crate) files: Files<SourceFile>,
-    /// The first labels of the training set: the files of all such data sets have the same names.
-    pub(crate) first_labels: [usize; 10],
     /// Addresses to which a file's name is appended, the best first.
     #[cfg_attr(not(feature = "download"), allow(dead_code))]
     pub(crate) mirrors: &'static [&'static str],
@@ -66,61 +73,78 @@ impl<T> Files<T> {
     }
 }
 
-impl Source {
-    /// The four files, in the first folder that has them all: a known sub-folder of `dir`, or `dir`
-    /// itself.
-    pub(crate) fn find(&self, dir: &Path) -> Result<Files<PathBuf>> {
-        let [own, torchvision] = self.folders;
+impl<T: AsRef<str>> Files<T> {
+    /// The four files with these names, if `folder` itself has them all.
+    pub(crate) fn find(&self, folder: &Path) -> Option<Files<PathBuf>> {
+        Some(Files {
+            train_images: find_file(self.train_images.as_ref(), folder)?,
+            train_labels: find_file(self.train_labels.as_ref(), folder)?,
+            test_images: find_file(self.test_images.as_ref(), folder)?,
+            test_labels: find_file(self.test_labels.as_ref(), folder)?,
+        })
+    }
+
+    fn missing_in(&self, folder: &Path) -> String {
+        let names = self.iter().map(AsRef::as_ref);
+        let missing: Vec<&str> = names
+            .filter(|name| find_file(name, folder).is_none())
+            .collect();
+        missing.join(", ")
+    }
+}
+
+impl Place {
+    /// The four files with these names, in the first folder that has them all: a known sub-folder of `dir`,
+    /// or `dir` itself.
+    pub(crate) fn find(
+        &self,
+        dir: &Path,
+        names: &Files<impl AsRef<str>>,
+    ) -> Result<Files<PathBuf>> {
         let mut looked_in = Vec::new();
         // The sub-folders come first, because their names distinguish the data sets.
-        for folder in [dir.join(own), dir.join(torchvision), dir.to_owned()] {
-            if let Some(found) = self.files_in(&folder) {
+        let folders = self.folders.iter().map(|folder| dir.join(folder));
+        for folder in folders.chain([dir.to_owned()]) {
+            if let Some(found) = names.find(&folder) {
                 return Ok(found);
             }
             looked_in.push(match folder.is_dir() {
-                true => format!("{} (lacks {})", folder.display(), self.missing_in(&folder)),
+                true => format!("{} (lacks {})", folder.display(), names.missing_in(&folder)),
                 false => format!("{} (no such folder)", folder.display()),
             });
         }
         Err(Error::NotFound {
             dataset: self.name,
             looked_in: looked_in.join("; "),
+            home: self.home,
         })
-    }
-
-    /// The four files, if `folder` itself has them all.
-    pub(crate) fn files_in(&self, folder: &Path) -> Option<Files<PathBuf>> {
-        Some(Files {
-            train_images: self.files.train_images.find(folder)?,
-            train_labels: self.files.train_labels.find(folder)?,
-            test_images: self.files.test_images.find(folder)?,
-            test_labels: self.files.test_labels.find(folder)?,
-        })
-    }
-
-    fn missing_in(&self, folder: &Path) -> String {
-        let missing = self.files.iter().filter(|file| file.find(folder).is_none());
-        let names: Vec<&str> = missing.map(|file| file.name).collect();
-        names.join(", ")
     }
 }
 
-impl SourceFile {
-    /// The file in `folder`, packed or not. Some unpackers write its name with a dot
-    /// (`train-images.idx3-ubyte`).
-    pub(crate) fn find(&self, folder: &Path) -> Option<PathBuf> {
-        let dotted = self.name.replace("-idx", ".idx");
-        [self.name, &dotted]
-            .into_iter()
-            .flat_map(|name| [name.to_owned(), format!("{name}.gz")])
-            .map(|name| folder.join(name))
-            .find(|path| path.is_file())
+impl AsRef<str> for SourceFile {
+    fn as_ref(&self) -> &str {
+        self.name
     }
+}
+
+/// The file in `folder`, packed or not. Some unpackers write its name with a dot
+/// (`train-images.idx3-ubyte`).
+pub(crate) fn find_file(name: &str, folder: &Path) -> Option<PathBuf> {
+    let dotted = name.replace("-idx", ".idx");
+    [name, &dotted]
+        .into_iter()
+        .flat_map(|name| [name.to_owned(), format!("{name}.gz")])
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file())
 }
 
 pub(crate) static MNIST: Source = Source {
-    name: "MNIST",
-    folders: ["mnist", "MNIST/raw"],
+    place: Place {
+        name: "MNIST",
+        folders: &["mnist", "MNIST/raw"],
+        home: "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        first_labels: Some([5, 0, 4, 1, 9, 2, 1, 3, 1, 4]),
+    },
     files: Files {
         train_images: SourceFile {
             name: "train-images-idx3-ubyte",
@@ -139,7 +163,6 @@ pub(crate) static MNIST: Source = Source {
             sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
     },
-    first_labels: [5, 0, 4, 1, 9, 2, 1, 3, 1, 4],
     // The original server, yann.lecun.com, answers 403.
     mirrors: &[
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -148,8 +171,12 @@ pub(crate) static MNIST: Source = Source {
 };
 
 pub(crate) static FASHION_MNIST: Source = Source {
-    name: "Fashion-MNIST",
-    folders: ["fashion-mnist", "FashionMNIST/raw"],
+    place: Place {
+        name: "Fashion-MNIST",
+        folders: &["fashion-mnist", "FashionMNIST/raw"],
+        home: "https://github.com/zalandoresearch/fashion-mnist",
+        first_labels: Some([9, 0, 0, 3, 0, 2, 7, 2, 5, 5]),
+    },
     files: Files {
         train_images: SourceFile {
             name: "train-images-idx3-ubyte",
@@ -168,10 +195,17 @@ pub(crate) static FASHION_MNIST: Source = Source {
             sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         },
     },
-    first_labels: [9, 0, 0, 3, 0, 2, 7, 2, 5, 5],
     // The second is the data set's own home, but offers only plain HTTP.
     mirrors: &[
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ],
+};
+
+/// Not downloaded: there is no mirror over HTTPS whose hashes were checked.
+pub(crate) static KMNIST: Place = Place {
+    name: "KMNIST",
+    folders: &["kmnist", "KMNIST/raw"],
+    home: "http://codh.rois.ac.jp/kmnist/",
+    first_labels: Some([8, 7, 0, 1, 4, 2, 4, 8, 1, 1]),
 };

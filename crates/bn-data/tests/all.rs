@@ -8,6 +8,7 @@ mod classes;
 #[cfg(feature = "csv")]
 mod csv;
 mod dataset;
+mod emnist;
 mod every_size;
 mod idx;
 #[cfg(feature = "images")]
@@ -19,6 +20,7 @@ mod mnist;
 mod npy;
 mod prelude;
 mod preprocessing;
+mod qmnist;
 mod shards;
 mod standardize;
 mod values;

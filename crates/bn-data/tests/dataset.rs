@@ -35,6 +35,32 @@ fn any_memory_layout_is_accepted() {
 }
 
 #[test]
+fn images_of_four_axes_need_no_shape() {
+    let channels_last = Array4::from_shape_fn((4, 2, 3, 2), |(n, h, w, c)| {
+        (12 * n + 6 * h + 2 * w + c) as f32
+    });
+    let labels = || (0..4).map(|i| i % 3);
+    let from_rows = Dataset::from_images(channels_last.clone(), labels()).unwrap();
+    assert_eq!(from_rows, data(4));
+    // The same pixels, with the channels first in memory.
+    let channels_first = channels_last.view().permuted_axes([0, 3, 1, 2]);
+    let channels_first = channels_first.as_standard_layout().into_owned();
+    let permuted = channels_first.permuted_axes([0, 2, 3, 1]);
+    assert!(!permuted.is_standard_layout());
+    assert_eq!(Dataset::from_images(permuted, labels()).unwrap(), data(4));
+
+    let empty = Dataset::from_images(Array4::<f32>::zeros((0, 5, 4, 3)), []).unwrap();
+    assert_eq!((empty.images().dim(), empty.classes()), ((0, 60), 0));
+    assert!(matches!(
+        Dataset::from_images(channels_last, [0, 1]),
+        Err(Error::CountMismatch {
+            images: 4,
+            labels: 2
+        })
+    ));
+}
+
+#[test]
 fn inconsistent_parts_are_refused() {
     let new = |n, labels: &[usize], shape, classes| {
         Dataset::new(images(n), labels.to_vec(), shape, classes).unwrap_err()

@@ -1,9 +1,9 @@
-//! Loading MNIST and Fashion-MNIST from folders.
+//! Loading MNIST, Fashion-MNIST and KMNIST from folders.
 
 use std::fs;
 use std::path::Path;
 
-use bn_data::{Error, FashionMnist, Idx, LoadOptions, Mnist};
+use bn_data::{Dataset, Error, FashionMnist, Idx, Kmnist, LoadOptions, Mnist};
 use ndarray::{Array1, Array3, ArrayD};
 
 const NAMES: [&str; 4] = [
@@ -31,14 +31,14 @@ fn write_files(folder: &Path, rename: impl Fn(&str) -> String) {
     }
 }
 
-fn check(mnist: &Mnist) {
-    assert_eq!((mnist.train().len(), mnist.test().len()), (3, 2));
-    assert_eq!(mnist.train().labels(), [0, 1, 2]);
+fn check(train: &Dataset, test: &Dataset) {
+    assert_eq!((train.len(), test.len()), (3, 2));
+    assert_eq!(train.labels(), [0, 1, 2]);
     let expected = images(3);
     for (i, h, w) in [(0, 0, 0), (1, 3, 4), (2, 27, 27)] {
-        let pixel = mnist.train().images_4d()[[i, h, w, 0]];
+        let pixel = train.images_4d()[[i, h, w, 0]];
         assert_eq!(pixel, f32::from(expected[[i, h, w]]) / 255.0);
-        assert_eq!(mnist.train().images()[[i, 28 * h + w]], pixel);
+        assert_eq!(train.images()[[i, 28 * h + w]], pixel);
     }
 }
 
@@ -53,7 +53,8 @@ fn every_way_to_name_the_files_is_known() {
     for rename in renamings {
         let folder = tempfile::tempdir().unwrap();
         write_files(folder.path(), rename);
-        check(&Mnist::load(folder.path()).unwrap());
+        let (train, test) = Mnist::load(folder.path()).unwrap().into_parts();
+        check(&train, &test);
     }
     assert_eq!(renamings[2](NAMES[0]), "train-images.idx3-ubyte");
 }
@@ -63,7 +64,8 @@ fn the_known_sub_folders_are_searched() {
     for sub_folder in ["mnist", "MNIST/raw"] {
         let folder = tempfile::tempdir().unwrap();
         write_files(&folder.path().join(sub_folder), str::to_owned);
-        check(&Mnist::load(folder.path()).unwrap());
+        let (train, test) = Mnist::load(folder.path()).unwrap().into_parts();
+        check(&train, &test);
         assert!(matches!(
             FashionMnist::load(folder.path()),
             Err(Error::NotFound { .. })
@@ -77,6 +79,20 @@ fn the_known_sub_folders_are_searched() {
             Mnist::load(folder.path()),
             Err(Error::NotFound { .. })
         ));
+    }
+    for sub_folder in ["kmnist", "KMNIST/raw"] {
+        let folder = tempfile::tempdir().unwrap();
+        write_files(&folder.path().join(sub_folder), |name| format!("{name}.gz"));
+        let (train, test) = Kmnist::load(folder.path()).unwrap().into_parts();
+        check(&train, &test);
+        let message = Mnist::load(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("https://ossci-datasets"), "{message}");
+        fs::remove_dir_all(folder.path().join(sub_folder)).unwrap();
+        let message = Kmnist::load(folder.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("http://codh.rois.ac.jp/kmnist/"),
+            "{message}"
+        );
     }
 }
 
@@ -191,28 +207,39 @@ fn a_truncated_file_is_named() {
 
 #[test]
 fn one_data_set_is_not_taken_for_the_other() {
-    let first_of_mnist = Array1::from(vec![5u8, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3]).into_dyn();
-    let first_of_fashion = Array1::from(vec![9u8, 0, 0, 3, 0, 2, 7, 2, 5, 5, 0]).into_dyn();
-    let folder = tempfile::tempdir().unwrap();
-    let save = |labels: ArrayD<u8>| {
+    // The first labels of the published training sets.
+    let first = [
+        ("MNIST", [5u8, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3]),
+        ("Fashion-MNIST", [9, 0, 0, 3, 0, 2, 7, 2, 5, 5, 0]),
+        ("KMNIST", [8, 7, 0, 1, 4, 2, 4, 8, 1, 1, 5]),
+    ];
+    for (from, labels) in first {
+        let folder = tempfile::tempdir().unwrap();
         write_files(folder.path(), str::to_owned);
-        Idx::from(images(11))
-            .save(folder.path().join(NAMES[0]))
-            .unwrap();
-        Idx::from(labels)
-            .save(folder.path().join(NAMES[1]))
-            .unwrap();
-    };
-    let is_other = |error| match error {
-        Error::InFile { problem, .. } => matches!(*problem, Error::OtherDataset { .. }),
-        _ => false,
-    };
-    save(first_of_mnist);
-    assert!(Mnist::load(folder.path()).is_ok());
-    assert!(is_other(FashionMnist::load(folder.path()).unwrap_err()));
-    save(first_of_fashion);
-    assert!(FashionMnist::load(folder.path()).is_ok());
-    assert!(is_other(Mnist::load(folder.path()).unwrap_err()));
+        let save = |name, array| Idx::from(array).save(folder.path().join(name)).unwrap();
+        save(NAMES[0], images(11));
+        save(NAMES[1], Array1::from(labels.to_vec()).into_dyn());
+        let loaded = [
+            ("MNIST", Mnist::load(folder.path()).map(Mnist::into_parts)),
+            (
+                "Fashion-MNIST",
+                FashionMnist::load(folder.path()).map(FashionMnist::into_parts),
+            ),
+            (
+                "KMNIST",
+                Kmnist::load(folder.path()).map(Kmnist::into_parts),
+            ),
+        ];
+        for (name, result) in loaded {
+            let Err(error) = result else {
+                assert_eq!(name, from);
+                continue;
+            };
+            let message = error.to_string();
+            let expected = format!("these are the labels of {from}, not of {name};");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The constructors of data sets.
 
-use bn_tensor::{Scalar, checked_len};
-use ndarray::Array2;
+use bn_tensor::{Scalar, checked_len, to_row_major};
+use ndarray::{Array2, Array4};
 
 use super::Dataset;
 use crate::{
@@ -12,6 +12,18 @@ use crate::{
 impl<T: Scalar> Dataset<T> {
     /// Creates a data set from `images` `(N, H*W*C)`, each row an image, channels last; `labels` `(N)`, each
     /// below `classes`; `shape` is `(H, W, C)`. Rows that are not images have the shape `(1, 1, D)`.
+    ///
+    /// ```
+    /// use bn_data::Dataset;
+    /// use ndarray::array;
+    ///
+    /// # fn main() -> Result<(), bn_data::Error> {
+    /// // Two images of 2 x 2 pixels, row after row, of three classes.
+    /// let images = array![[0.0, 0.1, 0.2, 0.3], [1.0, 0.9, 0.8, 0.7]];
+    /// let data = Dataset::new(images, vec![0, 2], (2, 2, 1), 3)?;
+    /// assert_eq!(data.images_4d()[[1, 1, 0, 0]], 0.8);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -113,6 +125,43 @@ impl<T: Scalar> Dataset<T> {
         let classes = class_count(&labels);
         let shape = (1, 1, x.ncols());
         Self::new(x, labels, shape, classes)
+    }
+
+    /// Creates a data set from `images` `(N, H, W, C)`, channels last, and their labels `(N)`. The number of
+    /// classes is the largest label plus 1.
+    ///
+    /// Images of bytes become scalars with `mapv`; those with channels first are permuted.
+    ///
+    /// ```
+    /// use bn_data::Dataset;
+    /// use ndarray::Array4;
+    ///
+    /// # fn main() -> Result<(), bn_data::Error> {
+    /// let bytes = Array4::<u8>::zeros((3, 1, 28, 20)); // (N, C, H, W)
+    /// let images = bytes.mapv(|byte| f32::from(byte) / 255.0).permuted_axes([0, 2, 3, 1]);
+    /// let data = Dataset::from_images(images, [0, 1, 0])?;
+    /// assert_eq!(data.image_shape(), (28, 20, 1));
+    /// assert_eq!(data.images().dim(), (3, 560));
+    /// assert_eq!(data.classes(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CountMismatch`]; [`Error::LabelOutOfRange`] for the label `usize::MAX`; [`Error::Tensor`] if
+    /// there is no memory to put the images into row-major order.
+    pub fn from_images(images: Array4<T>, labels: impl IntoIterator<Item = usize>) -> Result<Self> {
+        let labels: Vec<usize> = labels.into_iter().collect();
+        let classes = class_count(&labels);
+        let (n, height, width, channels) = images.dim();
+        let images = match images.is_standard_layout() {
+            true => images,
+            false => to_row_major("Dataset::from_images", &images.view())?.into_owned(),
+        };
+        let rows = images
+            .into_shape_with_order((n, height * width * channels))
+            .expect("it is row-major and has as many elements");
+        Self::new(rows, labels, (height, width, channels), classes)
     }
 
     /// Creates a data set from pairs of a row and its label, as [`from_arrays`](Self::from_arrays) does

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    mnist::{self, LoadOptions, Mnist},
+    mnist::Mnist,
+    mnist_format::{self, LoadOptions},
     source::{MNIST, data_dir},
 };
 use server::{Answer, Fixture, Server, gzip, names_in, nobody, ranges};
@@ -69,7 +70,9 @@ fn a_mirror_may_pack_anew() {
         Answer::ok(&gzip(&unpacked, 0))
     });
     fixture.download(cache.path(), &[&server.url]).unwrap();
-    assert!(mnist::load(fixture.source, cache.path(), LoadOptions::default()).is_ok());
+    assert!(
+        mnist_format::load(&fixture.source.place, cache.path(), LoadOptions::default()).is_ok()
+    );
 }
 
 #[test]
@@ -368,13 +371,14 @@ fn the_folder_that_the_user_named_comes_first() {
         .download(cache.path(), &[&fixture.server().url])
         .unwrap();
     // Neither the platform's cache nor a mirror is needed.
-    let (train, _) = mnist::load_or_download(fixture.source, Some(cache.path())).unwrap();
+    let (train, _) = mnist_format::load_or_download(fixture.source, Some(cache.path())).unwrap();
     assert_eq!(train.len(), 40);
 }
 
 #[test]
 fn the_real_mnist_by_the_public_way() {
-    let Some(files) = data_dir(None).and_then(|dir| MNIST.find(&dir).ok()) else {
+    let Some(files) = data_dir(None).and_then(|dir| MNIST.place.find(&dir, &MNIST.files).ok())
+    else {
         println!("skipped: BN_DATA_DIR names no folder with MNIST");
         return;
     };

@@ -15,8 +15,8 @@ use crate::{
     download::Download,
     error::Result,
     idx::Idx,
-    mnist::{self, LoadOptions},
-    source::{Files, MNIST, Source, SourceFile},
+    mnist_format::{self, LoadOptions},
+    source::{Files, MNIST, Place, Source, SourceFile},
 };
 
 /// A request for a file.
@@ -164,10 +164,8 @@ impl Fixture {
             test_labels: file("t10k-labels-idx1-ubyte", labels(2)),
         };
         let source = Box::leak(Box::new(Source {
-            name: "MNIST",
-            folders: ["mnist", "MNIST/raw"],
+            place: Place { ..MNIST.place },
             files,
-            first_labels: MNIST.first_labels,
             mirrors: &[],
         }));
         Fixture { source, packed }
@@ -206,7 +204,8 @@ impl Fixture {
             names.insert(name.clone());
         }
         assert_eq!(names_in(&cache.join("mnist")), names);
-        let (train, test) = mnist::load(self.source, cache, LoadOptions::default()).unwrap();
+        let (train, test) =
+            mnist_format::load(&self.source.place, cache, LoadOptions::default()).unwrap();
         assert_eq!((train.len(), test.len()), (40, 2));
     }
 }
