@@ -111,8 +111,8 @@ fn cnn_mnist(args: &Args) -> Result<()> {
     results["model"] = json!(format!("{:?}", args.model).to_lowercase());
     results["parameters"] = json!(network.param_count());
     results["history"] = json!(history.records);
-    let saved = cnn::save(&args.save, &network, &args.common.data.to_string())
-        .and_then(|()| output::announce("Network", &args.save));
+    let saved =
+        cnn::save(&args.save, &network).and_then(|()| output::announce("Network", &args.save));
     let mistakes = Mistakes::of(&mut network, &test)?;
     args.common.write(&results, (1800, 1000), |area| {
         let title = format!(

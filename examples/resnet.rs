@@ -148,7 +148,7 @@ fn resnet(args: &Args) -> Result<()> {
     results["parameters"] = json!(network.param_count());
     results["history"] = json!(history.records);
     if let Some(path) = &args.save {
-        cnn::save(path, &network, &args.common.data.to_string())?;
+        cnn::save(path, &network)?;
         output::announce("Network", path)?;
     }
     let mistakes = Mistakes::of(&mut network, &test)?;

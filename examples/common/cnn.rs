@@ -2,7 +2,7 @@
 
 use crate::interrupt;
 use anyhow::{Context, Result, bail};
-use batchnorm::{BatchNormConvNet, Checkpoint, Mode, Network, NetworkSpec, ResNet};
+use batchnorm::{BatchNormConvNet, Mode, Network, ResNet};
 use clap::ValueEnum;
 use ndarray::{Array2, ArrayView2, Axis};
 use std::path::Path;
@@ -69,34 +69,27 @@ fn res_net(side: usize, classes: usize) -> ResNet {
     }
 }
 
-/// Writes a trained network and its description.
-pub fn save(path: &Path, network: &Network, data: &str) -> Result<()> {
-    let mut checkpoint = Checkpoint::new();
-    checkpoint.add_network("classifier", network)?;
-    checkpoint.add_value("layers", &network.spec()?)?;
-    checkpoint.add_value("data", &data)?;
+/// Writes a trained network, which an interruption does not prevent.
+pub fn save(path: &Path, network: &Network) -> Result<()> {
     let held = interrupt::hold();
-    let saved = checkpoint.save(path);
+    let saved = network.save(path);
     held.release();
     Ok(saved?)
 }
 
 /// Loads a classifier of images with `side·side` pixels.
 pub fn load(path: &Path, side: usize) -> Result<Network> {
-    let checkpoint = Checkpoint::load(path).with_context(|| {
+    let network = Network::load(path).with_context(|| {
         format!(
             "no classifier in {} (train one with the example cnn_mnist)",
             path.display()
         )
     })?;
-    let spec: NetworkSpec = checkpoint.value("layers")?;
-    let mut network = spec.build()?;
     let pixels = network.input().size();
     if pixels != side * side {
         let (path, of_file) = (path.display(), pixels.isqrt());
         bail!("the classifier in {path} is for images of {of_file}×{of_file}, not {side}×{side}");
     }
-    checkpoint.restore_network("classifier", &mut network)?;
     Ok(network)
 }
 

@@ -333,12 +333,7 @@ fn gan_quality_rates_digits_and_names_missing_files() {
     assert!(error.contains("with the example cnn_mnist"), "{error}");
 
     let classifier = cnn::Model::Conv.network(28, 10, 0.3, 1).unwrap();
-    cnn::save(
-        &place.path().join("mnist-cnn.safetensors"),
-        &classifier,
-        "mnist",
-    )
-    .unwrap();
+    cnn::save(&place.path().join("mnist-cnn.safetensors"), &classifier).unwrap();
     let printed = succeed("gan_quality", &place, &rate);
     assert!(
         printed.contains("300 digits") && is_png(&place, "bn-gan-quality.png"),
