@@ -15,7 +15,8 @@
 //! one on disk, either of them [`Augmented`], or a source of your own.
 //!
 //! **Every random choice has a seed**, and the position in the stream of mini-batches is three
-//! numbers ([`BatchState`]) that a checkpoint can save.
+//! numbers ([`BatchState`]) that a checkpoint can save. [`RandomState`] draws what NumPy draws after
+//! `np.random.seed`.
 //!
 //! ```
 //! use bn_data::{Batches, Digits, Standardize};
@@ -67,6 +68,7 @@ mod mnist;
 #[cfg(feature = "npz")]
 mod npy;
 mod payload;
+mod random_state;
 mod shards;
 mod source;
 mod split;
@@ -95,6 +97,7 @@ pub use mnist::{LoadOptions, Mnist};
 pub use ndarray;
 #[cfg(feature = "npz")]
 pub use npy::{Npy, NpyReader};
+pub use random_state::RandomState;
 pub use shards::{ShardWriter, ShardedBatches, write_shards};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;

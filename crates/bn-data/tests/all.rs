@@ -18,6 +18,7 @@ mod mnist;
 #[cfg(feature = "npz")]
 mod npy;
 mod prelude;
+mod random_state;
 mod shards;
 mod standardize;
 mod values;
