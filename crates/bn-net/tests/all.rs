@@ -30,6 +30,7 @@ mod losses;
 mod memory_limit;
 mod metrics;
 mod metrics_input;
+mod numpy_seed;
 mod one_network;
 mod outside;
 mod prelude;
