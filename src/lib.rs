@@ -63,7 +63,7 @@ pub use rand;
 
 pub use bn_data::{
     Augmentation, Augmented, BatchSource, Batches, Dataset, Digits, Emnist, EmnistSplit,
-    FashionMnist, Kmnist, LastBatch, Mnist, Qmnist, Sampling, ShardedBatches,
+    FashionMnist, Kmnist, LastBatch, Mnist, Qmnist, RandomState, Sampling, ShardedBatches,
 };
 pub use bn_layers::{
     Activation, Affine, AvgPool2d, BatchNormConfig, BatchNormalization, Conv2d, Conv2dConfig,

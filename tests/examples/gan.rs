@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 
 /// The folder of MNIST, if there is one.
-fn mnist() -> Option<String> {
+pub(crate) fn mnist() -> Option<String> {
     let folder = std::env::var("BN_DATA_DIR").ok();
     let has = |folder: &String| {
         let file = Path::new(folder).join("train-images-idx3-ubyte");

@@ -3,6 +3,7 @@
 
 mod coming_from;
 mod gan;
+mod numpy_seed;
 mod output;
 mod refused;
 mod resnet;

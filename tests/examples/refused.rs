@@ -86,6 +86,11 @@ fn bad_input_is_refused_with_one_line_before_anything_is_written() {
             "--batch-size 100 is more than --images 50",
         ),
         (
+            "bn_comparison",
+            vec!["--data", "digits", "--images", "250", "--numpy-seed", "0"],
+            "choose a --batch-size that divides 250",
+        ),
+        (
             "functional",
             vec!["--batch-size", "2000"],
             "the number of images",
@@ -242,6 +247,12 @@ fn options_out_of_range_are_refused() {
             "--lr",
             &["nan", "-1"],
             "finite number above 0",
+        ),
+        (
+            "bn_comparison",
+            "--numpy-seed",
+            &["-1", "4294967296"],
+            "not in 0..=4294967295",
         ),
         (
             "activation_histograms",

@@ -15,7 +15,8 @@
 //! one on disk, either of them [`Augmented`], or a source of your own.
 //!
 //! **Every random choice has a seed**, and the position in the stream of mini-batches is three
-//! numbers ([`BatchState`]) that a checkpoint can save.
+//! numbers ([`BatchState`]) that a checkpoint can save. [`RandomState`] draws what NumPy draws after
+//! `np.random.seed`.
 //!
 //! ```
 //! use bn_data::{Batches, Digits, Standardize};
@@ -72,6 +73,7 @@ mod npy;
 mod payload;
 mod preprocessing;
 mod qmnist;
+mod random_state;
 mod shards;
 mod source;
 mod split;
@@ -105,6 +107,7 @@ pub use ndarray;
 pub use npy::{Npy, NpyReader};
 pub use preprocessing::Preprocessing;
 pub use qmnist::{Qmnist, QmnistLabel};
+pub use random_state::RandomState;
 pub use shards::{ShardWriter, ShardedBatches, write_shards};
 pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;

@@ -21,6 +21,7 @@ mod npy;
 mod prelude;
 mod preprocessing;
 mod qmnist;
+mod random_state;
 mod shards;
 mod standardize;
 mod values;

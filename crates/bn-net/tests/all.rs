@@ -31,6 +31,7 @@ mod memory_limit;
 mod metrics;
 mod metrics_input;
 mod model_file;
+mod numpy_seed;
 mod one_network;
 mod outside;
 mod prelude;

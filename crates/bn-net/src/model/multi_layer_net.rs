@@ -5,6 +5,7 @@ use crate::{
     network::Network,
     optimizer::Optimizer,
 };
+use bn_data::RandomState;
 use bn_layers::{BatchNormConfig, Init, Layer, LayerExt, Outcome, Param, ParamMut};
 use bn_tensor::Scalar;
 use ndarray::{Array2, ArrayView2};
@@ -152,6 +153,57 @@ impl<T: Scalar> MultiLayerNet<T> {
             last_layer: SoftmaxWithLoss::new(),
             names,
         })
+    }
+
+    /// With weights drawn as the book's program draws them: from NumPy's generator, layer by layer, as
+    /// `weight_init_std * np.random.randn(D, E)`. After `np.random.seed(s)`, and [`RandomState::seed`], both
+    /// networks start with the same weights.
+    ///
+    /// ```
+    /// use bn_data::RandomState;
+    /// use bn_net::{MultiLayerNet, MultiLayerNetConfig, WeightInitStd};
+    /// let mut random = RandomState::seed(0);
+    /// let config = MultiLayerNetConfig {
+    ///     weight_init_std: WeightInitStd::Std(0.01),
+    ///     ..MultiLayerNetConfig::new(784, &[100], 10)
+    /// };
+    /// let network = MultiLayerNet::<f64>::with_random_state(&config, &mut random)?;
+    /// network.visit_params(&mut |p| {
+    ///     if p.name == "W1" {
+    ///         assert_eq!(p.value[0], 0.01 * 1.764052345967664); // np.random.randn() after np.random.seed(0)
+    ///     }
+    /// });
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Data`] with `use_dropout`, whose masks are not drawn from NumPy's
+    /// generator. `random` is unchanged then.
+    pub fn with_random_state(
+        config: &MultiLayerNetConfig,
+        random: &mut RandomState,
+    ) -> Result<Self, Error> {
+        if config.use_dropout {
+            return Err(Error::Data(bn_data::Error::Setting {
+                what: "use_dropout",
+                value: "true".into(),
+                must_be: "false, because Dropout does not draw from a RandomState".into(),
+            }));
+        }
+        let mut network = Self::new(config, 0)?; // checks the settings
+        network.visit_params_mut(&mut |p| {
+            // Only the weights have two axes.
+            let &[inputs, _] = p.shape else { return };
+            let scale = match config.weight_init_std {
+                WeightInitStd::Std(std) => std,
+                WeightInitStd::He => (2.0 / inputs as f64).sqrt(),
+                WeightInitStd::Xavier => (1.0 / inputs as f64).sqrt(),
+            };
+            for w in p.value {
+                *w = T::from_f64(scale * random.standard_normal());
+            }
+        });
+        Ok(network)
     }
 
     /// The logits `(N, C)` of `x: (N, D)` in evaluation.
