@@ -1,6 +1,6 @@
 //! The settings of the layers as [`LayerSpec`](bn_layers::LayerSpec) stores them.
 
-use bn_layers::{BatchNormConfig, Interpolation, Layout};
+use bn_layers::{BatchNormConfig, Interpolation, LayerSpec, Layout};
 use serde::{Deserialize, Serialize};
 
 /// `(height, width, channels)`.
@@ -118,4 +118,21 @@ pub(crate) struct ExampleNorm {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PRelu {
     pub(crate) channels: usize,
+}
+
+/// Whether each value of the output depends on the value of the input at the same position only.
+pub(crate) fn is_element_wise(spec: &LayerSpec) -> bool {
+    const ELEMENT_WISE: [&str; 10] = [
+        "Dropout",
+        "Elu",
+        "Gelu",
+        "Identity",
+        "LeakyRelu",
+        "Relu",
+        "Relu6",
+        "Sigmoid",
+        "Silu",
+        "Tanh",
+    ];
+    ELEMENT_WISE.contains(&&*spec.layer)
 }

@@ -1,9 +1,8 @@
 use super::{
     form::{Form, Names, Value},
     graph::{Graph, Setting},
-    layers::is_element_wise,
 };
-use crate::error::Error;
+use crate::{error::Error, settings::is_element_wise};
 use bn_layers::{LayerSpec, Shape};
 use bn_net::{NamedSpec, NetworkSpec};
 use serde::{Deserialize, de::DeserializeOwned};

@@ -8,26 +8,8 @@ use super::{
 use crate::{
     error::Error,
     permute::{first_from_last, rows, transposed},
-    settings::{self, Image},
+    settings::{self, Image, is_element_wise},
 };
-use bn_layers::LayerSpec;
-
-/// Whether each value of the output depends on the value of the input at the same position only.
-pub(super) fn is_element_wise(spec: &LayerSpec) -> bool {
-    const ELEMENT_WISE: [&str; 10] = [
-        "Dropout",
-        "Elu",
-        "Gelu",
-        "Identity",
-        "LeakyRelu",
-        "Relu",
-        "Relu6",
-        "Sigmoid",
-        "Silu",
-        "Tanh",
-    ];
-    ELEMENT_WISE.contains(&&*spec.layer)
-}
 
 impl Graph {
     /// Writes a layer that holds no networks.
@@ -128,6 +110,9 @@ impl Graph {
             outputs,
             bias,
         } = layer.settings()?;
+        if x.form.size() != inputs {
+            return Err(layer.refused("it does not fit its input"));
+        }
         let (x, path) = (self.flattened(x, names), layer.path);
         let mut w = self.array(&format!("{path}.weight"), inputs.saturating_mul(outputs))?; // (inputs, outputs)
         if let Form::Flattened(image) = x.form {

@@ -2,7 +2,7 @@ use super::{node::Node, part::Part};
 use crate::{
     error::Error,
     permute::{is_same_order, last_from_first, rows, transposed},
-    settings::{Affine, Image},
+    settings::{self, Image, is_element_wise},
 };
 use bn_layers::Shape;
 
@@ -114,40 +114,40 @@ impl Chain {
 /// Reorders the rows that the last layers compute, from channels first to channels last. Returns whether it is
 /// possible.
 fn reorder_outputs(parts: &mut [Part], image: Image) -> bool {
-    let from = last_from_first(image);
-    for part in parts.iter_mut().rev() {
-        match &*part.spec.layer {
-            "Affine" => {
-                let Ok(Affine {
-                    inputs, outputs, ..
-                }) = part.spec.settings()
-                else {
-                    return false;
-                };
-                for (name, values) in &mut part.arrays {
-                    *values = match &**name {
-                        "weight" => {
-                            let columns = transposed(values, inputs, outputs);
-                            transposed(&rows(&columns, inputs, &from), outputs, inputs)
-                        }
-                        _ => rows(values, 1, &from),
-                    };
-                }
-                return true;
-            }
-            "BatchNormalization" | "LayerNorm" | "PRelu" => {
-                for (_, values) in &mut part.arrays {
-                    if values.len() == from.len() {
-                        *values = rows(values, 1, &from);
-                    } else if values.len() != 1 {
-                        return false;
-                    }
-                }
-            }
-            "Dropout" | "Elu" | "Gelu" | "Identity" | "LeakyRelu" | "Relu" | "Relu6"
-            | "Sigmoid" | "Silu" | "Tanh" => {}
-            _ => return false,
-        }
+    const PER_VALUE: [&str; 3] = ["BatchNormalization", "LayerNorm", "PRelu"];
+    let affine = parts.iter().rposition(|part| part.spec.layer == "Affine");
+    let Some([affine, after @ ..]) = affine.and_then(|affine| parts.get_mut(affine..)) else {
+        return false;
+    };
+    let Ok(settings::Affine {
+        inputs, outputs, ..
+    }) = affine.spec.settings()
+    else {
+        return false;
+    };
+    let fits = |part: &Part| {
+        let mut lengths = part.arrays.iter().map(|(_, values)| values.len());
+        let is_per_value = PER_VALUE.contains(&&*part.spec.layer);
+        is_element_wise(&part.spec)
+            || (is_per_value && lengths.all(|len| [1, outputs].contains(&len)))
+    };
+    if !after.iter().all(fits) {
+        return false;
     }
-    false
+    // As many as the Affine has outputs.
+    let from = last_from_first(image);
+    for (name, values) in &mut affine.arrays {
+        *values = match &**name {
+            "weight" => {
+                let columns = transposed(values, inputs, outputs);
+                transposed(&rows(&columns, inputs, &from), outputs, inputs)
+            }
+            _ => rows(values, 1, &from),
+        };
+    }
+    let arrays = after.iter_mut().flat_map(|part| &mut part.arrays);
+    for (_, values) in arrays.filter(|(_, values)| values.len() == outputs) {
+        *values = rows(values, 1, &from);
+    }
+    true
 }

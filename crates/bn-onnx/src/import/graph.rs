@@ -15,6 +15,7 @@ pub(super) struct Graph {
     pub(super) output: String,
     arrays: Vec<Array>,
     constants: HashMap<String, usize>,  // the array of a constant
+    joins: Vec<bool>,                   // whether a node has several inputs that are no constants
     users: HashMap<String, Vec<usize>>, // the nodes that a value is an input of, once for each such input
     left: usize,                        // how many more values the network's arrays may have
 }
@@ -78,7 +79,12 @@ impl Graph {
                 }
             }
         }
+        let mut counts = vec![0; nodes.len()];
+        for &user in users.values().flatten() {
+            counts[user] += 1;
+        }
         let graph = Self {
+            joins: counts.into_iter().map(|count| count > 1).collect(),
             output: output.name.clone(),
             opset,
             input,
@@ -93,6 +99,11 @@ impl Graph {
     /// The nodes that use a value, once for each input.
     pub(super) fn users(&self, value: &str) -> &[usize] {
         self.users.get(value).map_or(&[], |users| users)
+    }
+
+    /// Whether several inputs of a node are not constants.
+    pub(super) fn joins(&self, node: usize) -> bool {
+        self.joins.get(node).is_some_and(|&joins| joins)
     }
 
     /// The inputs of a node that are not constants.
@@ -137,6 +148,9 @@ impl Graph {
                 "input {i} does not have the type float, double, float16 or bfloat16"
             ));
         };
+        if values.is_empty() {
+            return node.refused(format!("input {i} has no values"));
+        }
         let (dims, values) = (array.dims.clone(), values.clone());
         // Many nodes may use one array.
         match self.left.checked_sub(values.len()) {

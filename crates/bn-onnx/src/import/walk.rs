@@ -11,9 +11,10 @@ use crate::{
 use bn_layers::{LayerSpec, Shape};
 use bn_net::Network;
 use serde_json::json;
+use std::collections::HashMap;
 
 /// The most branches inside branches.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 16;
 
 /// Follows the values of a model.
 pub(super) struct Walk<'a> {
@@ -27,12 +28,6 @@ enum End {
     Output,
     /// At a node with several inputs, of which this value is one.
     Joined { node: usize, value: String },
-}
-
-/// A chain that ends at a node with several inputs.
-struct Branch {
-    chain: Chain,
-    value: String,
 }
 
 impl Walk<'_> {
@@ -77,7 +72,7 @@ impl Walk<'_> {
                 _ if value == self.graph.output => {
                     return invalid("a node uses the output; a network has one output, at its end");
                 }
-                [node] if self.graph.values(&self.nodes[node]).len() > 1 => {
+                [node] if self.graph.joins(node) => {
                     return Ok(End::Joined { node, value });
                 }
                 [node] => {
@@ -112,10 +107,11 @@ impl Walk<'_> {
             return first
                 .refused("it is a branch of a flattened image, or of one with its channels last");
         }
-        let (mut join, mut branches) = (None, Vec::with_capacity(users.len()));
+        // By the values that they end with.
+        let (mut join, mut branches) = (None, HashMap::with_capacity(users.len()));
         for &user in users {
             let mut branch = Chain::new(chain.shape, chain.form);
-            let is_join = self.graph.values(&self.nodes[user]).len() > 1;
+            let is_join = self.graph.joins(user);
             let (node, end) = if is_join {
                 (user, value.to_owned())
             } else {
@@ -127,10 +123,7 @@ impl Walk<'_> {
                     }
                 }
             };
-            branches.push(Branch {
-                chain: branch,
-                value: end,
-            });
+            branches.insert(end, branch);
             if *join.get_or_insert(node) != node {
                 return self.nodes[node].refused(
                     "it joins some of the branches of a value; all must meet in one node",
@@ -140,8 +133,8 @@ impl Walk<'_> {
         let join = &self.nodes[join.unwrap_or(users[0])];
         let mut in_order = Vec::with_capacity(branches.len());
         for input in &join.0.input {
-            match branches.iter().position(|branch| branch.value == *input) {
-                Some(i) => in_order.push(branches.swap_remove(i).chain),
+            match branches.remove(input) {
+                Some(branch) => in_order.push(branch),
                 None => return join.refused("its inputs are not the branches of one value"),
             }
         }
@@ -281,7 +274,9 @@ fn input_shape(graph: &Graph) -> Result<(Shape, Form), Error> {
         [Some(size)] => Ok((Shape::Flat(size), Form::Rows)),
         [Some(channels), Some(height), Some(width)] => {
             let image = (height, width, channels);
-            Ok((image.into(), Form::Image(image)))
+            let shape = Shape::from(image);
+            shape.checked_size().map_err(bn_net::Error::from)?;
+            Ok((shape, Form::Image(image)))
         }
         _ => invalid(format!(
             "the input {name:?} must be (N, D) or (N, C, H, W), all but N known; export with these sizes fixed"
