@@ -1,4 +1,5 @@
-//! Models that PyTorch exported, with what it computes; `golden/make_onnx.py` makes them.
+//! Models that PyTorch exported, with what it computes, made by `golden/make_onnx.py`, and models with what onnxruntime
+//! computes, made by `golden/make_types.py`.
 
 use crate::networks::channels_first;
 use bn_layers::{LayerExt, Shape, images_to_channels_last};
@@ -92,6 +93,16 @@ fn generator_of_a_row() {
 #[test]
 fn activations_and_normalizations() {
     logits_agree("activations");
+}
+
+#[test]
+fn arrays_of_16_and_64_bits() {
+    logits_agree("numbers");
+}
+
+#[test]
+fn opset_9() {
+    logits_agree("old");
 }
 
 #[test]

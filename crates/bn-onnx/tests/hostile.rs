@@ -207,6 +207,39 @@ fn missing_arrays_and_wrong_shapes_are_refused() {
 }
 
 #[test]
+fn branches_that_do_not_fit_are_refused() {
+    let w = || array("w", &[2, 3], &[0.5; 6]);
+    let wide = model(
+        2,
+        &[
+            node("MatMul", &["x", "w"], "m"),
+            node("Add", &["m", "x"], "y"),
+            w(),
+        ],
+    );
+    assert!(
+        refusal(&wide).contains("have the shapes 3 and 2"),
+        "{}",
+        refusal(&wide)
+    );
+    let twice = model(2, &[node("Add", &["x", "x"], "y")]);
+    assert!(
+        refusal(&twice).contains("not the branches of one value"),
+        "{}",
+        refusal(&twice)
+    );
+    let product = model(
+        2,
+        &[node("Tanh", &["x"], "a"), node("Mul", &["a", "x"], "y")],
+    );
+    assert!(
+        refusal(&product).contains("by an Add of two or by a Concat"),
+        "{}",
+        refusal(&product)
+    );
+}
+
+#[test]
 fn arrays_shared_by_many_nodes_are_bounded() {
     let width = 256;
     let mut parts = vec![array(

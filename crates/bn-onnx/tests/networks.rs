@@ -293,7 +293,12 @@ fn normalizations() -> Vec<Case> {
         case("batch norm of images", image, |b| b.batch_norm()),
         layer("batch norm per position", image, per_position),
         case("layer norm", 6, |b| b.layer_norm()),
-        case("layer norm of pixels", image, |b| b.layer_norm()),
+        case("layer norm of images", image, |b| b.layer_norm()),
+        layer(
+            "layer norm of pixels",
+            image,
+            LayerNorm::new(6).expect("layer norm"),
+        ),
         layer(
             "layer norm of an image",
             image,
