@@ -49,3 +49,15 @@ fn a_file_is_written_and_read() {
         .to_string();
     assert!(nowhere.starts_with("cannot write"), "{nowhere}");
 }
+
+#[test]
+fn a_network_in_double_precision_is_exported_in_single_precision() {
+    for case in all() {
+        let doubled = case.network.to::<f64>().unwrap();
+        assert!(
+            to_bytes(&doubled).unwrap() == to_bytes(&case.network).unwrap(),
+            "{}",
+            case.name
+        );
+    }
+}
