@@ -113,4 +113,4 @@ pub use source::{DATA_DIR_VARIABLE, data_dir};
 pub use standardize::Standardize;
 pub use targets::Targets;
 pub use whitening::{Whitening, WhiteningKind};
-pub use whole_file::write_whole;
+pub use whole_file::{read_whole, write_whole};

@@ -1,12 +1,12 @@
-//! Files that are written whole or not at all.
+//! Files that are written whole or not at all, and read whole.
 
 #[cfg(unix)]
 mod locked;
 mod partial;
 mod target;
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use partial::Partial;
@@ -57,4 +57,31 @@ pub fn write_whole(
     // Before the rename, so that a crash never leaves the new name with missing content.
     partial.file.sync_all()?;
     partial.rename_to(&target.path)
+}
+
+/// The bytes of the regular file at `path`.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let folder = tempfile::tempdir()?;
+/// assert!(bn_data::read_whole(folder.path()).is_err());
+/// let path = folder.path().join("greeting.txt");
+/// std::fs::write(&path, "hello")?;
+/// assert_eq!(bn_data::read_whole(&path)?, b"hello");
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// That of reading the file. `path` must not be a directory, a device, which may have no end, or a pipe, which may have
+/// no writer.
+pub fn read_whole(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    match fs::metadata(path)?.is_file() {
+        true => fs::read(path),
+        false => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )),
+    }
 }

@@ -40,3 +40,14 @@ fn an_operator_without_a_layer_is_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path(), std::path::Path::new("/dev/zero")] {
+        if path.exists() {
+            let error = bn_onnx::load(path).unwrap_err();
+            assert!(matches!(error, bn_onnx::Error::Read { .. }), "{error}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use bn_net::{Error as NetError, Loss, Network, Optimizer, Strategy, Targets, Wei
 use bn_tensor::{Scalar, enter_pool};
 use bytemuck::Pod;
 use ndarray::ArrayView2;
-use std::{fs, path::Path};
+use std::path::Path;
 
 impl<T: Scalar + Pod> Strategy<T> for DataParallel<'_, T> {
     fn part(&self) -> BatchPart {
@@ -23,7 +23,7 @@ impl<T: Scalar + Pod> Strategy<T> for DataParallel<'_, T> {
         let mut bytes = Vec::new();
         let mut len = 0; // of the file and one more, or 0 if there is none
         if self.is_writer() && path.exists() {
-            match fs::read(path) {
+            match bn_data::read_whole(path) {
                 Ok(read) => (len, bytes) = (read.len() as u64 + 1, read),
                 Err(source) => {
                     let path = path.to_owned();

@@ -7,8 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
-    io::{self, ErrorKind, Write},
+    io::Write,
     path::Path,
 };
 
@@ -193,7 +192,7 @@ impl Checkpoint {
     /// [`Error::Read`]; [`Error::Checkpoint`] if the file is not a checkpoint of this library.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let bytes = read(path).map_err(|source| Error::Read {
+        let bytes = bn_data::read_whole(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -250,15 +249,6 @@ impl Checkpoint {
         }
         Ok(Self { arrays, values })
     }
-}
-
-/// The bytes of a regular file. (A device may have no end, and a pipe no writer.)
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        let reason = "it is not a regular file";
-        return Err(io::Error::new(ErrorKind::InvalidInput, reason));
-    }
-    fs::read(path)
 }
 
 pub(super) fn refuse<V>(reason: String) -> Result<V, Error> {

@@ -86,7 +86,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Network<f32>, Error> {
 /// As [`from_bytes`], and [`Error::Read`].
 pub fn load(path: impl AsRef<Path>) -> Result<Network<f32>, Error> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+    let bytes = bn_data::read_whole(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
     })?;
