@@ -48,7 +48,7 @@
 //! | `csv` | yes | `History::write_csv`, `CsvReader` |
 //! | `png` | yes | PNG pictures of the examples; no effect on the library |
 //! | `images` | no | `ImageFolder`: PNG images in folders by class |
-//! | `npz` | no | NumPy's files: `Npy`, `Dataset::from_npz` |
+//! | `npz` | no | NumPy's files: `Npy`, `Dataset::from_npz`, the parameters of the book's and of Keras' networks |
 //! | `tracing` | no | events of the trainer for the `tracing` crate |
 //! | `openblas-static` | no | OpenBLAS built from source, instead of `openblas` |
 //!

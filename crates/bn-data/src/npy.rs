@@ -3,6 +3,7 @@
 mod dataset;
 mod header;
 mod read;
+mod write;
 
 use ndarray::ArrayD;
 

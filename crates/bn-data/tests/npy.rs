@@ -238,3 +238,33 @@ fn sizes_in_headers_are_not_trusted() {
         "{error}"
     );
 }
+
+#[test]
+fn arrays_are_written_as_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["a.npz", "b.npz"].map(|name| folder.path().join(name));
+    let names = NpyReader::npz_names(golden("plain.npz")).unwrap();
+    let read = |path: &Path| -> Vec<Npy> {
+        let each = names
+            .iter()
+            .map(|name| NpyReader::new().open_npz(path, name));
+        each.collect::<Result<_, _>>().unwrap()
+    };
+    let arrays = read(&golden("plain.npz")); // of all types; some are empty, scalars or in another order
+    let named = || names.iter().map(String::as_str).zip(&arrays);
+    Npy::save_npz(&first, named()).unwrap();
+    assert_eq!(read(&first), arrays);
+    assert_eq!(NpyReader::npz_names(&first).unwrap(), names);
+    Npy::save_npz(&second, named()).unwrap();
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
+
+    // Two arrays of one name: the file is as before.
+    let twice = [("a", &arrays[0]), ("a", &arrays[1])];
+    let error = Npy::save_npz(&second, twice).unwrap_err();
+    assert!(matches!(error, Error::InFile { .. }), "{error}");
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
+    // More axes than a header can tell.
+    let many = Npy::U8(ArrayD::zeros(vec![1; 30_000]));
+    assert!(Npy::save_npz(&second, [("a", &many)]).is_err());
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
+}

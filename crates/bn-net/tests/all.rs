@@ -31,6 +31,8 @@ mod memory_limit;
 mod metrics;
 mod metrics_input;
 mod model_file;
+#[cfg(feature = "npz")]
+mod npz;
 mod numpy_seed;
 mod one_network;
 mod outside;

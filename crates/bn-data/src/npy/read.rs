@@ -1,6 +1,6 @@
 //! Reading NumPy's files without trusting the sizes in their headers.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -104,18 +104,24 @@ impl NpyReader {
             .map_err(|problem| problem.in_file(path))
     }
 
+    /// The names of the arrays in the `.npz` file at `path`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] and [`Error::NotNpy`], in [`Error::InFile`].
+    pub fn npz_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
+        let path = path.as_ref();
+        let archive = open_archive(path).map_err(|problem| problem.in_file(path))?;
+        Ok(names(&archive).collect())
+    }
+
     fn read_npz(self, path: &Path, name: &str) -> Result<Npy> {
-        let file = File::open(path)?;
-        let file_bytes = file.metadata()?.len();
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(not_npz)?;
-        let member = format!("{name}.npy");
-        let names = archive
-            .file_names()
-            .filter_map(|name| Some(name.ok()?.into_owned()));
-        let names: Vec<String> = names.collect();
-        if !names.contains(&member) {
-            return Err(unknown(name, names));
+        let file_bytes = fs::metadata(path)?.len();
+        let mut archive = open_archive(path)?;
+        if !names(&archive).any(|known| known == name) {
+            return Err(unknown(name, names(&archive).collect()));
         }
+        let member = format!("{name}.npy");
         let member = archive.by_name(&member).map_err(not_npz)?;
         let length = Length::of_gzip(member.compressed_size().min(file_bytes)); // both are deflate
         self.read(member, length)
@@ -183,13 +189,23 @@ fn ordered<T>(array: ArrayD<T>, is_fortran: bool) -> ArrayD<T> {
     }
 }
 
+type Archive = ZipArchive<BufReader<File>>;
+
+fn open_archive(path: &Path) -> Result<Archive> {
+    ZipArchive::new(BufReader::new(File::open(path)?)).map_err(not_npz)
+}
+
+/// The names of the arrays.
+fn names(archive: &Archive) -> impl Iterator<Item = String> {
+    let members = archive.file_names().filter_map(|name| name.ok());
+    members.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned))
+}
+
 /// An array that is not in the file, with the names of those that are.
 fn unknown(name: &str, mut names: Vec<String>) -> Error {
     names.sort_unstable();
     let names = names.iter().take(20);
-    let names: Vec<&str> = names
-        .map(|name| name.strip_suffix(".npy").unwrap_or(name))
-        .collect();
+    let names: Vec<&str> = names.map(String::as_str).collect();
     Error::Setting {
         what: "the name of the array",
         value: format!("`{name}`"),

@@ -6,6 +6,8 @@ mod checkpoint;
 mod json;
 mod model;
 mod network;
+#[cfg(feature = "npz")]
+mod npz;
 mod optimizer;
 mod part;
 mod whole;

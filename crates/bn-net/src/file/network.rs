@@ -186,6 +186,13 @@ pub(crate) struct NetworkState<T> {
 }
 
 impl<T: Scalar> NetworkState<T> {
+    /// Arrays by their names in the network, which they fit. Counters stay as they are.
+    #[cfg(feature = "npz")]
+    pub(super) fn of_arrays(arrays: BTreeMap<String, ArrayD<T>>) -> Self {
+        let counters = BTreeMap::new();
+        Self { arrays, counters }
+    }
+
     /// `network` is the one that the state was checked with.
     pub(crate) fn give_to(self, network: &mut dyn Layer<T>) {
         // Otherwise the next step would undo the open one, and with it the counters.

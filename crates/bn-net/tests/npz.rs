@@ -1,0 +1,175 @@
+//! Parameters in NumPy's files: those of the book's network and of Keras, both ways.
+
+use crate::common::checkpoints::refused;
+use bn_data::{Npy, NpyReader};
+use bn_layers::{Conv2dConfig, LayerExt};
+use bn_net::{
+    Error, MultiLayerNet, MultiLayerNetConfig, Network, NetworkBuilder, Scalar, Sgd,
+    SoftmaxWithLoss,
+};
+use ndarray::{Array2, ArrayD};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// A file that `golden/make_npz.py` wrote.
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+fn matrix(file: &str, name: &str) -> Array2<f64> {
+    let array = match NpyReader::new().open_npz(golden(file), name).unwrap() {
+        Npy::F32(array) => array.mapv(f64::from),
+        Npy::F64(array) => array,
+        other => panic!("{other:?}"),
+    };
+    array.into_dimensionality().unwrap()
+}
+
+fn book<T: Scalar>(seed: u64) -> MultiLayerNet<T> {
+    let config = MultiLayerNetConfig {
+        use_batchnorm: true,
+        ..MultiLayerNetConfig::new(6, &[5], 3)
+    };
+    MultiLayerNet::new(&config, seed).unwrap()
+}
+
+fn keras<T: Scalar>(seed: u64) -> Network<T> {
+    NetworkBuilder::new((6, 6, 2))
+        .conv2d(Conv2dConfig::new(4, 3).same())
+        .batch_norm_with(bn_layers::BatchNormConfig::keras())
+        .relu()
+        .conv_transpose2d(Conv2dConfig::new(3, 3).stride(2).same())
+        .max_pool2d(2)
+        .flatten()
+        .dropout(0.2)
+        .affine_without_bias(8)
+        .batch_norm_with(bn_layers::BatchNormConfig::keras())
+        .relu()
+        .affine(3)
+        .build(seed)
+        .unwrap()
+}
+
+fn assert_close<T: Scalar>(got: &Array2<T>, want: &Array2<T>, tolerance: f64) {
+    assert_eq!(got.dim(), want.dim());
+    for (got, want) in got.iter().zip(want) {
+        let (got, want) = (got.as_f64(), want.as_f64());
+        assert!(
+            (got - want).abs() <= tolerance * want.abs().max(1.0),
+            "{got} {want}"
+        );
+    }
+}
+
+fn values<T: Scalar>(network: &Network<T>) -> Vec<T> {
+    let mut values = Vec::new();
+    network.visit(&mut |p| values.extend(p.value));
+    values
+}
+
+#[test]
+fn parameters_of_the_book_are_read_and_written() {
+    let (x, y) = (matrix("book_io.npz", "x"), matrix("book_io.npz", "y"));
+    let mut network = book::<f64>(1);
+    network.load_params(golden("book_params.npz")).unwrap();
+    assert_close(&network.predict(x.view()).unwrap(), &y, 1e-12);
+
+    // Written again, each array is as NumPy wrote it.
+    let folder = TempDir::new().unwrap();
+    let [first, second] = ["a.npz", "b.npz"].map(|name| folder.path().join(name));
+    network.save_params(&first).unwrap();
+    let names = NpyReader::npz_names(&first).unwrap();
+    assert_eq!(
+        names,
+        NpyReader::npz_names(golden("book_params.npz")).unwrap()
+    );
+    assert_eq!(names[..5], ["W1", "b1", "gamma1", "beta1", "running_mean1"]);
+    for name in &names {
+        let [a, b] = [&first, &golden("book_params.npz")]
+            .map(|path| NpyReader::new().open_npz(path, name).unwrap());
+        assert_eq!(a, b, "{name}");
+    }
+    network.save_params(&second).unwrap();
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
+
+    // NumPy's f64 are read by an f32 network too.
+    let mut network = book::<f32>(1);
+    network.load_params(golden("book_params.npz")).unwrap();
+    let of_f32 = network.predict(x.mapv(|v| v as f32).view()).unwrap();
+    assert_close(&of_f32.mapv(f64::from), &y, 1e-5);
+}
+
+#[test]
+fn weights_of_keras_are_read_and_written() {
+    let [x, y] = ["x", "y"].map(|name| matrix("keras_io.npz", name).mapv(|v| v as f32));
+    let mut network = keras::<f32>(1);
+    network
+        .load_keras_weights(golden("keras_weights.npz"))
+        .unwrap();
+    assert_close(&network.predict(x.view()).unwrap(), &y, 1e-5);
+
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("weights.npz");
+    network.save_keras_weights(&path).unwrap();
+    let names = NpyReader::npz_names(&path).unwrap();
+    assert_eq!(
+        names,
+        NpyReader::npz_names(golden("keras_weights.npz")).unwrap()
+    );
+    for name in &names {
+        let [a, b] = [&path, &golden("keras_weights.npz")]
+            .map(|path| NpyReader::new().open_npz(path, name).unwrap());
+        assert_eq!(a, b, "{name}");
+    }
+    // It can be trained further.
+    let (loss, sgd) = (&mut SoftmaxWithLoss::new(), &mut Sgd::new(0.05).unwrap());
+    let mut step = || {
+        let t = (&[0, 1, 2, 0][..]).into();
+        network.train_step(x.view(), t, loss, sgd).unwrap()
+    };
+    let losses: Vec<f64> = (0..50).map(|_| step()).collect();
+    assert!(losses[49] < 0.5 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn all_that_does_not_fit_is_named_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("params.npz");
+    let mut network = book::<f64>(1);
+    let before = values(network.network());
+    let (wrong, labels) = (
+        Npy::F32(ArrayD::zeros(vec![5, 6])),
+        Npy::I64(ArrayD::zeros(vec![5])),
+    );
+    Npy::save_npz(&path, [("W1", &wrong), ("b1", &labels), ("W9", &wrong)]).unwrap();
+    let reason = refused(network.load_params(&path));
+    for part in [
+        "W9 is unexpected",
+        "W1 is [5, 6], not [6, 5]",
+        "b1 has values of i64",
+        "gamma1 [5] is missing",
+        "b2 [3] is missing",
+    ] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    let reason = refused(keras::<f32>(1).load_keras_weights(golden("book_params.npz")));
+    assert!(reason.contains("arr_0"), "{reason}");
+
+    let bytes = fs::read(golden("book_params.npz")).unwrap();
+    for len in (0..bytes.len()).step_by(7) {
+        fs::write(&path, &bytes[..len]).unwrap();
+        let error = network.load_params(&path).unwrap_err();
+        assert!(matches!(error, Error::Data(_)), "{error}");
+    }
+    assert!(network.load_params(folder.path()).is_err());
+    assert!(network.load_params(folder.path().join("absent")).is_err());
+    assert_eq!(values(network.network()), before);
+    // A file that cannot be written leaves no other.
+    assert!(network.save_params(folder.path()).is_err());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
