@@ -1,6 +1,6 @@
 #!/bin/sh
-# For each crate, builds and runs a program outside the workspace that depends only on this crate. (The
-# program for bn-net also depends on bn-layers, because it has a layer of its own.)
+# For each crate, builds and runs a program outside the workspace that depends only on this crate and on those below it
+# whose types it names.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR="$root/target/alone"
 # Neither do the programs need line tables, nor every layer compiled in advance, as a debug build does.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false
 
-try() { # the crate, another crate that the program names; the program on standard input
+try() { # the crate, another crate that the program names, if there is one; the program on standard input
     crate=$1
     below=
     if [ -n "${2-}" ]; then below="$2 = { path = \"$root/crates/$2\" }"; fi
@@ -148,3 +148,42 @@ RUST
 
 printf 'bn-tensor without default features: %s crates\n' \
     "$(cargo tree --manifest-path "$root/Cargo.toml" -p bn-tensor --no-default-features -e normal --prefix none | sort -u | wc -l)"
+
+try bn-dist bn-net <<'RUST'
+use bn_dist::{DataParallel, World};
+use bn_net::{Adam, Error, Network, SoftmaxWithLoss};
+use ndarray::{Array2, Axis, Slice};
+
+/// The losses of ten steps on a batch of 50, of which each rank has its part.
+fn train(world: &World) -> Result<Vec<f64>, Error> {
+    let x = Array2::from_shape_fn((50, 4), |(n, d)| ((n * 4 + d) as f32).sin());
+    let labels: Vec<usize> = (0..50).map(|n| n % 3).collect();
+    let mut network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1)?;
+    let (mut loss, mut adam) = (SoftmaxWithLoss::new(), Adam::pytorch(0.01)?);
+    let mut parallel = DataParallel::new(world)?;
+    let mine = parallel.rows(50);
+    let x = x.slice_axis(Axis(0), Slice::from(mine.clone()));
+    let mut step = || parallel.train_step(&mut network, x, (&labels[mine.clone()]).into(), &mut loss, &mut adam);
+    (0..10).map(|_| step()).collect()
+}
+
+fn main() {
+    let [one, three] = [1, 3].map(|ranks| World::simulate(ranks, train).remove(0).unwrap());
+    assert_eq!(one, three);
+    assert!(one[9] < one[0]);
+    println!("three ranks have the bits of one: {:.4} to {:.4}", one[0], one[9]);
+}
+RUST
+
+try bn-onnx bn-net <<'RUST'
+use bn_net::Network;
+
+fn main() {
+    let network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1).unwrap();
+    let bytes = bn_onnx::to_bytes(&network).unwrap();
+    let again = bn_onnx::from_bytes(&bytes).unwrap();
+    let x = ndarray::array![[1.0f32, 2.0, 3.0, 4.0]];
+    assert_eq!(again.predict(x.view()).unwrap(), network.predict(x.view()).unwrap());
+    println!("{} bytes of ONNX, and back: {:?}", bytes.len(), again.spec().unwrap().layers.len());
+}
+RUST
