@@ -243,15 +243,17 @@ fn sizes_in_headers_are_not_trusted() {
 fn arrays_are_written_as_they_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["a.npz", "b.npz"].map(|name| folder.path().join(name));
-    let names = NpyReader::npz_names(golden("plain.npz")).unwrap();
+    // Of all types; one is empty, one a scalar, one in another order, one big-endian.
+    let names = "bytes labels labels32 rows fortran big_endian scalar empty images";
+    let names: Vec<&str> = names.split(' ').collect();
     let read = |path: &Path| -> Vec<Npy> {
         let each = names
             .iter()
             .map(|name| NpyReader::new().open_npz(path, name));
         each.collect::<Result<_, _>>().unwrap()
     };
-    let arrays = read(&golden("plain.npz")); // of all types; some are empty, scalars or in another order
-    let named = || names.iter().map(String::as_str).zip(&arrays);
+    let arrays = read(&golden("plain.npz"));
+    let named = || names.iter().copied().zip(&arrays);
     Npy::save_npz(&first, named()).unwrap();
     assert_eq!(read(&first), arrays);
     assert_eq!(NpyReader::npz_names(&first).unwrap(), names);
