@@ -19,9 +19,9 @@ use crate::{
 /// use bn_data::Preprocessing;
 /// // Pixels from 0 to 255, as PyTorch's example prepares MNIST.
 /// let mnist = Preprocessing::new(1.0 / 255.0, &[0.1307], &[0.3081])?;
-/// let mut images = ndarray::array![[0.0f32, 255.0]];
+/// let mut images = ndarray::array![[0.0, 255.0]];
 /// mnist.apply(images.view_mut())?;
-/// assert_eq!(images, ndarray::array![[-0.42421296, 2.8214867]]);
+/// assert_eq!(images, ndarray::array![[-0.1307 / 0.3081, (1.0 - 0.1307) / 0.3081]]);
 /// # Ok::<(), bn_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
