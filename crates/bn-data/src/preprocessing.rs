@@ -6,7 +6,7 @@ use ndarray::ArrayViewMut2;
 use crate::{
     error::{Error, Result},
     standardize::Standardize,
-    statistics::check_finite,
+    statistics::{check_finite, standardize},
 };
 
 /// `x = (scale·x - mean) / std`, the way from the values of a file to those that a network was trained on. It is stored
@@ -124,7 +124,7 @@ impl Preprocessing {
     ///
     /// [`Error::ShapeMismatch`] if D is not a multiple of the number of means;
     /// [`Error::NotFinite`]. The images are then unchanged.
-    pub fn apply<T: Scalar>(&self, mut images: ArrayViewMut2<'_, T>) -> Result<()> {
+    pub fn apply<T: Scalar>(&self, images: ArrayViewMut2<'_, T>) -> Result<()> {
         if !images.ncols().is_multiple_of(self.mean.len()) {
             return Err(Error::ShapeMismatch {
                 op: "Preprocessing::apply",
@@ -133,12 +133,7 @@ impl Preprocessing {
             });
         }
         check_finite(images.view())?;
-        for mut image in images.outer_iter_mut() {
-            let of_value = self.mean.iter().zip(&self.std).cycle();
-            for (x, (mean, std)) in image.iter_mut().zip(of_value) {
-                *x = T::from_f64((self.scale * x.as_f64() - mean) / std);
-            }
-        }
+        standardize(images, self.scale, &self.mean, &self.std);
         Ok(())
     }
 

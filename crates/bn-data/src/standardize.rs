@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::{
     error::Result,
-    statistics::{check_images, column_moments},
+    statistics::{check_images, column_moments, standardize},
 };
 
 /// Standardisation, `x = (x - mean) / std` for each pixel, by the mean and standard deviation of
@@ -64,13 +64,9 @@ impl Standardize {
     ///
     /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) if D is not that of the training set;
     /// [`Error::NotFinite`](crate::Error::NotFinite). The images are then unchanged.
-    pub fn apply<T: Scalar>(&self, mut images: ArrayViewMut2<'_, T>) -> Result<()> {
+    pub fn apply<T: Scalar>(&self, images: ArrayViewMut2<'_, T>) -> Result<()> {
         check_images("Standardize::apply", self.mean.len(), images.view())?;
-        for mut image in images.outer_iter_mut() {
-            for ((x, mean), std) in image.iter_mut().zip(&self.mean).zip(&self.std) {
-                *x = T::from_f64((x.as_f64() - mean) / std);
-            }
-        }
+        standardize(images, 1.0, &self.mean, &self.std);
         Ok(())
     }
 

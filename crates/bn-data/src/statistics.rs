@@ -1,7 +1,7 @@
-//! The mean and variance of each pixel over the images of a training set.
+//! The mean and variance of each pixel over the images of a training set, and standardisation by them.
 
 use bn_tensor::{Moments, Scalar, try_zeros};
-use ndarray::{ArrayView2, Axis, Slice};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
 use crate::error::{Error, Result};
 
@@ -58,6 +58,21 @@ pub(crate) fn check_images<T: Scalar>(
         });
     }
     check_finite(images)
+}
+
+/// `x = (scale·x - mean) / std` in place, for `images` `(N, D)`. Means and deviations repeat along a row.
+pub(crate) fn standardize<T: Scalar>(
+    mut images: ArrayViewMut2<'_, T>,
+    scale: f64,
+    mean: &[f64],
+    std: &[f64],
+) {
+    for mut image in images.outer_iter_mut() {
+        let of_value = mean.iter().zip(std).cycle();
+        for (x, (mean, std)) in image.iter_mut().zip(of_value) {
+            *x = T::from_f64((scale * x.as_f64() - mean) / std);
+        }
+    }
 }
 
 pub(crate) fn check_finite<T: Scalar>(images: ArrayView2<'_, T>) -> Result<()> {
