@@ -112,19 +112,7 @@ impl Graph {
             ceil_mode: node.int("ceil_mode", 0) != 0,
         };
         let counts_padding = node.int("count_include_pad", 0) != 0;
-        let is_global = false;
-        let part = match node.operator() {
-            "MaxPool" => Part::new("MaxPool2d", settings::MaxPool2d { window, is_global }),
-            _ => Part::new(
-                "AvgPool2d",
-                settings::AvgPool2d {
-                    window,
-                    counts_padding,
-                    is_global,
-                },
-            ),
-        };
-        chain.push_image(node, part)
+        chain.push_image(node, pool(node, window, counts_padding, false))
     }
 
     fn global_pool(&self, node: &Node, chain: &mut Chain) -> Result<(), Error> {
@@ -137,19 +125,7 @@ impl Graph {
             dilation: (1, 1),
             ceil_mode: false,
         };
-        let (is_global, counts_padding) = (true, false);
-        let part = match node.operator() {
-            "GlobalMaxPool" => Part::new("MaxPool2d", settings::MaxPool2d { window, is_global }),
-            _ => Part::new(
-                "AvgPool2d",
-                settings::AvgPool2d {
-                    window,
-                    counts_padding,
-                    is_global,
-                },
-            ),
-        };
-        chain.push_image(node, part)
+        chain.push_image(node, pool(node, window, false, true))
     }
 
     /// A global average pool, as TensorFlow and `x.mean((2, 3))` write it.
@@ -171,6 +147,23 @@ impl Graph {
             chain.form = Form::Rows;
         }
         Ok(())
+    }
+}
+
+/// The largest value of each window, or the mean.
+fn pool(node: &Node, window: settings::Window, counts_padding: bool, is_global: bool) -> Part {
+    match node.operator() {
+        "MaxPool" | "GlobalMaxPool" => {
+            Part::new("MaxPool2d", settings::MaxPool2d { window, is_global })
+        }
+        _ => Part::new(
+            "AvgPool2d",
+            settings::AvgPool2d {
+                window,
+                counts_padding,
+                is_global,
+            },
+        ),
     }
 }
 
