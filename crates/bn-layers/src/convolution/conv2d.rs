@@ -241,18 +241,26 @@ impl<T: Scalar> Conv2d<T> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize, usize, usize), // rows, columns, in / groups, out
-    bias: bool,
-    stride: (usize, usize),
+/// The settings of a [`Conv2d`](crate::Conv2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(rows, columns, in / groups, out)`.
+    pub kernel: (usize, usize, usize, usize),
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Down and across.
+    pub stride: (usize, usize),
+    /// Around the image.
     #[serde(with = "crate::padding")]
-    padding: Padding,
+    pub padding: Padding,
+    /// Down and across; 1 is the usual window.
     #[serde(default = "crate::padding::no_dilation")]
-    dilation: (usize, usize),
+    pub dilation: (usize, usize),
+    /// The number of groups of channels.
     #[serde(default = "crate::padding::one_group")]
-    groups: usize,
+    pub groups: usize,
 }
 
 impl<T: Scalar> Layer<T> for Conv2d<T> {

@@ -266,19 +266,28 @@ impl<T: Scalar> ConvTranspose2d<T> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize, usize, usize), // rows, columns, out / groups, in
-    bias: bool,
-    stride: (usize, usize),
+/// The settings of a [`ConvTranspose2d`](crate::ConvTranspose2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(rows, columns, out / groups, in)`.
+    pub kernel: (usize, usize, usize, usize),
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Down and across.
+    pub stride: (usize, usize),
+    /// Around the output.
     #[serde(with = "crate::padding")]
-    padding: Padding,
-    output_padding: (usize, usize),
+    pub padding: Padding,
+    /// Rows and columns added at the bottom and the right of the output.
+    pub output_padding: (usize, usize),
+    /// Down and across; 1 is the usual window.
     #[serde(default = "crate::padding::no_dilation")]
-    dilation: (usize, usize),
+    pub dilation: (usize, usize),
+    /// The number of groups of channels.
     #[serde(default = "crate::padding::one_group")]
-    groups: usize,
+    pub groups: usize,
 }
 
 impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {

@@ -45,11 +45,15 @@ pub struct AvgPool2d {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    window: WindowSettings,
-    counts_padding: bool,
-    is_global: bool,
+/// The settings of an [`AvgPool2d`](crate::AvgPool2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Its window.
+    pub window: WindowSettings,
+    /// Whether the padding counts as zeros.
+    pub counts_padding: bool,
+    /// Whether the output is a flat row of one value per channel.
+    pub is_global: bool,
 }
 
 impl AvgPool2d {

@@ -76,17 +76,24 @@ pub(super) fn pool_window(settings: &WindowSettings) -> Result<Window, Error> {
     Ok(window)
 }
 
+/// The settings of the window of a pool, in its description.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct WindowSettings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize),
-    stride: (usize, usize),
+pub struct WindowSettings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(rows, columns)` under the window.
+    pub kernel: (usize, usize),
+    /// Down and across.
+    pub stride: (usize, usize),
+    /// Around the image.
     #[serde(with = "crate::padding")]
-    padding: Padding,
+    pub padding: Padding,
+    /// Down and across; at 1 the pixels under the window are adjacent.
     #[serde(default = "crate::padding::no_dilation")]
-    dilation: (usize, usize),
+    pub dilation: (usize, usize),
+    /// Whether the last window may extend beyond the padding.
     #[serde(default)]
-    ceil_mode: bool,
+    pub ceil_mode: bool,
 }
 
 impl WindowSettings {

@@ -46,12 +46,15 @@ pub struct MaxPool2d {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
+/// The settings of a [`MaxPool2d`](crate::MaxPool2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Its window.
     #[serde(flatten)]
-    window: WindowSettings,
+    pub window: WindowSettings,
+    /// Whether the output is a flat row of one value per channel.
     #[serde(default)]
-    is_global: bool,
+    pub is_global: bool,
 }
 
 impl MaxPool2d {

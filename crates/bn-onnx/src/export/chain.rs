@@ -2,7 +2,7 @@ use super::{
     form::{Form, Names, Value},
     graph::{Graph, Setting},
 };
-use crate::{error::Error, settings::is_element_wise};
+use crate::error::Error;
 use bn_layers::{LayerSpec, Shape};
 use bn_net::{NamedSpec, NetworkSpec};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -98,7 +98,7 @@ impl Graph {
     /// reordered.
     fn reshaped(&mut self, x: Value, to: Form, rest: &[NamedSpec], names: &mut Names) -> Value {
         let mut rest = rest.iter().map(|named| &named.spec);
-        let next = rest.find(|spec| !is_element_wise(spec));
+        let next = rest.find(|spec| !spec.is_element_wise());
         match (x.form, to) {
             (Form::Image(_), Form::Rows(_)) if next.is_some_and(|spec| spec.layer == "Affine") => {
                 self.flattened(x, names)
