@@ -19,8 +19,12 @@ pub(crate) struct Layer<'a> {
 
 impl Layer<'_> {
     pub(crate) fn settings<S: DeserializeOwned>(&self) -> Result<S, Error> {
-        let settings = self.spec.settings();
-        settings.map_err(|error| self.refused(&error.to_string()))
+        self.fits(self.spec.settings())
+    }
+
+    /// A result of the layer's settings.
+    pub(crate) fn fits<V>(&self, result: Result<V, bn_layers::Error>) -> Result<V, Error> {
+        result.map_err(|error| self.refused(&error.to_string()))
     }
 
     pub(crate) fn refused(&self, reason: &str) -> Error {

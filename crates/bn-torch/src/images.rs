@@ -7,7 +7,6 @@ use crate::{
     python::{pair, sides},
 };
 use bn_layers::{Interpolation, Padding, settings};
-use bn_tensor::{Window, WindowConfig};
 
 /// What [`Error::NoModule`] lists for a layer that is none of them.
 const KNOWN: &str = "known are Affine, AvgPool2d, BatchNormalization, Concat, Conv2d, ConvTranspose2d, Dropout, Elu, \
@@ -54,16 +53,11 @@ impl Chain<'_> {
     fn conv2d(&mut self, layer: &Layer<'_>) -> Result<(), Error> {
         let s: settings::Conv2d = layer.settings()?;
         let (rows, columns, of_group, filters) = s.kernel;
-        let config = WindowConfig {
-            dilation: s.dilation,
-            ..WindowConfig::new((rows, columns), s.stride, s.padding)
-        };
-        let window = window(layer, s.image, config)?;
+        let window = layer.fits(s.window())?;
         self.convert(Form::Image(s.image));
         let around = window.padding();
         let padding = match symmetric(around) {
-            Some((0, 0)) => String::new(),
-            Some(padding) => format!(", padding={}", pair(padding)),
+            Some(padding) => unless("padding", padding, 0),
             None if s.padding == Padding::Same && s.stride == (1, 1) => {
                 ", padding=\"same\"".to_owned()
             }
@@ -74,12 +68,13 @@ impl Chain<'_> {
         };
         self.kernel(layer, s.kernel, s.bias.then_some(filters));
         let (channels, kernel) = (of_group * s.groups, pair((rows, columns)));
-        let stride = unless_one("stride", s.stride);
+        let stride = unless("stride", s.stride, 1);
         let options = options(s.dilation, s.groups, s.bias);
         self.push(format!(
             "nn.Conv2d({channels}, {filters}, {kernel}{stride}{padding}{options})"
         ));
-        self.form = image_of(&window, filters);
+        let (height, width) = window.output();
+        self.form = Form::Image((height, width, filters));
         Ok(())
     }
 
@@ -87,72 +82,28 @@ impl Chain<'_> {
         let s: settings::ConvTranspose2d = layer.settings()?;
         let (rows, columns, of_group, channels) = s.kernel;
         let filters = of_group * s.groups;
-        let reach = (
-            (rows - 1) * s.dilation.0 + 1,
-            (columns - 1) * s.dilation.1 + 1,
-        );
-        let (down, right) = s.stride;
-        // What is cut off around the whole output, and what is added to it.
-        let (cut, added) = match s.padding {
-            Padding::Valid => ([0; 4], s.output_padding),
-            Padding::Explicit {
-                top,
-                bottom,
-                left,
-                right,
-            } => ([top, left, bottom, right], s.output_padding),
-            // The output is `size · stride`.
-            Padding::Same => {
-                let (rows, columns) = (reach.0.saturating_sub(down), reach.1.saturating_sub(right));
-                let cut = [
-                    rows / 2,
-                    columns / 2,
-                    rows - rows / 2,
-                    columns - columns / 2,
-                ];
-                (
-                    cut,
-                    (down.saturating_sub(reach.0), right.saturating_sub(reach.1)),
-                )
-            }
-        };
-        let output = |size: usize, stride: usize, reach: usize, added: usize, cut: [usize; 2]| {
-            ((size - 1) * stride + reach + added).saturating_sub(cut[0] + cut[1])
-        };
-        let height = output(s.image.0, down, reach.0, added.0, [cut[0], cut[2]]);
-        let width = output(s.image.1, right, reach.1, added.1, [cut[1], cut[3]]);
-
+        let window = layer.fits(s.window())?;
         self.convert(Form::Image(s.image));
         self.kernel(layer, s.kernel, s.bias.then_some(filters));
-        let both = (cut[0].min(cut[2]), cut[1].min(cut[3]));
+        // PyTorch cuts the same off at opposite sides of the output.
+        let [top, left, bottom, right] = window.padding();
+        let both = (top.min(bottom), left.min(right));
         let kernel = pair((rows, columns));
-        let stride = unless_one("stride", s.stride);
-        let [padding, added] =
-            [("padding", both), ("output_padding", added)].map(|(name, value)| match value {
-                (0, 0) => String::new(),
-                value => format!(", {name}={}", pair(value)),
-            });
+        let stride = unless("stride", s.stride, 1);
+        let padding = unless("padding", both, 0);
+        let added = unless("output_padding", s.added(), 0);
         let options = options(s.dilation, s.groups, s.bias);
         self.push(format!(
             "nn.ConvTranspose2d({channels}, {filters}, {kernel}{stride}{padding}{added}{options})"
         ));
-        let more = [
-            cut[0] - both.0,
-            cut[1] - both.1,
-            cut[2] - both.0,
-            cut[3] - both.1,
-        ];
-        if more != [0; 4] {
-            let [top, left, bottom, right] = more.map(|n| {
-                if n == 0 {
-                    "0".to_owned()
-                } else {
-                    format!("-{n}")
-                }
-            });
-            self.push(format!("nn.ZeroPad2d(({left}, {right}, {top}, {bottom}))"));
+        if (top, left) != (bottom, right) {
+            let (top, bottom) = (top - both.0, bottom - both.0);
+            let (left, right) = (left - both.1, right - both.1);
+            self.push(format!(
+                "nn.ZeroPad2d((-{left}, -{right}, -{top}, -{bottom}))"
+            ));
         }
-        self.form = Form::Image((height, width, filters));
+        self.form = Form::Image(window.image());
         Ok(())
     }
 
@@ -183,12 +134,7 @@ impl Chain<'_> {
         counts_padding: bool,
         is_global: bool,
     ) -> Result<(), Error> {
-        let config = WindowConfig {
-            dilation: s.dilation,
-            ceil_mode: s.ceil_mode,
-            ..WindowConfig::new(s.kernel, s.stride, s.padding)
-        };
-        let window = window(layer, s.image, config)?;
+        let window = layer.fits(s.window())?;
         self.convert(Form::Image(s.image));
         if is_global {
             self.push(format!("nn.Adaptive{kind}Pool2d(1)"));
@@ -196,7 +142,7 @@ impl Chain<'_> {
             self.form = Form::Rows(s.image.2);
             return Ok(());
         }
-        if kind == "Avg" && s.dilation != (1, 1) {
+        if kind == "Avg" && window.dilation() != (1, 1) {
             return Err(layer.refused("nn.AvgPool2d has no dilation"));
         }
         let around = window.padding();
@@ -204,8 +150,7 @@ impl Chain<'_> {
         let is_half =
             |(rows, columns): &(usize, usize)| 2 * rows <= s.kernel.0 && 2 * columns <= s.kernel.1;
         let padding = match symmetric(around).filter(is_half) {
-            Some((0, 0)) => String::new(),
-            Some(padding) => format!(", padding={}", pair(padding)),
+            Some(padding) => unless("padding", padding, 0),
             None if s.ceil_mode => {
                 return Err(layer.refused(
                     "with ceil mode, its padding must be the same on opposite sides, and at most half the kernel",
@@ -231,7 +176,7 @@ impl Chain<'_> {
         let (kernel, stride, dilation) = (
             pair(s.kernel),
             pair(s.stride),
-            unless_one("dilation", s.dilation),
+            unless("dilation", s.dilation, 1),
         );
         let ceil_mode = if s.ceil_mode { ", ceil_mode=True" } else { "" };
         let counts = match kind == "Avg" && !counts_padding && !padding.is_empty() {
@@ -241,7 +186,8 @@ impl Chain<'_> {
         self.push(format!(
             "nn.{kind}Pool2d({kernel}, {stride}{padding}{dilation}{ceil_mode}{counts})"
         ));
-        self.form = image_of(&window, s.image.2);
+        let (height, width) = window.output();
+        self.form = Form::Image((height, width, s.image.2));
         Ok(())
     }
 
@@ -287,30 +233,22 @@ impl Chain<'_> {
     }
 }
 
-fn window(layer: &Layer<'_>, image: Image, config: WindowConfig) -> Result<Window, Error> {
-    Window::with_config(image, config).map_err(|error| layer.refused(&error.to_string()))
-}
-
-fn image_of(window: &Window, channels: usize) -> Form {
-    let (height, width) = window.output();
-    Form::Image((height, width, channels))
-}
-
 /// Rows and columns of a padding that is the same on opposite sides.
 fn symmetric([top, left, bottom, right]: [usize; 4]) -> Option<(usize, usize)> {
     (top == bottom && left == right).then_some((top, left))
 }
 
-fn unless_one(name: &str, value: (usize, usize)) -> String {
-    match value {
-        (1, 1) => String::new(),
-        value => format!(", {name}={}", pair(value)),
+/// An argument for rows and columns with a default.
+fn unless(name: &str, value: (usize, usize), default: usize) -> String {
+    match value == (default, default) {
+        true => String::new(),
+        false => format!(", {name}={}", pair(value)),
     }
 }
 
 /// What both kinds of convolutions have.
 fn options(dilation: (usize, usize), groups: usize, bias: bool) -> String {
-    let dilation = unless_one("dilation", dilation);
+    let dilation = unless("dilation", dilation, 1);
     let groups = match groups {
         1 => String::new(),
         groups => format!(", groups={groups}"),

@@ -186,11 +186,11 @@ impl Chain<'_> {
                         "nn.GroupNorm({groups}, {channels}, eps={eps}{affine})"
                     ));
                 }
-                _ if is_image => {
+                // Images: a channel of one value cannot be normalised.
+                _ => {
                     let affine = if affine { ", affine=True" } else { "" };
                     chain.push(format!("nn.InstanceNorm2d({channels}, eps={eps}{affine})"));
                 }
-                _ => return Err(layer.refused("it normalises images, and the input has no pixels")),
             }
             Ok(())
         })

@@ -1,5 +1,6 @@
 //! All integration tests of this crate as one program. `.ci/run` checks that no file is missing here.
 
+mod cases;
 mod golden;
 mod hostile;
 mod mismatch;

@@ -34,8 +34,8 @@ fn cnn() -> Network {
     let b = Network::builder((8, 8, 2));
     let b = b.conv2d(padded(6)).batch_norm_with(bn).relu().max_pool2d(2);
     let b = b.conv2d(padded(8).stride(2).without_bias());
-    let b = b.batch_norm_with(bn).relu().flatten().batch_norm_with(bn);
-    b.affine(5).build(1).unwrap()
+    let b = b.batch_norm_with(bn).relu();
+    b.flatten().affine(5).build(1).unwrap()
 }
 
 fn resnet() -> Network {

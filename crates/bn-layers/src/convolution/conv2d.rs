@@ -213,17 +213,9 @@ impl<T: Scalar> Conv2d<T> {
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        let (rows, columns, _, filters) = settings.kernel;
-        let config = Conv2dConfig {
-            kernel: (rows, columns),
-            stride: settings.stride,
-            padding: settings.padding,
-            dilation: settings.dilation,
-            groups: settings.groups,
-            ..Conv2dConfig::new(filters, 1)
-        };
+        let config = settings.config();
         let w = try_zeros("Conv2d", settings.kernel)?;
-        let b = settings.bias.then(|| try_zeros("Conv2d", filters));
+        let b = settings.bias.then(|| try_zeros("Conv2d", config.filters));
         Self::from_weights(settings.image, config, w, b.transpose()?)
     }
 
@@ -261,6 +253,28 @@ pub struct Settings {
     /// The number of groups of channels.
     #[serde(default = "crate::padding::one_group")]
     pub groups: usize,
+}
+
+impl Settings {
+    fn config(&self) -> Conv2dConfig {
+        let (rows, columns, _, filters) = self.kernel;
+        Conv2dConfig {
+            kernel: (rows, columns),
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+            ..Conv2dConfig::new(filters, 1)
+        }
+    }
+
+    /// The window over the image, which knows the padding of [`Padding::Same`] and the size of the output.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] if it does not fit.
+    pub fn window(&self) -> Result<Window, Error> {
+        Ok(Window::with_config(self.image, self.config().window())?)
+    }
 }
 
 impl<T: Scalar> Layer<T> for Conv2d<T> {

@@ -1,6 +1,6 @@
 use super::{
     config::Pool2dConfig,
-    images::{WindowSettings, at, at_mut, lengths, pixels_under, pool_window},
+    images::{WindowSettings, at, at_mut, lengths, pixels_under},
 };
 use crate::{
     error::Error,
@@ -112,7 +112,7 @@ impl AvgPool2d {
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            window: pool_window(&settings.window)?,
+            window: settings.window.window()?,
             settings: *settings,
         })
     }

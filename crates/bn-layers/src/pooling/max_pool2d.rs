@@ -1,6 +1,6 @@
 use super::{
     config::Pool2dConfig,
-    images::{WindowSettings, at, lengths, pixels_under, pool_window},
+    images::{WindowSettings, at, lengths, pixels_under},
 };
 use crate::{
     error::Error,
@@ -108,7 +108,7 @@ impl MaxPool2d {
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            window: pool_window(&settings.window)?,
+            window: settings.window.window()?,
             settings: *settings,
         })
     }

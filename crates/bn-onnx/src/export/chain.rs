@@ -15,17 +15,19 @@ pub(super) struct Layer<'a> {
 
 impl Layer<'_> {
     pub(super) fn settings<S: DeserializeOwned>(&self) -> Result<S, Error> {
-        let settings = self.spec.settings();
-        settings.map_err(|error| self.refused(&error.to_string()))
+        self.fits(self.spec.settings())
     }
 
     /// The form of the output for rows of `size` values.
     pub(super) fn output(&self, size: usize) -> Result<Form, Error> {
         let layer = self.spec.build::<f32>();
         let shape = layer.and_then(|layer| layer.output_shape(Shape::Flat(size)));
-        shape
-            .map(Form::of)
-            .map_err(|error| self.refused(&error.to_string()))
+        self.fits(shape).map(Form::of)
+    }
+
+    /// A result of the layer's settings.
+    pub(super) fn fits<V>(&self, result: Result<V, bn_layers::Error>) -> Result<V, Error> {
+        result.map_err(|error| self.refused(&error.to_string()))
     }
 
     pub(super) fn refused(&self, reason: &str) -> Error {
