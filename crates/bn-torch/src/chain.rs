@@ -207,7 +207,6 @@ impl Chain<'_> {
             {
                 self.convert(Form::flattened(image));
             }
-            (Form::Flattened(_), Form::Rows(_)) => {}
             _ => self.convert(to),
         }
         Ok(())

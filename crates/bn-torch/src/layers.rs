@@ -152,18 +152,18 @@ impl Chain<'_> {
         } = layer.settings()?;
         let kind = layer.spec.layer.as_str();
         let eps = float(eps);
-        match self.form {
-            Form::Image((h, w, c)) if kind == "LayerNorm" && c != channels => {
-                let shape = [c, h, w];
-                if affine {
-                    self.tensor(layer, ["gamma", "weight"], self.form.axes(), &shape);
-                    self.tensor(layer, ["beta", "bias"], self.form.axes(), &shape);
-                }
-                let affine = switch("elementwise_affine", affine);
-                self.push(format!("nn.LayerNorm({shape:?}, eps={eps}{affine})"));
-                return Ok(());
+        if let Form::Image((h, w, c)) = self.form
+            && kind == "LayerNorm"
+            && c != channels
+        {
+            let shape = [c, h, w];
+            if affine {
+                self.tensor(layer, ["gamma", "weight"], self.form.axes(), &shape);
+                self.tensor(layer, ["beta", "bias"], self.form.axes(), &shape);
             }
-            _ => {}
+            let affine = switch("elementwise_affine", affine);
+            self.push(format!("nn.LayerNorm({shape:?}, eps={eps}{affine})"));
+            return Ok(());
         }
         self.over_channels(layer, channels, |chain| {
             if affine {

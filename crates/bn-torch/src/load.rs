@@ -40,18 +40,16 @@ pub fn from_bytes<T: Scalar>(bytes: &[u8], network: &mut Network<T>) -> Result<(
 ///
 /// ```
 /// use bn_net::Network;
-/// use std::collections::HashMap;
-/// # let mut network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1)?;
-/// # let there = bn_torch::to_bytes(&network)?;
-/// # let there = String::from_utf8_lossy(&there[8..]).into_owned();
-/// # let bytes = bn_torch::to_bytes(&network)?;
-/// let modules = HashMap::from([("fc1", "0"), ("bn1", "1"), ("head", "3")]);
-/// let rename = |name: &str| match name.split_once('.') {
-///     Some((module, rest)) => format!("{}.{rest}", modules.get(module).unwrap_or(&module)),
-///     None => name.to_owned(),
-/// };
-/// assert_eq!(rename("head.weight"), "3.weight");
-/// bn_torch::from_bytes_renamed(&bytes, &mut network, rename)?;
+/// let build = |seed| Network::builder(4).affine(8).batch_norm().relu().affine(3).build(seed);
+/// // A module whose layers are in `features`.
+/// let (features, mut again): (Network, Network) = (build(1)?, build(2)?);
+/// let bytes = bn_torch::to_bytes(&features)?;
+/// let file = safetensors::SafeTensors::deserialize(&bytes)?;
+/// let there = file.iter().map(|(name, tensor)| (format!("features.{name}"), tensor));
+/// let there = safetensors::serialize(there, None)?;
+///
+/// bn_torch::from_bytes_renamed(&there, &mut again, |name| name.replace("features.", ""))?;
+/// assert_eq!(bn_torch::to_bytes(&again)?, bytes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -77,7 +75,7 @@ pub fn from_bytes_renamed<T: Scalar>(
     for (array, tensor) in &plan.tensors {
         let name = &tensor.name;
         match there.remove(name) {
-            Some(view) => match checked(name, &view, &tensor.shape) {
+            Some(view) => match checked::<T>(name, &view, &tensor.shape) {
                 Ok(()) => drop(arrays.insert(array.as_str(), (tensor, view))),
                 Err(fault) => faults.push(fault),
             },
@@ -104,7 +102,7 @@ pub fn from_bytes_renamed<T: Scalar>(
         return Err(Error::Mismatch { faults });
     }
 
-    // Otherwise the next step would undo an open one, and with it the counters.
+    // Otherwise an open step that stands later would move the statistics.
     network.settle(Outcome::TakenBack);
     network.visit_mut(&mut |p| {
         let Some((tensor, view)) = arrays.get(p.name) else {
@@ -148,8 +146,8 @@ pub fn load_renamed<T: Scalar>(
     from_bytes_renamed(&bytes, network, rename)
 }
 
-/// Returns `Ok` for numbers of this shape.
-fn checked(name: &str, view: &TensorView<'_>, expected: &[usize]) -> Result<(), Fault> {
+/// Returns `Ok` for numbers of this shape that `T` can hold.
+fn checked<T: Scalar>(name: &str, view: &TensorView<'_>, expected: &[usize]) -> Result<(), Fault> {
     let name = name.to_owned();
     if view.shape() != expected {
         return Err(Fault::Misshapen {
@@ -158,16 +156,21 @@ fn checked(name: &str, view: &TensorView<'_>, expected: &[usize]) -> Result<(), 
             got: view.shape().to_vec(),
         });
     }
-    match view.dtype() {
-        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64 => Ok(()),
-        other => Err(Fault::Values {
-            name,
-            reason: format!("has values of {other:?}; they must be F16, BF16, F32 or F64"),
-        }),
-    }
+    let reason = match view.dtype() {
+        Dtype::F64 if values(view).any(overflows::<T>) => {
+            "has a value that f32 cannot hold".to_owned()
+        }
+        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64 => return Ok(()),
+        other => format!("has values of {other:?}; they must be F16, BF16, F32 or F64"),
+    };
+    Err(Fault::Values { name, reason })
 }
 
-/// The values of a [`checked`] tensor.
+fn overflows<T: Scalar>(value: f64) -> bool {
+    value.is_finite() && !T::from_f64(value).as_f64().is_finite()
+}
+
+/// The values of a tensor of one of the types that [`checked`] accepts.
 fn values<'a>(view: &TensorView<'a>) -> Box<dyn Iterator<Item = f64> + 'a> {
     fn each<const SIZE: usize>(
         bytes: &[u8],

@@ -5,6 +5,7 @@ mod golden;
 mod hostile;
 mod mismatch;
 mod runtime;
+mod sequential;
 mod state;
 
 /// The networks that the tests of `bn-onnx` export: every layer, and the ways in which they follow each other.
