@@ -1,7 +1,7 @@
 //! What a state_dict written here holds, and that loading it gives the same network.
 
 use crate::{cases::supported, networks::batch};
-use bn_layers::{Layer, LayerExt, Mode, Outcome};
+use bn_layers::{Layer, LayerExt, Mode, Outcome, Pass};
 use bn_net::Network;
 use bn_torch::{from_bytes, load, save, to_bytes};
 
@@ -41,8 +41,9 @@ fn an_open_step_is_undone_first() {
     let build = |seed| Network::builder(4).affine(3).batch_norm().build(seed);
     let (network, mut open): (Network, Network) = (build(1).unwrap(), build(2).unwrap());
     let bytes = to_bytes(&network).unwrap();
-    open.forward(batch(&network, 6).view(), Mode::Train)
-        .unwrap();
+    let (x, mut y) = (batch(&network, 6), ndarray::Array2::zeros((6, 3)));
+    let pass = Pass::new(Mode::Train);
+    open.forward_into(x.view(), y.view_mut(), &pass).unwrap();
     from_bytes(&bytes, &mut open).unwrap();
     open.settle(Outcome::Stands);
     assert!(to_bytes(&open).unwrap() == bytes);
