@@ -1,9 +1,9 @@
 //! Evaluation in chunks of rows, and with Batch Normalization folded.
 
-use bn_layers::{BatchNormConfig, LayerExt};
+use bn_layers::{BatchNormConfig, Conv2dConfig, LayerExt};
 use bn_net::{Error, Network, NetworkBuilder, Sgd, SoftmaxWithLoss, Workspace};
 use bn_tensor::{Pool, Scalar};
-use ndarray::{Array2, Axis, array};
+use ndarray::{Array2, Axis, Slice, array};
 
 fn batch<T: Scalar>(rows: usize, columns: usize, rate: f64) -> Array2<T> {
     let value = |(i, j)| T::from_f64(((i * columns + j) as f64 * rate).sin());
@@ -189,6 +189,46 @@ fn chunks_of_rows_give_what_single_rows_give() {
             want.assign(&network.predict(x).unwrap());
         }
         assert!(deviation(&got, &want) < 1e-12, "{rows} rows");
+    }
+}
+
+#[test]
+fn by_rows_a_row_has_the_same_bits_whatever_rows_are_beside_it() {
+    fn check<T: Scalar>(network: &Network<T>) {
+        let mut workspace = Workspace::by_rows();
+        let x = batch(300, network.input().size(), 0.3);
+        let all = network.predict_with(x.view(), &mut workspace).unwrap();
+        let all = all.to_owned();
+        let usual = network.predict(x.view()).unwrap();
+        assert!(deviation(&all, &usual) < 1e-4);
+        for rows in [0..1, 17..18, 3..8, 100..177, 299..300, 10..300] {
+            let rows = Slice::from(rows);
+            let part = x.slice_axis(Axis(0), rows);
+            let part = network.predict_with(part, &mut workspace).unwrap();
+            assert!(part == all.slice_axis(Axis(0), rows), "{rows:?}");
+        }
+    }
+    let three = || Conv2dConfig::new(12, 3).same();
+    let images = Network::builder((8, 8, 2))
+        .conv2d(three())
+        .batch_norm()
+        .relu()
+        .residual(move |body| body.conv2d(three()).batch_norm())
+        .concat(move |branches| {
+            let up = move |b: NetworkBuilder<f32>| b.conv_transpose2d(three()).group_norm(3);
+            branches.branch(move |b| b.conv2d(three())).branch(up)
+        })
+        .max_pool2d(2)
+        .affine(70)
+        .softmax()
+        .build(1)
+        .unwrap();
+    for threads in [1, 2] {
+        Pool::new(threads).unwrap().install(|| {
+            check(&trained(every_kind::<f32>()));
+            check(&trained(every_kind::<f64>()));
+            check(&images);
+        });
     }
 }
 

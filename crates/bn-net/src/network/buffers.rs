@@ -14,6 +14,16 @@ pub(super) struct Share<T> {
     pub(super) b: Vec<T>, // and of the one after it
     pub(super) scratch: Vec<T>,
     pub(super) inner: Option<Box<Inner<T>>>, // once a layer has needed them
+    pub(super) by_rows: bool, // whether a row's bits must not depend on the rows beside it
+}
+
+impl<T: Scalar> Share<T> {
+    pub(super) fn new(by_rows: bool) -> Self {
+        Self {
+            by_rows,
+            ..Self::default()
+        }
+    }
 }
 
 /// The buffers in which a layer evaluates the networks inside it.

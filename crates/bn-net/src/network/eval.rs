@@ -1,6 +1,6 @@
 use super::{
     as_layer::as_layer_error,
-    buffers::{ACTIVATIONS, Share, grow, matrix, matrix_mut},
+    buffers::{ACTIVATIONS, Inner, Share, grow, matrix, matrix_mut},
     chain::Network,
     concat::Concat,
     residual::Residual,
@@ -9,8 +9,8 @@ use crate::{
     error::Error,
     loss::{Loss, Targets},
 };
-use bn_layers::{Layer, LayerExt, Mode, Pass};
-use bn_tensor::{Scalar, enter_pool, join, keep_awake, to_row_major, try_resize};
+use bn_layers::{Affine, Error as LayerError, Layer, LayerExt, Mode, Pass};
+use bn_tensor::{Scalar, by_rows, enter_pool, join, keep_awake, to_row_major, try_resize};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use std::any::Any;
 
@@ -27,6 +27,31 @@ const SHARE_ROWS: usize = 50;
 pub struct Workspace<T> {
     output: Vec<T>, // (N, E)
     shares: [Share<T>; SHARES],
+}
+
+impl<T: Scalar> Workspace<T> {
+    /// Buffers with which each row of the output has the same bits whatever rows are beside it. (Otherwise the number
+    /// of rows decides which kernels are used, and rounding differs.) A server that evaluates requests together needs
+    /// this. Few rows take longer, because the weights are packed for them. A layer whose rows depend on each other gets one
+    /// row at a time.
+    ///
+    /// ```
+    /// use bn_net::{Network, Workspace};
+    /// use ndarray::{Array2, s};
+    /// let network = Network::<f32>::builder(20).affine(30).batch_norm().relu().affine(10).build(1)?;
+    /// let x = Array2::from_shape_fn((300, 20), |(n, d)| ((n * 20 + d) as f32).sin());
+    /// let mut workspace = Workspace::by_rows();
+    /// let all = network.predict_with(x.view(), &mut workspace)?.to_owned();
+    /// let one = network.predict_with(x.slice(s![17..18, ..]), &mut workspace)?;
+    /// assert_eq!(one.row(0), all.row(17));
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    pub fn by_rows() -> Self {
+        Self {
+            output: Vec::new(),
+            shares: std::array::from_fn(|_| Share::new(true)),
+        }
+    }
 }
 
 impl<T: Scalar> Network<T> {
@@ -133,7 +158,14 @@ impl<T: Scalar> Network<T> {
             b,
             scratch,
             inner,
+            by_rows,
         } = share;
+        let new_inner = || {
+            Box::new(Inner {
+                share: Share::new(*by_rows),
+                ..Inner::default()
+            })
+        };
         let (mut from, mut to) = (a, b);
         for (i, l) in self.layers.iter().enumerate() {
             let input = match i {
@@ -149,12 +181,14 @@ impl<T: Scalar> Network<T> {
             // Layers that hold networks need more buffers than `eval_into` gives them.
             let layer = &*l.layer as &dyn Any;
             let result = if let Some(network) = layer.downcast_ref::<Self>() {
-                let share = &mut inner.get_or_insert_default().share;
+                let share = &mut inner.get_or_insert_with(new_inner).share;
                 network.rows(input, output, share).map_err(as_layer_error)
             } else if let Some(residual) = layer.downcast_ref::<Residual<T>>() {
-                residual.eval(input, output, inner.get_or_insert_default())
+                residual.eval(input, output, inner.get_or_insert_with(new_inner))
             } else if let Some(concat) = layer.downcast_ref::<Concat<T>>() {
-                concat.eval(input, output, inner.get_or_insert_default())
+                concat.eval(input, output, inner.get_or_insert_with(new_inner))
+            } else if *by_rows {
+                eval_by_rows(&*l.layer, input, output, scratch)
             } else {
                 l.layer.eval_into(input, output, scratch)
             };
@@ -163,4 +197,22 @@ impl<T: Scalar> Network<T> {
         }
         Ok(())
     }
+}
+
+/// Evaluates a layer, each row with the bits that it has without the other rows.
+fn eval_by_rows<T: Scalar>(
+    layer: &dyn Layer<T>,
+    x: ArrayView2<'_, T>,
+    mut y: ArrayViewMut2<'_, T>,
+    scratch: &mut Vec<T>,
+) -> Result<(), LayerError> {
+    if let Some(affine) = (layer as &dyn Any).downcast_ref::<Affine<T>>() {
+        let b = affine.b().and_then(|b| b.to_slice());
+        return Ok(by_rows::matmul(x, affine.w(), b, y)?);
+    }
+    let rows = x.axis_chunks_iter(Axis(0), 1);
+    for (x, y) in rows.zip(y.axis_chunks_iter_mut(Axis(0), 1)) {
+        layer.eval_into(x, y, scratch)?;
+    }
+    Ok(())
 }
