@@ -20,39 +20,61 @@ fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     let (model, address) = (args.next(), args.next());
     let address = address.as_deref().unwrap_or("127.0.0.1:8000");
-    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen at {address}"))?;
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("cannot listen at {address}"))?;
     let model = match model {
         Some(path) => Model::load(path)?,
         None => learn_digits()?,
     };
     let live = Live::new();
-    let content = Content::new().model(model).live(live).trainer(Box::new(compare));
+    let content = Content::new()
+        .model(model)
+        .live(live)
+        .trainer(Box::new(compare));
     println!("http://{}", listener.local_addr()?);
     // Until Ctrl-C ends the process.
-    serve(listener, content, &Options::default(), Arc::new(AtomicBool::new(false)))?;
+    serve(
+        listener,
+        content,
+        &Options::default(),
+        Arc::new(AtomicBool::new(false)),
+    )?;
     Ok(())
 }
 
 /// A small convolutional network that has learned the digits, shifted and turned as people draw them.
-fn learn_digits() -> anyhow::Result<Model> {
+pub(crate) fn learn_digits() -> anyhow::Result<Model> {
     let (train, test) = Digits::load()?.into_parts();
     let mut network = Network::builder((8, 8, 1))
-        .conv2d(Conv2dConfig::new(8, 3).same()).batch_norm().relu()
-        .conv2d(Conv2dConfig::new(16, 3).same()).batch_norm().relu()
+        .conv2d(Conv2dConfig::new(8, 3).same())
+        .batch_norm()
+        .relu()
+        .conv2d(Conv2dConfig::new(16, 3).same())
+        .batch_norm()
+        .relu()
         .max_pool2d(2)
-        .affine(64).batch_norm().relu()
+        .affine(64)
+        .batch_norm()
+        .relu()
         .affine(10)
         .build(1)?;
-    let augmentation = Augmentation::new().shift(1).rotation(10.0);
-    let history = Trainer::new(64).epochs(20).augment(augmentation).evaluate_train(false).fit(
-        &mut network,
-        &mut SoftmaxWithLoss::new(),
-        &mut Adam::book(0.005)?,
-        &train,
-        Some(&test),
-    )?;
+    let augmentation = Augmentation::default().with_shift(1).with_rotation(10.0);
+    let history = Trainer::new(64)
+        .epochs(20)
+        .augment(augmentation)
+        .evaluate_train(false)
+        .fit(
+            &mut network,
+            &mut SoftmaxWithLoss::new(),
+            &mut Adam::book(0.005)?,
+            &train,
+            Some(&test),
+        )?;
     let accuracy = history.best_test_accuracy().unwrap_or(0.0);
-    println!("{:.1} % of the test digits are classified correctly", 100.0 * accuracy);
+    println!(
+        "{:.1} % of the test digits are classified correctly",
+        100.0 * accuracy
+    );
     let mut model = Model::from(network);
     model.preprocessing = Preprocessing::pixels();
     model.classes = (0..10).map(|digit| digit.to_string()).collect();
@@ -60,7 +82,7 @@ fn learn_digits() -> anyhow::Result<Model> {
 }
 
 /// Trains the book's network with and without Batch Normalization, at the same time.
-fn compare(live: Live, stop: Arc<AtomicBool>) {
+pub(crate) fn compare(live: Live, stop: Arc<AtomicBool>) {
     std::thread::scope(|scope| {
         for (run, has_batch_norm) in [("with Batch Normalization", true), ("without", false)] {
             let (live, stop) = (&live, Arc::clone(&stop));
@@ -93,8 +115,19 @@ fn learn(
     }
     let mut network = builder.affine(10).build(42)?;
     let mut callback = live.callback(run);
-    let trainer = Trainer::new(100).epochs(100).seed(42).stop_when(stop).evaluate_train(false);
+    let trainer = Trainer::new(100)
+        .epochs(100)
+        .seed(42)
+        .stop_when(stop)
+        .evaluate_train(false);
     let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.01)?);
-    trainer.fit_with(&mut network, &mut loss, &mut sgd, train, Some(test), &mut callback)?;
+    trainer.fit_with(
+        &mut network,
+        &mut loss,
+        &mut sgd,
+        train,
+        Some(test),
+        &mut callback,
+    )?;
     Ok(())
 }

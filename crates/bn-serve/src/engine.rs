@@ -88,7 +88,7 @@ impl Engine {
             queue,
             waiting: Arc::clone(&waiting),
             max_batch: options.max_batch,
-            workspace: Workspace::default(),
+            workspace: Workspace::by_rows(),
         };
         let name = "bn-serve compute".to_owned();
         thread::Builder::new()
@@ -156,7 +156,7 @@ impl Worker {
         while let Ok(work) = self.queue.recv() {
             // A panic would be an error of the library; its requests are answered with 500, and the next ones as usual.
             if catch_unwind(AssertUnwindSafe(|| self.work(work))).is_err() {
-                self.workspace = Workspace::default();
+                self.workspace = Workspace::by_rows();
             }
         }
     }

@@ -82,12 +82,12 @@ impl PredictRequest {
                 [count, shape @ ..] => (*count, shape),
             },
         };
+        if !fits(shape, input, prepared) {
+            return Err(misfit(shape, input, prepared));
+        }
         if count > max_rows {
             let (got, max) = (count, max_rows);
             return Err(Error::TooMany { got, max });
-        }
-        if !fits(shape, input, prepared) {
-            return Err(misfit(shape, input, prepared));
         }
         let x = Array2::from_shape_vec((count, input.size()), nested.values);
         let x = x.map_err(|_| misfit(shape, input, prepared))?;
