@@ -8,7 +8,7 @@
 
 use anyhow::Context;
 use bn_data::{Augmentation, Dataset, Digits, Preprocessing};
-use bn_layers::Conv2dConfig;
+use bn_layers::{Conv2dConfig, Init};
 use bn_net::{Adam, Model, Network, Sgd, SoftmaxWithLoss, Trainer};
 use bn_serve::{Content, Live, Options, serve};
 use std::{
@@ -81,7 +81,7 @@ pub(crate) fn learn_digits() -> anyhow::Result<Model> {
     Ok(model)
 }
 
-/// Trains the book's network with and without Batch Normalization, at the same time.
+/// Trains the book's network, from small weights, with and without Batch Normalization at the same time.
 pub(crate) fn compare(live: Live, stop: Arc<AtomicBool>) {
     std::thread::scope(|scope| {
         for (run, has_batch_norm) in [("with Batch Normalization", true), ("without", false)] {
@@ -105,7 +105,7 @@ fn learn(
     train: &Dataset,
     test: &Dataset,
 ) -> Result<(), bn_net::Error> {
-    let mut builder = Network::builder(64);
+    let mut builder = Network::builder(64).init(Init::Std(0.05));
     for _ in 0..5 {
         builder = builder.affine(100);
         if has_batch_norm {

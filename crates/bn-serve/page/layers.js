@@ -46,6 +46,7 @@ function heatMaps({ maps = [], values = [] }, colours) {
     const canvas = element("canvas", maps.length > 0 ? "pixels" : "pixels vector");
     canvas.width = map.width;
     canvas.height = map.height;
+    if (maps.length === 0) canvas.style.width = `${map.width * 0.7}rem`;
     canvas.setAttribute("aria-hidden", "true"); // the histogram has the numbers
     const context = canvas.getContext("2d"), data = context.createImageData(map.width, map.height);
     map.values.forEach((value, i) => {
@@ -58,7 +59,7 @@ function heatMaps({ maps = [], values = [] }, colours) {
   });
 }
 
-/** A vector in rows of at most 32. */
+/** A vector in rows of at most 32 values. */
 function vector(values) {
   const width = Math.max(1, Math.min(32, values.length));
   return { width, height: Math.max(1, Math.ceil(values.length / width)), values };

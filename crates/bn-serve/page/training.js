@@ -2,7 +2,7 @@
 import { call, element, histogram, oneAtATime, problem, short, svg } from "/api.js";
 
 const get = (id) => document.getElementById(id);
-const WIDTH = 480, HEIGHT = 260, LEFT = 46, RIGHT = 12, TOP = 10, BOTTOM = 26;
+const WIDTH = 480, HEIGHT = 260, LEFT = 56, RIGHT = 12, TOP = 10, BOTTOM = 26;
 
 let runs = new Map(); // by name: { losses, evaluations, layers, state }
 let isAsked = false;
@@ -50,7 +50,7 @@ function render() {
   isAsked = true;
   requestAnimationFrame(() => {
     isAsked = false;
-    const all = [...runs.entries()];
+    const all = [...runs.entries()].sort(([a], [b]) => (a < b ? -1 : 1)); // a run keeps its colour
     chart(get("loss"), all.map(([, run]) => smooth(run.losses)), false);
     chart(get("accuracy"), all.map(([, run]) => run.evaluations.map((e) => [e.iteration, e.test_accuracy])), true);
     table(all);

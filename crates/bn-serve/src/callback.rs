@@ -101,11 +101,11 @@ impl Callback for LiveCallback {
     }
 }
 
-/// Of the weights, and of the outputs for the last batch.
+/// Of the weights, and of the outputs for the last batch. Layers that are computed together are one.
 fn histograms(network: &Network) -> Vec<LayerHistograms> {
-    let names: Vec<&str> = network.layer_names().collect();
-    let layer = |(index, name): (usize, &&str)| {
-        let mut weights = Vec::new();
+    let (mut layers, mut names, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, name) in network.layer_names().enumerate() {
+        names.push(format!("{index} {name}"));
         if let Some(layer) = network.layer(index) {
             layer.visit(&mut |p| {
                 if p.is_decayed {
@@ -113,13 +113,15 @@ fn histograms(network: &Network) -> Vec<LayerHistograms> {
                 }
             });
         }
-        let activations = network.activation(index);
-        let activations = activations.as_ref().and_then(|a| a.as_slice());
-        LayerHistograms {
-            name: format!("{index} {name}"),
-            weights: (!weights.is_empty()).then(|| Histogram::of(&weights)),
-            activations: activations.map(Histogram::of),
+        if let Some(activations) = network.activation(index) {
+            layers.push(LayerHistograms {
+                name: names.join(", "),
+                weights: (!weights.is_empty()).then(|| Histogram::of(&weights)),
+                activations: Histogram::of(activations.as_slice().unwrap_or(&[])),
+            });
+            names.clear();
+            weights.clear();
         }
-    };
-    names.iter().enumerate().map(layer).collect()
+    }
+    layers
 }

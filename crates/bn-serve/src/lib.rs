@@ -76,3 +76,8 @@ pub use options::Options;
 pub use predict::{PredictRequest, Prepared};
 pub use router::router;
 pub use server::serve;
+
+/// Runs the README's program as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

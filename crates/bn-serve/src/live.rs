@@ -76,15 +76,16 @@ impl Event {
     }
 }
 
-/// The distributions of a layer.
+/// The distributions of a layer, or of layers that are computed together, such as a Batch Normalization and the rectifier
+/// after it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerHistograms {
-    /// Its place and its name in the builder, such as `1 batch_norm`.
+    /// Place and name in the builder, such as `0 affine` or `1 batch_norm, 2 relu`.
     pub name: String,
-    /// Its weights; none for a layer without.
+    /// The weights; none for a layer without.
     pub weights: Option<Histogram>,
-    /// Its output for the last batch; none for a layer that the layer after it is computed with.
-    pub activations: Option<Histogram>,
+    /// The output for the last batch.
+    pub activations: Histogram,
 }
 
 /// The hub of training runs: whoever trains publishes, and any number of clients follow. A clone is the same hub.

@@ -76,7 +76,7 @@ fn the_history_is_bounded_and_keeps_the_shape_of_a_run() {
         layers: vec![LayerHistograms {
             name: "0 affine".to_owned(),
             weights: Some(Histogram::of(&[1.0])),
-            activations: None,
+            activations: Histogram::of(&[1.0]),
         }],
     };
     for i in 1..=20_000 {

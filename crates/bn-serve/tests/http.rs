@@ -185,7 +185,7 @@ fn other_hosts_are_refused_on_a_loopback_address() {
         allowed_hosts: vec!["models.example".to_owned()],
         ..Options::default()
     });
-    let mut ask = |head: &str| {
+    let ask = |head: &str| {
         let mut client = Client::new(server.address);
         client.write(format!("GET /healthz HTTP/1.1\r\n{head}\r\n").as_bytes());
         client.read()

@@ -150,8 +150,8 @@ impl Client {
         }
         let head = head.to_lowercase();
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        let length = head.split("content-length: ").nth(1);
-        let length = length.map_or(0, |l| l.split("\r\n").next().unwrap().parse().unwrap());
+        let length = head.split("content-length:").nth(1);
+        let length = length.map_or(0, |l| l.lines().next().unwrap().trim().parse().unwrap());
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).ok()?;
         let body = String::from_utf8(body).unwrap();

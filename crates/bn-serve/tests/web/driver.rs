@@ -5,10 +5,10 @@
 use crate::common::Client;
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ pub(crate) struct Browser {
     process: Child,
     driver: SocketAddr,
     session: String,
+    _output: BufReader<ChildStdout>, // open, or its next message would end the driver
     _profile: tempfile::TempDir,
 }
 
@@ -30,11 +31,13 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver, which `make test-web` installs");
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let port = output
+            .by_ref()
+            .lines()
             .map_while(Result::ok)
             .find_map(|line| {
-                line.split("on port ")
+                line.split("successfully on port ")
                     .nth(1)?
                     .trim_end_matches('.')
                     .parse::<u16>()
@@ -46,6 +49,7 @@ impl Browser {
             process,
             driver: ([127, 0, 0, 1], port).into(),
             session: String::new(),
+            _output: output,
             _profile: profile,
         };
         let folder = browser._profile.path().display();
@@ -243,10 +247,11 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.ask("DELETE", &self.session, None);
+        if !self.session.is_empty() {
+            // Ends the browser; a driver that is killed leaves it behind.
+            Client::new(self.driver).send("DELETE", &self.session, None);
         }
-        let _ = self.process.kill(); // ends its browser too
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
