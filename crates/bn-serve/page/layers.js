@@ -23,7 +23,11 @@ export function showLayers(activations) {
     }
     const title = element("div", "title", element("h3", "", names.join(" → ")),
       element("span", "muted small", layer.output.shape.join("×")));
-    cards.push(element("article", `card layer${isNorm(layer) ? " norm" : ""}`, title, sides));
+    const card = element("article", `card layer${isNorm(layer) ? " norm" : ""}`, title, sides);
+    // Plain layers that follow each other share a row.
+    if (isNorm(layer)) cards.push(card);
+    else if (cards.at(-1)?.className === "plain") cards.at(-1).append(card);
+    else cards.push(element("div", "plain", card));
   });
   list.replaceChildren(...cards);
 }

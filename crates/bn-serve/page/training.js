@@ -2,7 +2,7 @@
 import { call, element, histogram, oneAtATime, problem, short, svg } from "/api.js";
 
 const get = (id) => document.getElementById(id);
-const WIDTH = 480, HEIGHT = 260, LEFT = 56, RIGHT = 12, TOP = 10, BOTTOM = 26;
+const WIDTH = 480, HEIGHT = 260, LEFT = 60, RIGHT = 12, TOP = 10, BOTTOM = 26;
 
 let runs = new Map(); // by name: { losses, evaluations, layers, state }
 let isAsked = false;

@@ -3,6 +3,10 @@
 use crate::error::Error;
 use std::time::Duration;
 
+/// The longest time that can be set.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_THREADS: usize = 1024;
+
 /// The limits of a server. Each bounds memory or time, whatever the clients do.
 ///
 /// ```
@@ -15,8 +19,8 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// The most images or rows in a request, 256 by default.
     pub max_images: usize,
-    /// Requests that wait are evaluated together up to this many rows, 64 by default. A request with more
-    /// rows is evaluated by itself. The bits of an answer do not depend on it.
+    /// Requests that wait are evaluated together until they have this many rows, 64 by default. The bits of an answer
+    /// do not depend on it.
     pub max_batch: usize,
     /// The most rows that wait for the network, 4096 by default. Further requests are answered with 503.
     pub max_queue: usize,
@@ -68,13 +72,27 @@ impl Default for Options {
 impl Options {
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (what, value) in [
+            ("header_timeout", self.header_timeout),
+            ("body_timeout", self.body_timeout),
+            ("compute_timeout", self.compute_timeout),
+            ("write_timeout", self.write_timeout),
+            ("grace", self.grace),
+        ] {
+            if value.is_zero() || value > DAY {
+                return Err(Error::Setting {
+                    what,
+                    value: format!("{value:?}"),
+                    must_be: "above 0 and at most a day",
+                });
+            }
+        }
+        for (what, value) in [
             ("max_body_bytes", self.max_body_bytes),
             ("max_images", self.max_images),
             ("max_batch", self.max_batch),
             ("max_queue", self.max_queue),
             ("max_connections", self.max_connections),
             ("max_watchers", self.max_watchers),
-            ("threads", self.threads),
         ] {
             // A semaphore cannot count further, and nothing here needs to.
             if value == 0 || value > u32::MAX as usize {
@@ -84,6 +102,13 @@ impl Options {
                     must_be: "at least 1 and below 2^32",
                 });
             }
+        }
+        if self.threads == 0 || self.threads > MAX_THREADS {
+            return Err(Error::Setting {
+                what: "threads",
+                value: self.threads.to_string(),
+                must_be: "from 1 to 1024",
+            });
         }
         if self.max_queue < self.max_images {
             return Err(Error::Setting {

@@ -286,6 +286,15 @@ fn content_and_options_are_checked() {
         start(Content::new().live(Live::new()), &none),
         Err(Error::Setting { .. })
     ));
+    for seconds in [0, u64::MAX] {
+        let grace = std::time::Duration::from_secs(seconds);
+        let never = Options {
+            grace,
+            ..Options::default()
+        };
+        let result = start(Content::new().live(Live::new()), &never);
+        assert!(matches!(result, Err(Error::Setting { .. })));
+    }
     let few = Options {
         max_queue: 10,
         ..Options::default()

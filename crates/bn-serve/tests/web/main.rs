@@ -41,12 +41,23 @@ const FOUR: &[Stroke<'_>] = &[
     &[(0.6, 0.38), (0.58, 0.6), (0.56, 0.85)],
 ];
 
-fn zero() -> Vec<(f64, f64)> {
+/// Points of an arc around `(x, y)`, from an angle to another in degrees; 0 is to the right, 90 below.
+fn arc((x, y): (f64, f64), [width, height]: [f64; 2], [from, to]: [f64; 2]) -> Vec<(f64, f64)> {
     let point = |i: i32| {
-        let angle = f64::from(i) / 24.0 * std::f64::consts::TAU;
-        (0.5 - 0.2 * angle.sin(), 0.5 - 0.33 * angle.cos())
+        let angle = (from + (to - from) * f64::from(i) / 20.0).to_radians();
+        (x + width * angle.cos(), y + height * angle.sin())
     };
-    (0..=24).map(point).collect()
+    (0..=20).map(point).collect()
+}
+
+fn zero() -> Vec<(f64, f64)> {
+    arc((0.5, 0.5), [0.2, 0.33], [-90.0, -450.0])
+}
+
+fn three() -> Vec<(f64, f64)> {
+    let top = arc((0.48, 0.32), [0.2, 0.17], [-150.0, 80.0]);
+    let bottom = arc((0.48, 0.67), [0.22, 0.18], [-80.0, 150.0]);
+    [top, bottom].concat()
 }
 
 /// The server of the example, which learns the digits once.
@@ -114,11 +125,12 @@ fn digits_are_drawn_and_recognised() {
     draws(&browser, "mouse", FOUR, "4");
     draws(&browser, "mouse", SEVEN, "7");
     draws(&browser, "mouse", &[&zero()], "0");
+    draws(&browser, "mouse", &[&three()], "3");
     browser.wait("a screen reader says it", |b| {
         b.eval("spoken.textContent")
             .as_str()
             .unwrap()
-            .starts_with("0, ")
+            .starts_with("3, ")
     });
     // Inside the network: every Batch Normalization before and after.
     browser.wait("the layers are shown", |b| {
@@ -133,7 +145,7 @@ fn digits_are_drawn_and_recognised() {
         browser.eval("document.querySelectorAll('.layer.norm .maps')[0].children.length"),
         8
     );
-    browser.wait("the picture is whole", |b| b.text("#guess") == "0");
+    browser.wait("the picture is whole", |b| b.text("#guess") == "3");
     browser.picture("draw-light");
     browser.dark(true);
     std::thread::sleep(std::time::Duration::from_millis(500)); // it is drawn in the other colours
