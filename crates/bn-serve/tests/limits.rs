@@ -257,3 +257,23 @@ fn a_panic_is_answered_and_the_next_request_too() {
     assert!(activations.body.contains("does not describe itself"));
     assert_eq!(digits().classes.len(), 10);
 }
+
+#[test]
+fn further_connections_wait_for_a_place() {
+    let options = Options {
+        max_connections: 2,
+        ..Options::default()
+    };
+    let server = Server::digits(options);
+    let mut first = Client::new(server.address);
+    assert_eq!(first.send("GET", "/healthz", None).status, 200);
+    let _second = Client::new(server.address);
+    let mut third = Client::new(server.address);
+    third.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let wait = |client: &Client, time| client.0.get_ref().set_read_timeout(Some(time)).unwrap();
+    wait(&third, Duration::from_millis(300));
+    assert!(third.try_read().is_none());
+    drop(first);
+    wait(&third, Duration::from_secs(5));
+    assert_eq!(third.read().status, 200);
+}
