@@ -103,6 +103,11 @@ fn what_does_not_fit_is_refused_in_json() {
         ),
         (with("picture", json!(row)), 422, "invalid_input"),
         (
+            json!({ "image": row, "picture": row }).to_string(),
+            422,
+            "invalid_input",
+        ),
+        (
             json!({ "image": row, "rows": [row] }).to_string(),
             422,
             "invalid_input",
