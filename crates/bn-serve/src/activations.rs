@@ -1,7 +1,7 @@
 //! The output of every layer for one image.
 
 use crate::{error::Error, histogram::Histogram};
-use bn_layers::{Layer, Shape, State, StateMut};
+use bn_layers::{LayerExt, Shape};
 use bn_net::{Network, NetworkSpec};
 use ndarray::{Array2, ArrayView2};
 use serde::Serialize;
@@ -25,12 +25,8 @@ impl LayerByLayer {
     pub(crate) fn new(network: &Network) -> Result<Self, Error> {
         let NetworkSpec { input, layers } = network.spec()?;
         let mut arrays = Vec::new();
-        let mut counters = Vec::new();
-        network.state(&mut |part| match part {
-            State::Array(p) => arrays.push(p.value.to_vec()),
-            State::Counter(_, value) => counters.push(value),
-        });
-        let (mut arrays, mut counters) = (arrays.into_iter(), counters.into_iter());
+        network.visit(&mut |p| arrays.push(p.value.to_vec()));
+        let mut arrays = arrays.into_iter();
         let mut shape = input;
         let mut copies = Vec::with_capacity(layers.len());
         for named in layers {
@@ -40,12 +36,10 @@ impl LayerByLayer {
                 layers: vec![named],
             };
             let mut layer = alone.build::<f32>()?;
-            layer.state_mut(&mut |part| match part {
-                StateMut::Array(p) => {
-                    let values = arrays.next().unwrap_or_default();
-                    p.value.iter_mut().zip(values).for_each(|(to, v)| *to = v);
-                }
-                StateMut::Counter(_, to) => *to = counters.next().unwrap_or(*to),
+            // In the same order; evaluation needs no counters.
+            layer.visit_mut(&mut |p| {
+                let values = arrays.next().unwrap_or_default();
+                p.value.iter_mut().zip(values).for_each(|(to, v)| *to = v);
             });
             shape = layer.output();
             copies.push((name, kind, layer));

@@ -99,6 +99,13 @@ fn a_body_of_10_mb_is_refused_with_an_answer() {
     assert_eq!(server.predict(&body).status, 200);
     body.push(' ');
     assert_eq!(server.predict(&body).refusal().0, 413);
+    // Also one that arrives in one piece.
+    let options = Options {
+        max_body_bytes: 100,
+        ..Options::default()
+    };
+    let server = Server::digits(options);
+    assert_eq!(server.predict(&one_image(0)).refusal().0, 413);
 }
 
 #[test]

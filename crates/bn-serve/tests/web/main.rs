@@ -319,6 +319,48 @@ fn a_phone_shows_everything() {
 
 #[test]
 #[ignore = "needs Chromium: make test-web"]
+fn a_drawing_is_prepared_as_the_images_of_mnist() {
+    let network = Network::builder((28, 28, 1)).affine(10).build(1).unwrap();
+    let server = Server::start(
+        Content::new().model(Model::from(network)),
+        Options::default(),
+    );
+    let browser = open(&server);
+    // Small, and in a corner.
+    browser.draw(
+        "#paper",
+        "mouse",
+        &[&[(0.1, 0.1), (0.1, 0.2), (0.1, 0.3), (0.2, 0.3)]],
+    );
+    browser.wait("it is classified", |b| b.text("#guess") != "–");
+    let ink = browser.eval(
+        "(() => {
+            const { data, width, height } = seen.getContext('2d').getImageData(0, 0, seen.width, seen.height);
+            const ink = (i) => Math.abs(data[4 * i] - data[0]);
+            let [sum, mx, my, rows, columns] = [0, 0, 0, new Set(), new Set()];
+            for (let i = 0; i < width * height; i++) {
+                const [x, y] = [i % width, Math.floor(i / width)];
+                if (ink(i) > 10) { rows.add(y); columns.add(x); }
+                sum += ink(i); mx += ink(i) * (x + 0.5); my += ink(i) * (y + 0.5);
+            }
+            return [width, height, rows.size, columns.size, mx / sum, my / sum];
+        })()",
+    );
+    let ink: Vec<f64> = serde_json::from_value(ink).unwrap();
+    assert_eq!(ink[..2], [28.0, 28.0]);
+    assert!(
+        (19.0..=21.0).contains(&ink[2]) && (9.0..=13.0).contains(&ink[3]),
+        "{ink:?}"
+    );
+    assert!(
+        (ink[4] - 14.0).abs() < 0.3 && (ink[5] - 14.0).abs() < 0.3,
+        "{ink:?}"
+    );
+    check_logs(&browser, &server);
+}
+
+#[test]
+#[ignore = "needs Chromium: make test-web"]
 fn a_generator_is_sampled() {
     let network = Network::builder(16)
         .affine(7 * 7 * 8)
