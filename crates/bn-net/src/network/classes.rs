@@ -40,7 +40,19 @@ impl<T: Scalar> Network<T> {
     /// # Errors
     /// The network's.
     pub fn predict_proba(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, Error> {
-        let mut y = self.predict(x)?;
+        self.predict_proba_with(x, &mut Workspace::default())
+    }
+
+    /// [`predict_proba`](Self::predict_proba) with the caller's buffers for the network.
+    ///
+    /// # Errors
+    /// The network's.
+    pub fn predict_proba_with(
+        &self,
+        x: ArrayView2<'_, T>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<Array2<T>, Error> {
+        let mut y = self.predict_with(x, workspace)?.to_owned();
         match self.last_name() {
             "sigmoid" | "softmax" => {}
             "log_softmax" => y.mapv_inplace(|y| y.exp()),

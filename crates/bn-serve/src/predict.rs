@@ -1,0 +1,192 @@
+//! The request and the answer of `POST /v1/predict`.
+
+use crate::{error::Error, nested::Nested};
+use bn_layers::Shape;
+use ndarray::{Array2, ArrayView1};
+use serde::{Deserialize, Serialize};
+
+/// What the rows of a request are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prepared {
+    /// Pixels, which the model's preprocessing still has to prepare.
+    No,
+    /// What the network takes.
+    Yes,
+}
+
+/// The checked body of `POST /v1/predict`.
+///
+/// It is one of `{"image": …}`, `{"images": […]}` and `{"rows": [[…], …]}`. An image has its pixels as in its file, from
+/// 0 to 255, as nested arrays `(H, W)` or `(H, W, C)` or as one array in the same order. A row has the values that the
+/// network takes.
+///
+/// ```
+/// use bn_serve::{PredictRequest, Prepared};
+/// let body = br#"{"images": [[[0, 255], [0, 0]], [[255, 0], [0, 0]]]}"#;
+/// let request = PredictRequest::parse(body, (2, 2, 1).into(), 256)?;
+/// assert_eq!(request.x, ndarray::array![[0.0, 255.0, 0.0, 0.0], [255.0, 0.0, 0.0, 0.0]]);
+/// assert_eq!(request.prepared, Prepared::No);
+/// assert!(PredictRequest::parse(br#"{"image": [1, 2, 3]}"#, (2, 2, 1).into(), 256).is_err());
+/// # Ok::<(), bn_serve::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictRequest {
+    /// The rows, `(N, D)` with N at least 1.
+    pub x: Array2<f32>,
+    /// Whether they are prepared.
+    pub prepared: Prepared,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    image: Option<Nested>,
+    images: Option<Nested>,
+    rows: Option<Nested>,
+}
+
+impl PredictRequest {
+    /// Reads a body for a network whose input rows have the shape `input`. The memory it takes is at most twice
+    /// that of the body.
+    ///
+    /// # Errors
+    /// [`Error::Json`]; [`Error::Input`] for other fields or another shape; [`Error::TooMany`] for more than
+    /// `max_rows` rows.
+    pub fn parse(body: &[u8], input: Shape, max_rows: usize) -> Result<Self, Error> {
+        let (nested, count, prepared) = match from_json(body)? {
+            Body {
+                image: Some(image),
+                images: None,
+                rows: None,
+            } => (image, None, Prepared::No),
+            Body {
+                image: None,
+                images: Some(images),
+                rows: None,
+            } => (images, Some("images"), Prepared::No),
+            Body {
+                image: None,
+                images: None,
+                rows: Some(rows),
+            } => (rows, Some("rows"), Prepared::Yes),
+            _ => {
+                let message = "the body must have exactly one of image, images and rows";
+                return Err(Error::Input(message.to_owned()));
+            }
+        };
+        let (count, shape) = match count {
+            None => (1, &nested.dims[..]),
+            Some(name) => match &nested.dims[..] {
+                [] | [0, ..] => return Err(Error::Input(format!("{name} is empty"))),
+                [count, shape @ ..] => (*count, shape),
+            },
+        };
+        if !fits(shape, input, prepared) {
+            return Err(misfit(shape, input, prepared));
+        }
+        if count > max_rows {
+            let (got, max) = (count, max_rows);
+            return Err(Error::TooMany { got, max });
+        }
+        let x = Array2::from_shape_vec((count, input.size()), nested.values);
+        let x = x.map_err(|_| misfit(shape, input, prepared))?;
+        Ok(Self { x, prepared })
+    }
+}
+
+/// Reads a value, and tells what is not JSON from what does not fit.
+pub(crate) fn from_json<'a, V: Deserialize<'a>>(body: &'a [u8]) -> Result<V, Error> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Error::Input(error.to_string()),
+        _ => Error::Json(error),
+    })
+}
+
+/// Whether nested arrays of this shape are a row of the input.
+fn fits(shape: &[usize], input: Shape, prepared: Prepared) -> bool {
+    if shape == [input.size()] {
+        return true;
+    }
+    match input {
+        _ if prepared == Prepared::Yes => false,
+        Shape::Flat(size) => {
+            let product = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+            shape.len() > 1 && product == Some(size)
+        }
+        Shape::Image {
+            height,
+            width,
+            channels,
+        } => shape == [height, width, channels] || (channels == 1 && shape == [height, width]),
+    }
+}
+
+fn misfit(shape: &[usize], input: Shape, prepared: Prepared) -> Error {
+    let got: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let (what, size) = (
+        match prepared {
+            Prepared::No => "an image",
+            Prepared::Yes => "a row",
+        },
+        input.size(),
+    );
+    let expected = match (input, prepared) {
+        (Shape::Image { .. }, Prepared::No) => format!("{input} or {size}"),
+        _ => size.to_string(),
+    };
+    Error::Input(format!(
+        "{what} of this model has {expected} values, got {}",
+        if got.is_empty() {
+            "none".to_owned()
+        } else {
+            got.join("×")
+        }
+    ))
+}
+
+/// The answer of `POST /v1/predict`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Predictions<'a> {
+    predictions: Vec<Prediction<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Prediction<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
+    label: usize,
+    probabilities: &'a [f32],
+}
+
+impl<'a> Predictions<'a> {
+    /// From probabilities `(N, E)`, in row-major order, and the names of the classes, which may be none.
+    pub(crate) fn new(probabilities: &'a Array2<f32>, classes: &'a [String]) -> Self {
+        let rows = probabilities.rows().into_iter().map(|row| {
+            let label = label_of(row);
+            Prediction {
+                class: classes.get(label).map(String::as_str),
+                label,
+                probabilities: row.to_slice().unwrap_or(&[]),
+            }
+        });
+        Self {
+            predictions: rows.collect(),
+        }
+    }
+}
+
+/// The class of a row of probabilities: the first of the largest, or for one probability whether it is above one
+/// half.
+fn label_of(row: ArrayView1<'_, f32>) -> usize {
+    if row.len() == 1 {
+        return usize::from(row[0] > 0.5);
+    }
+    let mut label = 0;
+    for (class, &p) in row.iter().enumerate() {
+        if p > row[label] {
+            label = class;
+        }
+    }
+    label
+}
