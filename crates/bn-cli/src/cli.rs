@@ -1,5 +1,7 @@
 //! The options, and which function each subcommand is.
 
+#[cfg(feature = "serve")]
+use crate::serve;
 use crate::{
     bench, convert,
     error::{EXIT_CODES, Error},
@@ -22,7 +24,8 @@ A first run, without any file:
   bn train --data digits     trains for a second and writes model.safetensors
   bn eval                    evaluates it on the digits that it was not trained on
   bn predict picture.png     says which digit is on a picture
-  bn inspect                 shows its layers and parameters";
+  bn inspect                 shows its layers and parameters
+  bn serve                   serves a page to draw digits on";
 
 /// Trains and runs networks with Batch Normalization on the CPU.
 #[derive(Debug, Parser)]
@@ -65,6 +68,9 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Draw images with the generator of a GAN
     Sample(sample::SampleArgs),
+    /// Serve a model on a page to draw on, and by a JSON API
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     /// Measure how fast a model predicts and trains
     Bench(bench::BenchArgs),
     /// Print the completions of a shell
@@ -151,6 +157,8 @@ fn dispatch(command: &Command, output: Output) -> Result<u8, Error> {
         Command::Inspect(args) => inspect::report(args, output)?,
         Command::Convert(args) => convert::report(args, output)?,
         Command::Sample(args) => sample::report(args, output)?,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::report(args, output)?,
         Command::Bench(args) => bench::report(args, output)?,
         Command::Completions(args) => pages::completions(args)?,
         Command::Man(args) => pages::man(args, output)?,

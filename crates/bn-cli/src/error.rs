@@ -68,6 +68,13 @@ pub enum Error {
     /// A model could not be read from ONNX, or written to it.
     #[error(transparent)]
     Onnx(#[from] bn_onnx::Error),
+    /// A model could not be read from a state_dict of PyTorch, or written to one.
+    #[error(transparent)]
+    Torch(#[from] bn_torch::Error),
+    /// The server could not start.
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(#[from] bn_serve::Error),
 }
 
 impl From<bn_data::Error> for Error {
@@ -128,6 +135,14 @@ impl Error {
                 bn_onnx::Error::NoOperator { .. } => 3,
                 _ => 4,
             },
+            Self::Torch(error) => match error {
+                bn_torch::Error::Network(error) => of_net(error),
+                bn_torch::Error::Write { .. } => 5,
+                bn_torch::Error::NoModule { .. } => 3,
+                _ => 4,
+            },
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => 1,
         }
     }
 

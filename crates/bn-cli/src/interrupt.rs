@@ -1,11 +1,12 @@
-//! Ctrl-C: the first one asks the work to stop at the end of a step, a second one ends the process.
+//! Ctrl-C, and SIGTERM where there is one: the first asks the work to stop at the end of a step, a second one ends the
+//! process.
 
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
-/// Handles Ctrl-C from now on. The flag becomes true when it is pressed.
+/// Handles Ctrl-C and SIGTERM from now on. The flag becomes true when one of them comes.
 pub(crate) fn handle() -> Arc<AtomicBool> {
     static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     let flag = REQUESTED.get_or_init(|| {
@@ -17,7 +18,17 @@ pub(crate) fn handle() -> Arc<AtomicBool> {
                 std::process::exit(130);
             }
         });
+        #[cfg(unix)]
+        terminate(&flag);
         flag
     });
     flag.clone()
+}
+
+#[cfg(unix)]
+fn terminate(flag: &Arc<AtomicBool>) {
+    use signal_hook::{consts::SIGTERM, flag};
+    // In this order, so that the first signal does not meet the flag that it sets.
+    let _ = flag::register_conditional_shutdown(SIGTERM, 128 + SIGTERM, Arc::clone(flag));
+    let _ = flag::register(SIGTERM, Arc::clone(flag));
 }

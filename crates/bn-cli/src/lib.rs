@@ -31,6 +31,8 @@ mod pages;
 mod picture;
 mod predict;
 mod sample;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
 mod values;
 

@@ -10,6 +10,9 @@ use std::path::Path;
 /// The file that `bn train` writes and the others read, unless another is named.
 pub(crate) const DEFAULT: &str = "model.safetensors";
 
+/// The networks of a checkpoint with several that are taken unless another is named, the first that is there.
+const PREFERRED: [&str; 3] = ["averaged_generator", "generator", "network"];
+
 /// The name of the origin among the values of the file.
 const ORIGIN: &str = "origin";
 
@@ -137,6 +140,28 @@ pub(crate) fn network(checkpoint: &Checkpoint, name: &str) -> Result<Network, Er
     match checkpoint.network::<f64>(name) {
         Ok(wide) => Ok(wide.to()?),
         Err(_) => Err(error.into()),
+    }
+}
+
+/// A network of a file with its name; the file may be a checkpoint of a GAN.
+pub(crate) fn named_network(path: &Path, name: Option<&str>) -> Result<(String, Network), Error> {
+    if is_onnx(path) {
+        return Ok(("network".to_owned(), bn_onnx::load(path)?));
+    }
+    let checkpoint = open(path)?;
+    let names = checkpoint.network_names();
+    let is_there = |name: &str| names.iter().any(|known| known == name);
+    let chosen = match (name, &names[..]) {
+        (None, [only]) => Some(only.as_str()),
+        (None, _) => PREFERRED.into_iter().find(|name| is_there(name)),
+        (Some(name), _) => Some(name).filter(|name| is_there(name)),
+    };
+    match chosen {
+        Some(name) => Ok((name.to_owned(), network(&checkpoint, name)?)),
+        None => Err(Error::usage(
+            format!("{} has no such network", path.display()),
+            format!("choose one with --network: {}", names.join(", ")),
+        )),
     }
 }
 

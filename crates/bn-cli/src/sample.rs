@@ -6,7 +6,7 @@ use crate::{
     output::{Output, check_writable, write},
     values,
 };
-use bn_net::{Checkpoint, Network};
+use bn_net::Network;
 use bn_tensor::try_zeros;
 use clap::Args;
 use image::{ImageFormat, RgbImage};
@@ -16,9 +16,6 @@ use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::json;
 use std::{io::Cursor, path::PathBuf};
-
-/// The networks of a checkpoint that are generators, the best first.
-const GENERATORS: [&str; 3] = ["averaged_generator", "generator", "network"];
 
 /// Pixels between two images.
 const GAP: usize = 2;
@@ -59,7 +56,7 @@ pub(crate) fn report(args: &SampleArgs, output: Output) -> Result<(), Error> {
             ));
         }
     };
-    let (name, generator) = generator(args)?;
+    let (name, generator) = model::named_network(&args.model, args.network.as_deref())?;
     let (height, width, channels) = match model::image_shape(generator.output()) {
         Some((height, width, channels @ (1 | 3))) => (height, width, channels),
         _ => {
@@ -116,33 +113,6 @@ pub(crate) fn report(args: &SampleArgs, output: Output) -> Result<(), Error> {
             args.output.display()
         )
     })
-}
-
-/// The network and its name.
-fn generator(args: &SampleArgs) -> Result<(String, Network), Error> {
-    if model::is_onnx(&args.model) {
-        return Ok(("network".to_owned(), bn_onnx::load(&args.model)?));
-    }
-    let checkpoint: Checkpoint = model::open(&args.model)?;
-    let names = checkpoint.network_names();
-    let is_there = |name: &&str| names.iter().any(|known| known == name);
-    let name = match &args.network {
-        Some(name) if is_there(&name.as_str()) => name,
-        None if names.len() == 1 => &names[0],
-        None => match GENERATORS.iter().find(|name| is_there(name)) {
-            Some(&name) => return Ok((name.to_owned(), model::network(&checkpoint, name)?)),
-            None => return Err(unknown(args, &names)),
-        },
-        Some(_) => return Err(unknown(args, &names)),
-    };
-    Ok((name.clone(), model::network(&checkpoint, name)?))
-}
-
-fn unknown(args: &SampleArgs, names: &[String]) -> Error {
-    Error::usage(
-        format!("{} has no such network", args.model.display()),
-        format!("choose one with --network: {}", names.join(", ")),
-    )
 }
 
 /// Normal noise `(N, D)`, as a [`Gan`](bn_net::Gan) draws it.

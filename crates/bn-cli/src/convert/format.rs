@@ -11,6 +11,7 @@ pub(super) enum Format {
     Onnx,
     Keras,
     Book,
+    PyTorch,
 }
 
 impl Format {
@@ -31,17 +32,33 @@ impl Format {
     /// `template` has the layers of a format that does not describe them.
     pub(super) fn read(self, path: &Path, template: Option<Loaded>) -> Result<Loaded, Error> {
         match (self, template) {
-            (Self::Bn | Self::Onnx, _) => model::load(path),
+            (Self::Bn | Self::Onnx, _) => model::load(path).map_err(|error| match error {
+                Error::Net(error @ bn_net::Error::Checkpoint { .. }) => Error::file(
+                    error.to_string(),
+                    "for a state_dict of PyTorch, give a model with its layers with --network",
+                ),
+                error => error,
+            }),
             (Self::Keras, Some(mut loaded)) => {
                 loaded.model.network.load_keras_weights(path)?;
                 Ok(loaded)
             }
-            (Self::Keras, None) => Err(Error::usage(
+            (Self::PyTorch, Some(mut loaded)) => {
+                bn_torch::load(path, &mut loaded.model.network)?;
+                Ok(loaded)
+            }
+            (Self::Keras | Self::PyTorch, None) => Err(Error::usage(
                 format!(
                     "{} has weights, but not the layers that they belong to",
                     path.display()
                 ),
-                "give a model with these layers with --network, or --book for the arrays of the book's programs",
+                match self {
+                    Self::PyTorch => "give a model with these layers with --network",
+                    _ => {
+                        "give a model with these layers with --network, or --book for the arrays of the book's \
+                         programs"
+                    }
+                },
             )),
             (Self::Book, _) => Ok(Loaded {
                 model: book::read(path)?.into(),
@@ -61,6 +78,7 @@ impl Format {
             Self::Onnx => bn_onnx::save(&model.network, path)?,
             Self::Keras => model.network.save_keras_weights(path)?,
             Self::Book => book::write(path, &model.network)?,
+            Self::PyTorch => bn_torch::save(&model.network, path)?,
         }
         let mut lost = Vec::new();
         if self == Self::Bn {

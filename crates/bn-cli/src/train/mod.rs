@@ -5,6 +5,8 @@ mod follow;
 mod network;
 mod optimizer;
 mod settings;
+#[cfg(feature = "serve")]
+mod watch;
 
 use crate::{
     data::{Split, describe},
@@ -20,10 +22,7 @@ use bn_net::{Callback, History, Model, Network, Optimizer, SoftmaxWithLoss, Trai
 use serde_json::{Value, json};
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use follow::Follow;
@@ -50,18 +49,49 @@ pub(crate) fn report(args: &TrainArgs, output: Output) -> Result<(), Error> {
     }
     let run = Run::prepare(settings, output.progress())?;
     output.note(&run.description)?;
+    #[cfg(feature = "serve")]
+    if let Some(address) = &args.watch {
+        return watch::train(run, address, output);
+    }
     let trained = run.train(None)?;
     output.report(&trained.to_json(settings), || trained.to_text(settings))
+}
+
+/// What is trained, on what and how.
+struct Fit {
+    network: Network,
+    optimizer: Box<dyn Optimizer<f32>>,
+    trainer: Trainer,
+    split: Arc<Split>,
+}
+
+impl Fit {
+    fn new(settings: &Settings, split: Arc<Split>) -> Result<Self, Error> {
+        let train = &split.train;
+        Ok(Self {
+            network: network::build(settings, train.image_shape(), train.classes())?,
+            optimizer: optimizer::build(settings)?,
+            trainer: trainer(settings, train)?.stop_when(interrupt::handle()),
+            split,
+        })
+    }
+
+    fn fit(&mut self, callback: &mut dyn Callback) -> Result<History, bn_net::Error> {
+        self.trainer.fit_with(
+            &mut self.network,
+            &mut SoftmaxWithLoss::new(),
+            &mut *self.optimizer,
+            &self.split.train,
+            Some(&self.split.test),
+            callback,
+        )
+    }
 }
 
 /// A run before its first step.
 pub(crate) struct Run<'a> {
     settings: &'a Settings,
-    split: Split,
-    network: Network,
-    optimizer: Box<dyn Optimizer<f32>>,
-    trainer: Trainer,
-    stop: Arc<AtomicBool>,
+    fit: Fit,
     preprocessing: Preprocessing,
     classes: Vec<String>,
     framing: Option<Framing>,
@@ -86,18 +116,15 @@ impl<'a> Run<'a> {
             standardize.apply(split.test.images_mut())?;
             preprocessing = Preprocessing::standardized(1.0 / max_value, &standardize)?;
         }
-        let network = network::build(settings, shape, split.train.classes())?;
-        let stop = interrupt::handle();
+        let mut fit = Fit::new(settings, Arc::new(split))?;
+        fit.trainer = fit.trainer.progress(progress);
+        if let Some(path) = &settings.checkpoint {
+            fit.trainer = fit.trainer.checkpoint(path);
+        }
         Ok(Self {
             settings,
-            description: describe_run(settings, &split, &network),
-            trainer: trainer(settings, &split.train)?
-                .stop_when(Arc::clone(&stop))
-                .progress(progress),
-            optimizer: optimizer::build(settings)?,
-            split,
-            network,
-            stop,
+            description: describe_run(settings, &fit.split, &fit.network),
+            fit,
             preprocessing,
             classes,
             framing,
@@ -108,16 +135,8 @@ impl<'a> Run<'a> {
     pub(crate) fn train(mut self, callback: Option<&mut dyn Callback>) -> Result<Trained, Error> {
         let settings = self.settings;
         let mut follow = Follow::new(callback);
-        let fitted = self.trainer.fit_with(
-            &mut self.network,
-            &mut SoftmaxWithLoss::new(),
-            &mut *self.optimizer,
-            &self.split.train,
-            Some(&self.split.test),
-            &mut follow,
-        );
         // What was recorded before a failure is kept.
-        let (history, failed) = match fitted {
+        let (history, failed) = match self.fit.fit(&mut follow) {
             Ok(history) => (history, None),
             Err(error) => (follow.history, Some(error)),
         };
@@ -129,7 +148,7 @@ impl<'a> Run<'a> {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let mut model = Model::from(self.network);
+        let mut model = Model::from(self.fit.network);
         model.preprocessing = self.preprocessing;
         model.classes = self.classes;
         let origin = Origin {
@@ -138,7 +157,7 @@ impl<'a> Run<'a> {
             framing: self.framing,
         };
         model::save(&settings.output, &model, &origin)?;
-        if self.stop.load(Ordering::Relaxed) {
+        if interrupt::handle().load(Ordering::Relaxed) {
             let file = settings.output.display();
             let saved = format!("; what was trained so far is in {file}");
             return Err(Error::Interrupted { saved });
@@ -164,9 +183,6 @@ fn trainer(settings: &Settings, train: &Dataset) -> Result<Trainer, Error> {
         .schedule(optimizer::schedule(settings, steps));
     if settings.augment {
         trainer = trainer.augment(augmentation(train.image_shape())?);
-    }
-    if let Some(path) = &settings.checkpoint {
-        trainer = trainer.checkpoint(path);
     }
     Ok(trainer)
 }

@@ -17,6 +17,12 @@ pub(crate) struct TrainArgs {
     /// Print the settings as such a file, and do not train
     #[arg(long)]
     pub(crate) print_config: bool,
+    /// Show the run on a page at this address [default: 127.0.0.1:8080], and beside it the same run without Batch
+    /// Normalization; the page stays until Ctrl-C
+    #[cfg(feature = "serve")]
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, require_equals = true,
+          default_missing_value = crate::serve::ADDRESS)]
+    pub(crate) watch: Option<String>,
 }
 
 /// The kind of network.
