@@ -13,6 +13,8 @@ mod every_size;
 mod idx;
 #[cfg(feature = "images")]
 mod image_folder;
+#[cfg(feature = "npz")]
+mod kuzushiji_49;
 #[path = "../../bn-tensor/tests/common/memory_limit.rs"]
 mod memory_limit;
 mod mnist;

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     limit::DEFAULT_LIMIT,
     payload::{Length, Payload},
+    whole_file::check_regular,
 };
 
 /// Reads NumPy's files that need no more memory than a limit.
@@ -192,6 +193,7 @@ fn ordered<T>(array: ArrayD<T>, is_fortran: bool) -> ArrayD<T> {
 type Archive = ZipArchive<BufReader<File>>;
 
 fn open_archive(path: &Path) -> Result<Archive> {
+    check_regular(path)?;
     ZipArchive::new(BufReader::new(File::open(path)?)).map_err(not_npz)
 }
 
