@@ -119,7 +119,7 @@ fn a_csv_file_takes_a_bounded_factor_of_memory() {
         ("two columns", rows(2)),
         ("many columns", rows(1000)),
         ("one line of numbers", "0,".repeat(2 << 20)),
-        ("one line of nothing", ",".repeat(5 << 20)),
+        ("one line of nothing", ",".repeat((4 << 20) + 9)), // a vector has just grown
         ("an open quote", "\"".to_owned() + &"a".repeat(9 << 20)),
         ("empty lines", "a,b\n".to_owned() + &"\n".repeat(5 << 20)),
     ] {
@@ -131,7 +131,7 @@ fn a_csv_file_takes_a_bounded_factor_of_memory() {
         ] {
             let info = measure(|| drop(reader.from_reader::<f64>(text.as_bytes())));
             println!("{name} {}", info.bytes_max as f64 / text.len() as f64);
-            let most = 64 * text.len() as u64 + (64 << 10);
+            let most = 100 * text.len() as u64 + (64 << 10);
             assert!(info.bytes_max <= most, "{name}: {info:?}");
         }
     }
