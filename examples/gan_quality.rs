@@ -56,7 +56,7 @@ fn gan_quality(args: &Args) -> Result<()> {
     let (start, mut out) = (Instant::now(), std::io::stdout());
     ensure!(
         args.common.data.side() == dcgan::SIDE,
-        "the GAN's images have 28×28 pixels: give --data mnist or --data fashion"
+        "the GAN's images have 28×28 pixels: give any --data but digits"
     );
     let (recipe, gan, averaged) = dcgan::load(&args.gan).with_context(|| {
         let path = args.gan.display();
@@ -96,7 +96,8 @@ fn gan_quality(args: &Args) -> Result<()> {
     for ((name, generated), real) in names.iter().zip(generated.texts()).zip(real.texts()) {
         writeln!(out, "{name:26}{generated:>12}{real:>12}")?;
     }
-    writeln!(out, "\nclass      {}", row((0..10).map(|k| k.to_string())))?;
+    let classes = 0..generated.classes.len();
+    writeln!(out, "\nclass      {}", row(classes.map(|k| k.to_string())))?;
     let shares = generated.classes.iter().map(|&share| percent(share, 1));
     writeln!(out, "generated  {}\n", row(shares))?;
 

@@ -21,8 +21,9 @@ pub struct CommonArgs {
     /// Data set
     #[arg(long, value_enum)]
     pub data: DataKind,
-    /// Folder with the files of MNIST or Fashion-MNIST [default: the folder that the environment
-    /// variable BN_DATA_DIR names, or else the cache folder, into which they are downloaded]
+    /// Folder with the files of the data set, or with a folder of them such as emnist/ [default: the
+    /// folder that the environment variable BN_DATA_DIR names, or else the cache folder, into which
+    /// MNIST and Fashion-MNIST are downloaded]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]

@@ -1,10 +1,10 @@
 //! The data sets.
 
 use anyhow::{Result, anyhow};
-use batchnorm::data::{Dataset, Error};
-use batchnorm::{Digits, FashionMnist, Mnist};
+use batchnorm::data::{Dataset, Error, data_dir};
+use batchnorm::{Digits, Emnist, EmnistSplit, FashionMnist, Kmnist, Mnist, Qmnist};
 use clap::ValueEnum;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DataKind {
@@ -14,6 +14,13 @@ pub enum DataKind {
     Mnist,
     /// 70,000 pieces of clothing of 28×28 pixels
     Fashion,
+    /// 131,600 handwritten digits and letters of 28×28 pixels, 47 classes: the files emnist-balanced-…,
+    /// which are not downloaded
+    Emnist,
+    /// 70,000 hiragana of 28×28 pixels, in files with the names of MNIST's, which are not downloaded
+    Kmnist,
+    /// MNIST with 60,000 test images: the files qmnist-…, which are not downloaded
+    Qmnist,
 }
 
 /// The value of `--data`.
@@ -23,6 +30,9 @@ impl std::fmt::Display for DataKind {
             Self::Digits => "digits",
             Self::Mnist => "mnist",
             Self::Fashion => "fashion",
+            Self::Emnist => "emnist",
+            Self::Kmnist => "kmnist",
+            Self::Qmnist => "qmnist",
         })
     }
 }
@@ -34,6 +44,9 @@ impl DataKind {
             Self::Digits => "UCI digits",
             Self::Mnist => "MNIST",
             Self::Fashion => "Fashion-MNIST",
+            Self::Emnist => "EMNIST balanced",
+            Self::Kmnist => "KMNIST",
+            Self::Qmnist => "QMNIST",
         }
     }
 
@@ -41,7 +54,7 @@ impl DataKind {
     pub fn side(self) -> usize {
         match self {
             Self::Digits => 8,
-            Self::Mnist | Self::Fashion => 28,
+            _ => 28,
         }
     }
 }
@@ -62,15 +75,19 @@ fn read(kind: DataKind, folder: Option<&Path>) -> Result<(Dataset, Dataset), Err
         (DataKind::Digits, _) => Digits::load()?.into_parts(),
         (DataKind::Mnist, Some(folder)) => Mnist::load(folder)?.into_parts(),
         (DataKind::Fashion, Some(folder)) => FashionMnist::load(folder)?.into_parts(),
+        (DataKind::Emnist, Some(folder)) => {
+            Emnist::load(folder, EmnistSplit::Balanced)?.into_parts()
+        }
+        (DataKind::Kmnist, Some(folder)) => Kmnist::load(folder)?.into_parts(),
+        (DataKind::Qmnist, Some(folder)) => Qmnist::load(folder)?.into_parts(),
         #[cfg(feature = "download")]
         (DataKind::Mnist, None) => Mnist::load_or_download()?.into_parts(),
         #[cfg(feature = "download")]
         (DataKind::Fashion, None) => FashionMnist::load_or_download()?.into_parts(),
-        // A build that cannot download.
-        #[cfg(not(feature = "download"))]
+        // Not downloaded. Where no folder is named, the error says which files the current one lacks.
         (kind, None) => {
-            let folder = std::env::var_os("BN_DATA_DIR").ok_or(Error::NoCacheFolder)?;
-            return read(kind, Some(Path::new(&folder)));
+            let folder = data_dir(None).unwrap_or_else(|| PathBuf::from("."));
+            return read(kind, Some(&folder));
         }
     })
 }

@@ -220,7 +220,7 @@ fn check(args: &Args) -> Result<()> {
     let path = checkpoint.display();
     ensure!(
         args.common.data.side() == SIDE,
-        "the networks are for images of 28×28 pixels: give --data mnist or --data fashion"
+        "the networks are for images of 28×28 pixels: give any --data but digits"
     );
     if checkpoint.exists() && !args.resume {
         bail!("{path} exists: continue from it with --resume, or give another --folder");

@@ -3,11 +3,19 @@
 
 #![no_main]
 
+mod memory;
 mod seeds;
 
-use bn_net::{Adam, Checkpoint, Error, Network, SoftmaxWithLoss};
+use bn_net::{Adam, Checkpoint, Error, Model, Network, NetworkBuilder, SoftmaxWithLoss};
 use libfuzzer_sys::fuzz_target;
+use memory::Bound;
 use ndarray::array;
+
+/// A header is JSON text, whose values take more memory than the text, and blocks inside blocks are copied.
+const BOUND: Bound = Bound {
+    factor: 500,
+    constant: 256 << 10,
+};
 
 fuzz_target!(init: seeds::write(seeds), |bytes: &[u8]| {
     read(bytes);
@@ -19,7 +27,7 @@ fuzz_target!(init: seeds::write(seeds), |bytes: &[u8]| {
 });
 
 fn read(bytes: &[u8]) {
-    let Ok(checkpoint) = Checkpoint::from_bytes(bytes) else {
+    let Ok(checkpoint) = BOUND.check(bytes.len(), || Checkpoint::from_bytes(bytes)) else {
         return;
     };
     let saved = checkpoint.to_bytes().expect("what was read can be written");
@@ -29,7 +37,7 @@ fn read(bytes: &[u8]) {
 
     for name in checkpoint.network_names() {
         // A network that can be built from its description is stored again as it was.
-        if let Ok(network) = checkpoint.network::<f32>(&name) {
+        if let Ok(network) = BOUND.check(bytes.len(), || checkpoint.network::<f32>(&name)) {
             let mut stored = Checkpoint::new();
             stored.add_network("built", &network).expect("a new name");
             let built = stored.network::<f32>("built").expect("it was built before");
@@ -37,6 +45,8 @@ fn read(bytes: &[u8]) {
             assert_eq!(first, second);
         }
     }
+
+    let _ = BOUND.check(bytes.len(), || Model::<f32>::from_checkpoint(&checkpoint));
 
     let (mut network, mut adam) = parts();
     let before = state(&network, &adam);
@@ -80,6 +90,14 @@ fn parts() -> (Network, Adam<f32>) {
     (network, Adam::book(0.01).expect("a learning rate"))
 }
 
+/// Residual blocks inside each other.
+fn nested(builder: NetworkBuilder, depth: usize) -> NetworkBuilder {
+    match depth {
+        0 => builder.relu(),
+        _ => builder.residual(move |body| nested(body, depth - 1)),
+    }
+}
+
 fn state(network: &Network, adam: &Adam<f32>) -> Checkpoint {
     let mut checkpoint = Checkpoint::new();
     checkpoint
@@ -107,6 +125,14 @@ fn seeds() -> Vec<Vec<u8>> {
         .and_then(|()| others.add_array("b", &[2], &[f64::NAN, 1e300]))
         .expect("names that are not taken");
     checkpoints.push(others);
+    let nested = nested(Network::builder(2), 8)
+        .build(1)
+        .expect("the layers fit");
+    let mut of_nested = Checkpoint::new();
+    of_nested
+        .add_network("network", &nested)
+        .expect("a new name");
+    checkpoints.push(of_nested);
     let mut seeds = Vec::new();
     for checkpoint in checkpoints {
         let bytes = checkpoint.to_bytes().expect("small");

@@ -76,6 +76,21 @@ fn bad_input_is_refused_with_one_line_before_anything_is_written() {
             "no such folder",
         ),
         (
+            "mnist",
+            vec!["--data", "emnist"],
+            ". (lacks emnist-balanced-train-images-idx3-ubyte, emnist-balanced-train-labels-idx1-ubyte",
+        ),
+        (
+            "mnist",
+            vec!["--data", "kmnist", "--data-dir", "empty"],
+            "empty (lacks train-images-idx3-ubyte",
+        ),
+        (
+            "mnist",
+            vec!["--data", "qmnist", "--data-dir", "damaged"],
+            "qmnist-test-labels-idx2-int). Fetch its four files from https://github.com/",
+        ),
+        (
             "cnn_mnist",
             no_data(&["--save", "no/a"]),
             "there is no folder no",
@@ -220,7 +235,7 @@ fn options_out_of_range_are_refused() {
             "quickstart",
             "--data",
             &["cifar"],
-            "possible values: digits, mnist, fashion",
+            "possible values: digits, mnist, fashion, emnist, kmnist, qmnist",
         ),
         ("mnist", "--epochs", &["0"], "an integer, 1 or more"),
         ("mnist", "--batch-size", &["0"], "from 2 to 60000"),

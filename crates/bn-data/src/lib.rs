@@ -1,5 +1,5 @@
-//! Data for training: MNIST, Fashion-MNIST, EMNIST, KMNIST, QMNIST, the UCI digits, readers of IDX, CSV, NumPy
-//! and PNG files, mini-batches, augmentation and whitening.
+//! Data for training: MNIST, Fashion-MNIST, EMNIST, KMNIST, Kuzushiji-49, QMNIST, the UCI digits, readers of IDX,
+//! CSV, NumPy and PNG files, mini-batches, augmentation and whitening.
 //!
 //! **The key decision: a data set is one matrix and one list of targets.** Every source becomes a
 //! [`Dataset`], images as rows `(N, D)` and labels as `usize` (or values `(N, E)`), because that is what
@@ -66,6 +66,8 @@ mod idx;
 #[cfg(feature = "images")]
 mod image_folder;
 mod kmnist;
+#[cfg(feature = "npz")]
+mod kuzushiji_49;
 mod limit;
 mod mnist;
 mod mnist_format;
@@ -102,6 +104,8 @@ pub use idx::{Idx, IdxReader};
 #[cfg(feature = "images")]
 pub use image_folder::{ImageFolder, ImageFolderReader};
 pub use kmnist::Kmnist;
+#[cfg(feature = "npz")]
+pub use kuzushiji_49::Kuzushiji49;
 pub use mnist::Mnist;
 pub use mnist_format::LoadOptions;
 pub use ndarray;

@@ -121,27 +121,33 @@ pub(crate) fn read_images(
     order: PixelOrder,
     options: LoadOptions,
 ) -> Result<Array2<f32>> {
-    let read = || {
-        let mut pixels = byte_images(Idx::open(file)?)?;
-        if order == PixelOrder::Columns {
-            pixels.swap_axes(1, 2);
-        }
-        let scale = if options.normalize { 255.0 } else { 1.0 };
-        let mut images = try_zeros("loading images", pixels.raw_dim())?;
-        Zip::from(&mut images)
-            .and(&pixels)
-            .for_each(|image: &mut f32, &pixel| *image = f32::from(pixel) / scale);
-        let rows = (images.len() / (SIDE * SIDE), SIDE * SIDE);
-        Ok(images
-            .into_shape_with_order(rows)
-            .expect("the same number of elements"))
-    };
+    let read = || rows(Idx::open(file)?.try_into()?, order, options);
     read().map_err(|problem: Error| problem.in_file(file))
 }
 
+/// (N, 28*28), from bytes (N, 28, 28)
+pub(crate) fn rows(
+    pixels: ArrayD<u8>,
+    order: PixelOrder,
+    options: LoadOptions,
+) -> Result<Array2<f32>> {
+    let mut pixels = byte_images(pixels)?;
+    if order == PixelOrder::Columns {
+        pixels.swap_axes(1, 2);
+    }
+    let scale = if options.normalize { 255.0 } else { 1.0 };
+    let mut images = try_zeros("loading images", pixels.raw_dim())?;
+    Zip::from(&mut images)
+        .and(&pixels)
+        .for_each(|image: &mut f32, &pixel| *image = f32::from(pixel) / scale);
+    let rows = (images.len() / (SIDE * SIDE), SIDE * SIDE);
+    Ok(images
+        .into_shape_with_order(rows)
+        .expect("the same number of elements"))
+}
+
 /// (N, 28, 28)
-fn byte_images(idx: Idx) -> Result<Array3<u8>> {
-    let pixels: ArrayD<u8> = idx.try_into()?;
+fn byte_images(pixels: ArrayD<u8>) -> Result<Array3<u8>> {
     let got = pixels.shape().to_vec();
     match pixels.into_dimensionality::<Ix3>() {
         Ok(pixels) if got[1..] == [SIDE, SIDE] => Ok(pixels),
@@ -155,17 +161,19 @@ fn byte_images(idx: Idx) -> Result<Array3<u8>> {
 
 /// (N)
 pub(crate) fn read_labels(file: &Path) -> Result<Vec<usize>> {
-    let read = || {
-        let labels: ArrayD<u8> = Idx::open(file)?.try_into()?;
-        let got = labels.shape().to_vec();
-        let labels = labels
-            .into_dimensionality::<Ix1>()
-            .map_err(|_| Error::ShapeMismatch {
-                op: "a file of labels",
-                expected: "(N)".to_owned(),
-                got,
-            })?;
-        Ok(labels.iter().map(|&label| label.into()).collect())
-    };
+    let read = || list(Idx::open(file)?.try_into()?);
     read().map_err(|problem: Error| problem.in_file(file))
+}
+
+/// (N), from bytes (N)
+pub(crate) fn list(labels: ArrayD<u8>) -> Result<Vec<usize>> {
+    let got = labels.shape().to_vec();
+    let labels = labels
+        .into_dimensionality::<Ix1>()
+        .map_err(|_| Error::ShapeMismatch {
+            op: "a file of labels",
+            expected: "(N)".to_owned(),
+            got,
+        })?;
+    Ok(labels.iter().map(|&label| label.into()).collect())
 }

@@ -209,3 +209,12 @@ pub(crate) static KMNIST: Place = Place {
     home: "http://codh.rois.ac.jp/kmnist/",
     first_labels: Some([8, 7, 0, 1, 4, 2, 4, 8, 1, 1]),
 };
+
+/// Not downloaded, as KMNIST.
+#[cfg(feature = "npz")]
+pub(crate) static KUZUSHIJI_49: Place = Place {
+    name: "Kuzushiji-49",
+    folders: &["kuzushiji-49", "k49"],
+    home: "http://codh.rois.ac.jp/kmnist/",
+    first_labels: None,
+};

@@ -77,8 +77,14 @@ pub fn write_whole(
 /// no writer.
 pub fn read_whole(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
+    check_regular(path)?;
+    fs::read(path)
+}
+
+/// Refuses a directory, a device, which may have no end, and a pipe, which may have no writer.
+pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
     match fs::metadata(path)?.is_file() {
-        true => fs::read(path),
+        true => Ok(()),
         false => Err(io::Error::new(
             ErrorKind::InvalidInput,
             "it is not a regular file",

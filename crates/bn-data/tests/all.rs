@@ -14,6 +14,8 @@ mod framing;
 mod idx;
 #[cfg(feature = "images")]
 mod image_folder;
+#[cfg(feature = "npz")]
+mod kuzushiji_49;
 #[path = "../../bn-tensor/tests/common/memory_limit.rs"]
 mod memory_limit;
 mod mnist;

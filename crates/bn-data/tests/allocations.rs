@@ -108,3 +108,96 @@ fn elements_are_read_without_a_copy() {
     let info = measure(|| drop(Idx::from_reader(bytes.as_slice()).unwrap()));
     assert!(info.bytes_max < payload * 3 / 2 + 200_000, "{info:?}");
 }
+
+/// The factors are those that the readers document.
+#[cfg(feature = "csv")]
+#[test]
+fn a_csv_file_takes_a_bounded_factor_of_memory() {
+    use bn_data::CsvReader;
+    let rows = |columns: usize| ("0,".repeat(columns - 1) + "0\n").repeat((1 << 20) / columns);
+    for (name, text) in [
+        ("two columns", rows(2)),
+        ("many columns", rows(1000)),
+        ("one line of numbers", "0,".repeat(2 << 20)),
+        ("one line of nothing", ",".repeat((4 << 20) + 9)), // a vector has just grown
+        ("an open quote", "\"".to_owned() + &"a".repeat(9 << 20)),
+        ("empty lines", "a,b\n".to_owned() + &"\n".repeat(5 << 20)),
+    ] {
+        for reader in [
+            CsvReader::with_labels(0),
+            CsvReader::with_values(0..1),
+            CsvReader::with_labels(0).header(false),
+            CsvReader::with_labels("a"),
+        ] {
+            let info = measure(|| drop(reader.from_reader::<f64>(text.as_bytes())));
+            println!("{name} {}", info.bytes_max as f64 / text.len() as f64);
+            let most = 100 * text.len() as u64 + (64 << 10);
+            assert!(info.bytes_max <= most, "{name}: {info:?}");
+        }
+    }
+}
+
+#[cfg(feature = "npz")]
+#[test]
+fn a_npz_file_takes_a_bounded_factor_of_memory() {
+    use bn_data::{Dataset, NpyReader};
+    use std::io::Cursor;
+    use zip::{ZipWriter, write::SimpleFileOptions};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packed.npz");
+    let bytes = |shape: &str, elements: usize| {
+        let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(format!("{text:<117}\n").bytes());
+        bytes.resize(128 + elements, 0);
+        bytes
+    };
+    let archive = |arrays: &[(String, Vec<u8>)]| {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_level(Some(9));
+        for (name, bytes) in arrays {
+            archive.start_file(format!("{name}.npy"), options).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    };
+    let n = 4 << 20;
+    let zeros = [
+        ("x".to_owned(), bytes(&format!("({n}, 1)"), n)),
+        ("y".to_owned(), bytes(&format!("({n},)"), n)),
+    ];
+    let packed = archive(&zeros);
+    fs::write(&path, &packed).unwrap();
+    let len = packed.len() as u64;
+    let info = measure(|| drop(NpyReader::new().open_npz(&path, "x").unwrap()));
+    println!("array {}", info.bytes_max as f64 / len as f64);
+    assert!(
+        info.bytes_max <= 1032 * len + (256 << 10),
+        "{info:?} for {len}"
+    );
+    let info = measure(|| drop(Dataset::<f64>::from_npz(&path, "x", "y").unwrap()));
+    println!("data set {}", info.bytes_max as f64 / len as f64);
+    assert!(
+        info.bytes_max <= 16 * 1032 * len + (256 << 10),
+        "{info:?} for {len}"
+    );
+
+    // The names of many arrays.
+    let many: Vec<_> = (0..20_000)
+        .map(|i| (format!("{i:x}"), Vec::new()))
+        .collect();
+    let listed = archive(&many);
+    fs::write(&path, &listed).unwrap();
+    let info = measure(|| assert_eq!(NpyReader::npz_names(&path).unwrap().len(), 20_000));
+    println!("names {}", info.bytes_max as f64 / listed.len() as f64);
+    assert!(info.bytes_max <= 32 * listed.len() as u64, "{info:?}");
+
+    let plain = bytes(&format!("({n},)"), n);
+    let info = measure(|| drop(NpyReader::new().from_reader(&plain[..]).unwrap()));
+    println!("stream {}", info.bytes_max as f64 / plain.len() as f64);
+    assert!(
+        info.bytes_max <= 4 * plain.len() as u64 + (128 << 10),
+        "{info:?}"
+    );
+}

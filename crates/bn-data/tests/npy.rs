@@ -110,6 +110,25 @@ fn arrays_become_a_data_set() {
     assert!(error.to_string().contains("for labels"), "{error}");
 }
 
+/// A pipe without a writer would wait for ever, and a device may have no end.
+#[cfg(unix)]
+#[test]
+fn archives_are_regular_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.npz");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [&*pipe, "/dev/zero".as_ref(), folder.path()] {
+        for error in [
+            NpyReader::new().open_npz(path, "x").unwrap_err(),
+            NpyReader::npz_names(path).unwrap_err(),
+        ] {
+            let error = error.to_string();
+            assert!(error.contains("it is not a regular file"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn unknown_names_are_listed() {
     let error = NpyReader::new()

@@ -124,6 +124,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The arrays of an npz file do not fit the network.
+    #[error("{} does not fit the network: {reason}", path.display())]
+    Arrays {
+        /// The file.
+        path: PathBuf,
+        /// All arrays that are missing, unexpected, or of another shape or type.
+        reason: String,
+    },
     /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

@@ -1,5 +1,6 @@
 use crate::error::Error;
 use bn_tensor::check_setting;
+use serde::{Serialize, Serializer};
 use std::{f64::consts::PI, fmt, sync::Arc};
 
 /// The learning rate of each step t = 0, 1, 2, …
@@ -15,7 +16,7 @@ use std::{f64::consts::PI, fmt, sync::Arc};
 /// assert_eq!(rates, [1.0, 1.25, 1.5, 1.75, 2.0, 2.0]);
 /// ```
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Schedule {
     /// Always `lr`.
     Constant {
@@ -84,6 +85,13 @@ pub struct ScheduleFunction(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
 impl fmt::Debug for ScheduleFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ScheduleFunction")
+    }
+}
+
+/// All functions are written alike.
+impl Serialize for ScheduleFunction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit_struct("ScheduleFunction")
     }
 }
 

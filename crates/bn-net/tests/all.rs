@@ -38,6 +38,7 @@ mod one_network;
 mod outside;
 mod prelude;
 mod resume;
+mod resume_settings;
 mod shards;
 mod small_errors;
 mod threads;

@@ -1,6 +1,5 @@
 //! Parameters in NumPy's files: those of the book's network and of Keras, both ways.
 
-use crate::common::checkpoints::refused;
 use bn_data::{Npy, NpyReader};
 use bn_layers::{Conv2dConfig, LayerExt};
 use bn_net::{
@@ -9,8 +8,9 @@ use bn_net::{
 };
 use ndarray::{Array2, ArrayD};
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 use tempfile::TempDir;
 
@@ -50,6 +50,20 @@ fn keras<T: Scalar>(seed: u64) -> Network<T> {
         .affine_without_bias(8)
         .batch_norm_with(bn_layers::BatchNormConfig::keras())
         .relu()
+        .affine(3)
+        .build(seed)
+        .unwrap()
+}
+
+fn dense(seed: u64) -> Network {
+    Network::builder(6)
+        .affine(8)
+        .batch_norm_with(bn_layers::BatchNormConfig::keras())
+        .relu()
+        .dropout(0.3)
+        .affine_without_bias(5)
+        .batch_norm_with(bn_layers::BatchNormConfig::keras())
+        .tanh()
         .affine(3)
         .build(seed)
         .unwrap()
@@ -136,6 +150,43 @@ fn weights_of_keras_are_read_and_written() {
     assert!(losses[49] < 0.5 * losses[0], "{losses:?}");
 }
 
+/// Runs with `BN_PYTHON=python3`, where Keras 3 and PyTorch are installed.
+#[test]
+fn keras_reads_weights_and_computes_the_same() {
+    let Ok(python) = env::var("BN_PYTHON") else {
+        println!("skipped: BN_PYTHON does not name a Python with Keras and PyTorch");
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    for (name, mut network) in [("dense", dense(3)), ("convolutional", keras(4))] {
+        // Running statistics too differ from those of the beginning.
+        let mut count = 0.0f32;
+        network.visit_mut(&mut |p| {
+            for value in p.value.iter_mut() {
+                count += 1.0;
+                *value += 0.1 * count.sin();
+            }
+        });
+        let d = network.input().size();
+        let x = Array2::from_shape_fn((5, d), |(i, j)| ((i * d + j) as f32).cos());
+        let y = network.predict(x.view()).unwrap();
+        let path = |end: &str| folder.path().join(format!("{name}{end}"));
+        network.save_keras_weights(path(".npz")).unwrap();
+        let (x, y) = (Npy::F32(x.into_dyn()), Npy::F32(y.into_dyn()));
+        Npy::save_npz(path("_io.npz"), [("x", &x), ("y", &y)]).unwrap();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check_keras.py");
+    let output = Command::new(&python)
+        .arg(script)
+        .arg(folder.path())
+        .output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run {python}: {error}"));
+    let [text, errors] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    println!("{text}");
+    assert!(output.status.success(), "{text}{errors}");
+}
+
 #[test]
 fn all_that_does_not_fit_is_named_and_changes_nothing() {
     let folder = TempDir::new().unwrap();
@@ -147,8 +198,14 @@ fn all_that_does_not_fit_is_named_and_changes_nothing() {
         Npy::I64(ArrayD::zeros(vec![5])),
     );
     Npy::save_npz(&path, [("W1", &wrong), ("b1", &labels), ("W9", &wrong)]).unwrap();
+    let refused = |result: Result<(), Error>| match result.unwrap_err() {
+        error @ Error::Arrays { .. } => error.to_string(),
+        other => panic!("{other}"),
+    };
     let reason = refused(network.load_params(&path));
+    assert!(reason.starts_with(&path.display().to_string()), "{reason}");
     for part in [
+        "does not fit the network: ",
         "W9 is unexpected",
         "W1 is [5, 6], not [6, 5]",
         "b1 has values of i64",

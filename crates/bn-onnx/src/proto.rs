@@ -81,8 +81,9 @@ pub(crate) struct AttributeProto {
     pub(crate) i: i64,
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) s: Vec<u8>,
-    #[prost(message, optional, tag = "5")]
-    pub(crate) t: Option<TensorProto>,
+    // Boxed, so that an empty setting is small.
+    #[prost(message, optional, boxed, tag = "5")]
+    pub(crate) t: Option<Box<TensorProto>>,
     #[prost(float, repeated, tag = "7")]
     pub(crate) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]

@@ -2,6 +2,7 @@
 
 mod golden;
 mod hostile;
+mod memory;
 mod networks;
 mod refused;
 mod round_trip;

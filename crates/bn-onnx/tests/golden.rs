@@ -1,5 +1,5 @@
-//! Models that PyTorch exported, with what it computes, made by `golden/make_onnx.py`, and models with what onnxruntime
-//! computes, made by `golden/make_types.py`.
+//! Models that PyTorch exported, with what it computes, made by `golden/make_onnx.py`; the same of Keras, by
+//! `golden/make_keras.py`; and models with what onnxruntime computes, made by `golden/make_types.py`.
 
 use crate::networks::channels_first;
 use bn_layers::{LayerExt, Shape, images_to_channels_last};
@@ -46,6 +46,14 @@ impl Golden {
     }
 }
 
+impl Golden {
+    /// Rows of the network's input from `(N, D)` or `(N, H, W, C)`, which they are already.
+    fn keras_rows(&self) -> Array2<f32> {
+        let x: Vec<f32> = self.values["x"].iter().map(|&v| v as f32).collect();
+        Array2::from_shape_vec((4, x.len() / 4), x).unwrap()
+    }
+}
+
 fn flat(images: ndarray::Array4<f32>) -> Array2<f32> {
     let (n, a, b, c) = images.dim();
     images.into_shape_with_order((n, a * b * c)).unwrap()
@@ -53,7 +61,11 @@ fn flat(images: ndarray::Array4<f32>) -> Array2<f32> {
 
 fn logits_agree(name: &str) {
     let golden = Golden::load(name);
-    let y = golden.network.predict(golden.rows("x").view()).unwrap();
+    let x = match name.starts_with("keras") {
+        true => golden.keras_rows(),
+        false => golden.rows("x"),
+    };
+    let y = golden.network.predict(x.view()).unwrap();
     let y = channels_first(y.view(), golden.network.output());
     let expected = &golden.values["logits"];
     assert_eq!(y.len(), expected.len(), "{name}");
@@ -106,6 +118,21 @@ fn opset_9() {
 }
 
 #[test]
+fn mlp_of_keras() {
+    logits_agree("keras_mlp");
+}
+
+#[test]
+fn cnn_of_keras() {
+    logits_agree("keras_cnn");
+}
+
+#[test]
+fn global_pool_of_keras() {
+    logits_agree("keras_pooled");
+}
+
+#[test]
 fn the_layers_are_those_of_the_library() {
     let names = |name: &str| {
         let network = Golden::load(name).network;
@@ -126,6 +153,14 @@ fn the_layers_are_those_of_the_library() {
     assert_eq!(
         names("resnet"),
         "conv2d batch_norm relu residual relu residual relu avg_pool2d affine"
+    );
+    assert_eq!(
+        names("keras_mlp"),
+        "affine batch_norm relu affine batch_norm tanh affine"
+    );
+    assert_eq!(
+        names("keras_cnn"),
+        "conv2d batch_norm relu max_pool2d conv2d batch_norm sigmoid reshape affine"
     );
     assert!(
         names("activations")

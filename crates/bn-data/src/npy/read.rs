@@ -16,12 +16,15 @@ use crate::{
     error::{Error, Result},
     limit::DEFAULT_LIMIT,
     payload::{Length, Payload},
+    whole_file::check_regular,
 };
 
 /// Reads NumPy's files that need no more memory than a limit.
 ///
 /// The limit holds for the bytes of the elements of an array; it is 1 GiB by default. A header that
-/// promises more than the file can hold allocates nothing.
+/// promises more than the file can hold allocates nothing. So an array takes at most four times the size of a `.npy`
+/// file, and 1032 times that of an `.npz` file, the limit of its compression; a data set of two arrays takes up to 16
+/// times as much, because a label of one byte becomes eight. Buffers take 256 KiB at most.
 ///
 /// ```
 /// use bn_data::{Npy, NpyReader};
@@ -192,6 +195,7 @@ fn ordered<T>(array: ArrayD<T>, is_fortran: bool) -> ArrayD<T> {
 type Archive = ZipArchive<BufReader<File>>;
 
 fn open_archive(path: &Path) -> Result<Archive> {
+    check_regular(path)?;
     ZipArchive::new(BufReader::new(File::open(path)?)).map_err(not_npz)
 }
 

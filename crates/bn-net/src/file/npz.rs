@@ -1,6 +1,6 @@
 //! The arrays of a network in NumPy's `.npz` files, under the names of the book or in the order of Keras.
 
-use super::{checkpoint::refuse, network::NetworkState};
+use super::network::NetworkState;
 use crate::{error::Error, model::MultiLayerNet, network::Network};
 use bn_data::{Npy, NpyReader};
 use bn_layers::{LayerExt, Param};
@@ -44,7 +44,7 @@ impl<T: Scalar> MultiLayerNet<T> {
     /// statistics too, if there are Batch Normalizations.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] with all arrays that are missing, unexpected, or of another shape; [`Error::Data`] for a
+    /// [`Error::Arrays`] with all arrays that are missing, unexpected, or of another shape; [`Error::Data`] for a
     /// file that cannot be read. The network is then unchanged.
     pub fn load_params(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let (mut names, mut expected) = (Vec::new(), Vec::new());
@@ -155,8 +155,10 @@ fn load<T: Scalar>(
         }
     }
     if !faults.is_empty() {
-        let (path, faults) = (path.display(), faults.join("; "));
-        return refuse(format!("{path} does not fit the network: {faults}"));
+        return Err(Error::Arrays {
+            path: path.to_owned(),
+            reason: faults.join("; "),
+        });
     }
     NetworkState::of_arrays(arrays).give_to(network);
     Ok(())

@@ -69,13 +69,9 @@ impl<T: Scalar> Run<'_, T> {
             self.progress.step();
             events::step(self.state.iteration, loss);
             let iteration = self.state.iteration;
-            if callback
+            let is_last = callback
                 .on_step(iteration, loss, self.training())
-                .is_break()
-                && self.stop()
-            {
-                return self.save();
-            }
+                .is_break();
             let is_due = |every: Option<u64>| every.is_some_and(|n| iteration.is_multiple_of(n));
             if is_due(Some(self.evaluate_every)) || iteration == self.steps {
                 let record = self.evaluate()?;
@@ -88,8 +84,10 @@ impl<T: Scalar> Run<'_, T> {
             } else if is_due(self.settings.checkpoint_every) {
                 self.save()?;
             }
+            // After the evaluation of this step, which a run that continues would not repeat.
             let stop = self.settings.stop.as_ref();
-            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) && self.stop() {
+            let is_last = is_last || stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+            if is_last && self.stop() {
                 return self.save();
             }
         }

@@ -5,6 +5,7 @@ use crate::{error::Error, file::Checkpoint};
 use bn_data::BatchState;
 use bn_tensor::Scalar;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// What a run keeps from step to step, besides network, optimizer and arrays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,7 +39,8 @@ impl RunState {
     }
 }
 
-/// The position in the data, and the settings that must be the same when a run continues.
+/// The position in the data, from which all random draws of the batches and the augmentation follow, and the settings
+/// that must be the same when a run continues.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Position {
     seed: u64,
@@ -46,6 +48,38 @@ struct Position {
     position: usize,
     batches_per_epoch: usize,
     accumulate: usize,
+    #[serde(default)] // older files do not have it
+    settings: Option<Settings>,
+}
+
+/// Settings as JSON.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Settings {
+    batch_sizes: Value,
+    schedule: Value,
+    augmentation: Value,
+}
+
+impl Position {
+    /// The settings with their names in messages.
+    fn settings(&self) -> Vec<(&'static str, Value)> {
+        let mut settings = vec![
+            ("the seed", json!(self.seed)),
+            (
+                "the number of batches of an epoch",
+                json!(self.batches_per_epoch),
+            ),
+            ("the number of accumulated batches", json!(self.accumulate)),
+        ];
+        if let Some(others) = &self.settings {
+            settings.extend([
+                ("the size of the batches", others.batch_sizes.clone()),
+                ("the schedule", others.schedule.clone()),
+                ("the augmentation", others.augmentation.clone()),
+            ]);
+        }
+        settings
+    }
 }
 
 /// The names in a checkpoint.
@@ -93,19 +127,7 @@ impl<T: Scalar> Run<'_, T> {
         };
         let stored: Position = checkpoint.value(POSITION)?;
         let now = self.position();
-        for (what, stored, now) in [
-            ("the seed", stored.seed, now.seed),
-            (
-                "the number of batches of an epoch",
-                stored.batches_per_epoch as u64,
-                now.batches_per_epoch as u64,
-            ),
-            (
-                "the number of accumulated batches",
-                stored.accumulate as u64,
-                now.accumulate as u64,
-            ),
-        ] {
+        for ((what, stored), (_, now)) in stored.settings().into_iter().zip(now.settings()) {
             if stored != now {
                 let file = path.display();
                 return Err(Error::Checkpoint {
@@ -168,6 +190,11 @@ impl<T: Scalar> Run<'_, T> {
             position,
             batches_per_epoch: self.data.source.batches_per_epoch(),
             accumulate: self.settings.accumulate,
+            settings: Some(Settings {
+                batch_sizes: json!(self.data.source.batch_sizes()),
+                schedule: json!(self.settings.schedule),
+                augmentation: json!(self.settings.augmentation),
+            }),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Graph {
             arrays,
             constants,
             users,
-            left: bytes.saturating_mul(2).saturating_add(1 << 20),
+            left: bytes.saturating_mul(2).saturating_add(1 << 16),
         };
         Ok((graph, nodes))
     }
@@ -206,7 +206,7 @@ fn constant(attribute: Option<AttributeProto>) -> Result<Array, Error> {
         return invalid("a constant has no value");
     };
     match (&*attribute.name, attribute.t) {
-        ("value", Some(tensor)) => Array::read(tensor),
+        ("value", Some(tensor)) => Array::read(*tensor),
         ("value_float", _) => Ok(Array::of(Values::Floats(vec![attribute.f]))),
         ("value_floats", _) => Ok(Array::of(Values::Floats(attribute.floats))),
         ("value_int", _) => Ok(Array::of(Values::Integers(vec![attribute.i]))),

@@ -26,7 +26,7 @@ impl Graph {
                 "this operator has no layer; known are Add, AveragePool, BatchNormalization, Cast, Clip, Concat, \
                  Constant, Conv, ConvTranspose, Dropout, Elu, Flatten, Gelu, Gemm, GlobalAveragePool, GlobalMaxPool, \
                  GroupNormalization, Identity, InstanceNormalization, LayerNormalization, LeakyRelu, LogSoftmax, \
-                 MatMul, MaxPool, Mul, Pad, PRelu, ReduceMean, Relu, Reshape, Resize, Sigmoid, Softmax, Tanh and \
+                 MatMul, MaxPool, Mul, Pad, PRelu, ReduceMean, Relu, Reshape, Resize, Sigmoid, Softmax, Sub, Tanh and \
                  Transpose",
             ),
         }
@@ -128,22 +128,27 @@ impl Graph {
         chain.push_image(node, pool(node, window, false, true))
     }
 
-    /// A global average pool, as TensorFlow and `x.mean((2, 3))` write it.
+    /// A global average pool, as Keras and `x.mean((2, 3))` write it.
     fn mean_of_pixels(&self, node: &Node, chain: &mut Chain) -> Result<(), Error> {
         let axes = match node.input(1) {
             Some(_) => self.integers(node, 1)?,
             None => node.ints("axes").unwrap_or_default(),
         };
-        if ![[2, 3], [3, 2], [-2, -1], [-1, -2]]
-            .iter()
-            .any(|of| axes == of)
-        {
+        let keeps_axes = node.int("keepdims", 1) != 0;
+        let of_pixels = match chain.form {
+            Form::ChannelsLast(image) if !keeps_axes => {
+                chain.form = Form::Image(image);
+                [[1, 2], [2, 1], [-3, -2], [-2, -3]]
+            }
+            _ => [[2, 3], [3, 2], [-2, -1], [-1, -2]],
+        };
+        if !of_pixels.iter().any(|of| axes == of) {
             return node.refused(format!(
-                "its axes are {axes:?}, but must be 2, 3: those of the pixels"
+                "its axes are {axes:?}, but must be those of the pixels"
             ));
         }
         self.global_pool(node, chain)?;
-        if node.int("keepdims", 1) == 0 {
+        if !keeps_axes {
             chain.form = Form::Rows;
         }
         Ok(())

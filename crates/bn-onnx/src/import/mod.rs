@@ -1,10 +1,11 @@
 //! From a model to a network: `array` reads arrays, `graph` finds the constants and who uses a value, `node` reads
 //! settings, `walk` follows the values from the input to the output, `chain` keeps the layers found so far,
-//! `operators`, `shapes`, `normalizations`, `images` and `resampling` read each operator, `patterns` those activations
+//! `operators`, `constants`, `shapes`, `normalizations`, `images` and `resampling` read each operator, `patterns` those activations
 //! that are several nodes, and `part` puts the network together.
 
 mod array;
 mod chain;
+mod constants;
 mod graph;
 mod images;
 mod node;
@@ -28,20 +29,25 @@ use walk::Walk;
 
 /// Reads a network from an ONNX model. It is an ordinary network: it can be trained, saved and folded.
 ///
-/// The model has one input `(N, D)` or `(N, C, H, W)` with known sizes, and one output. Its values must form a chain
+/// The model has one input `(N, D)`, `(N, C, H, W)` or `(N, H, W, C)` with known sizes, and one output. Its values must form a chain
 /// from the input to the output; at branches that an `Add` of two or a `Concat` joins, the network has a residual block
 /// or a concatenation. Arrays may have 16, 32 or 64 bits.
 ///
-/// In the network, images have their channels last. So the rows of a batch of images must be
-/// [converted](bn_layers::images_to_channels_last), and the weights after a flattened image, or before a row becomes an
+/// In the network, images have their channels last. So the rows of a batch of images for a model with `(N, C, H, W)`
+/// must be [converted](bn_layers::images_to_channels_last), and the weights after a flattened image, or before a row becomes an
 /// image, are reordered. A `BatchNormalization` gets the settings of PyTorch's, with the model's `epsilon` and
-/// `momentum`; the seed of a Dropout is 0.
+/// `momentum`; the seed of a Dropout is 0. Keras writes `(x − mean)·factor + beta` instead: the running variance is then
+/// 1, and the factor is gamma.
+///
+/// Sizes that a model computes when it runs are not read. So a Keras model must be exported with the size of the batch:
+/// `model.export("m.onnx", format="onnx", input_signature=[keras.InputSpec(shape=(1, 28, 28, 1), dtype="float32")])`.
+/// The network takes any number of rows.
 ///
 /// Known are the operators Add (of a bias, or of two branches), AveragePool, BatchNormalization, Cast, Clip (from 0
 /// on, or 0 to 6), Concat, Constant, Conv, ConvTranspose, Dropout, Elu, Flatten, Gelu, Gemm, GlobalAveragePool,
 /// GlobalMaxPool, GroupNormalization, Identity, InstanceNormalization, LayerNormalization, LeakyRelu, LogSoftmax,
-/// MatMul, MaxPool, Mul (in SiLU and GELU), Pad, PRelu, ReduceMean (of pixels), Relu, Reshape, Resize, Sigmoid,
-/// Softmax, Tanh and Transpose (of channels), from opset 9 on.
+/// MatMul, MaxPool, Mul (in SiLU and GELU, and by a constant after a BatchNormalization), Pad, PRelu, ReduceMean (of pixels), Relu, Reshape, Resize, Sigmoid,
+/// Softmax, Sub (of a mean), Tanh and Transpose (of channels), from opset 9 on.
 ///
 /// ```
 /// use bn_net::Network;
@@ -56,7 +62,7 @@ use walk::Walk;
 /// # Errors
 /// [`Error::Invalid`] for bytes that are not a model, or one that contradicts itself; [`Error::Unsupported`] for an
 /// operator or a setting that has no layer; [`Error::Network`] for layers that do not fit together. The memory that an
-/// import needs is bounded by the number of bytes, whatever they say.
+/// import needs is at most 2000 times the number of bytes and 2 MiB, whatever they say.
 pub fn from_bytes(bytes: &[u8]) -> Result<Network<f32>, Error> {
     let model = ModelProto::decode(bytes).map_err(|error| Error::Invalid {
         reason: error.to_string(),

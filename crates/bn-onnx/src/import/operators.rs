@@ -45,7 +45,9 @@ impl Graph {
             "Softmax" | "LogSoftmax" => self.over_classes(node, chain),
             "Gemm" => self.gemm(node, chain),
             "MatMul" => self.matmul(node, chain),
-            "Add" => self.bias(node, chain),
+            "Add" => self.plus(node, chain),
+            "Sub" => self.minus(node, chain),
+            "Mul" => self.times(node, chain),
             "Flatten" => self.flatten(node, chain),
             "Reshape" => self.reshape(node, chain),
             "Transpose" => chain.transpose(node),
@@ -108,27 +110,8 @@ impl Graph {
     }
 
     fn prelu(&mut self, node: &Node, chain: &mut Chain) -> Result<(), Error> {
-        let (dims, mut slopes) = self.weights(node, 1)?;
+        let slopes = self.of_channels(node, 1, chain)?;
         let channels = slopes.len();
-        let of_channels: &[usize] = match chain.form {
-            Form::Image(_) => &[channels, 1, 1],
-            _ => &[channels],
-        };
-        let leading = dims
-            .iter()
-            .take(dims.len().saturating_sub(of_channels.len()));
-        if channels != 1
-            && !(dims.ends_with(of_channels) && leading.into_iter().all(|&dim| dim == 1))
-        {
-            return node.refused(format!(
-                "its slopes have the dimensions {dims:?}, but must be one for each channel"
-            ));
-        }
-        if let Form::Flattened(image) = chain.form
-            && channels == chain.shape.size()
-        {
-            slopes = rows(&slopes, 1, &last_from_first(image));
-        }
         chain.push(
             node,
             Part::new("PRelu", settings::PRelu { channels }).with("weight", slopes),
@@ -240,44 +223,6 @@ impl Graph {
         }
         chain.push(node, part)?;
         chain.form = Form::Rows;
-        Ok(())
-    }
-
-    /// The bias of a MatMul or a Conv before it.
-    fn bias(&mut self, node: &Node, chain: &mut Chain) -> Result<(), Error> {
-        let constant = match node.input(0) {
-            Some(name) if self.values(node) == [name] => 1,
-            _ => 0,
-        };
-        const REASON: &str = "a constant can be added after a MatMul only, as its bias (D)";
-        let Some(last) = chain
-            .parts
-            .last_mut()
-            .filter(|last| last.spec.layer == "Affine")
-        else {
-            return node.refused(REASON);
-        };
-        let settings = last.spec.settings::<settings::Affine>();
-        let Some(affine) = settings
-            .ok()
-            .filter(|affine| !affine.bias && chain.form == Form::Rows)
-        else {
-            return node.refused(REASON);
-        };
-        let (dims, b) = self.weights(node, constant)?;
-        if b.len() != affine.outputs || dims.last() != Some(&affine.outputs) {
-            return node.refused(REASON);
-        }
-        let weights = std::mem::take(&mut last.arrays);
-        *last = Part::new(
-            "Affine",
-            settings::Affine {
-                bias: true,
-                ..affine
-            },
-        );
-        last.arrays = weights;
-        last.arrays.push(("bias".to_owned(), b));
         Ok(())
     }
 }

@@ -13,8 +13,8 @@ use bn_net::Network;
 use serde_json::json;
 use std::collections::HashMap;
 
-/// The most branches inside branches.
-const MAX_DEPTH: usize = 16;
+/// The most branches inside branches. While a network is built, each of them has a copy of the descriptions inside it.
+const MAX_DEPTH: usize = 8;
 
 /// Follows the values of a model.
 pub(super) struct Walk<'a> {
@@ -32,7 +32,11 @@ enum End {
 
 impl Walk<'_> {
     pub(super) fn network(mut self) -> Result<Network<f32>, Error> {
-        let (input, form) = input_shape(self.graph)?;
+        let (mut input, mut form) = input_shape(self.graph)?;
+        if let (Form::Image((rows, columns, first)), true) = (form, self.takes_channels_last()) {
+            let image = (first, rows, columns); // the model's second, third and fourth axis
+            (input, form) = (image.into(), Form::ChannelsLast(image));
+        }
         let mut chain = Chain::new(input, form);
         let start = self.graph.input.name.clone();
         match self.follow(start, None, &mut chain, 0)? {
@@ -50,6 +54,20 @@ impl Walk<'_> {
                 "its output is a flattened image, or has its channels last; the last layer must be one after it",
             ),
         }
+    }
+
+    /// Whether the model first moves the last axis of its input to the channels, as Keras does.
+    fn takes_channels_last(&self) -> bool {
+        let mut value = &*self.graph.input.name;
+        while let [user] = *self.graph.users(value) {
+            let node = &self.nodes[user];
+            match node.operator() {
+                "Cast" | "Identity" => value = node.output(),
+                "Transpose" => return node.ints("perm") == Some(&[0, 3, 1, 2]),
+                _ => break,
+            }
+        }
+        false
     }
 
     /// Adds the layers from `value` on to the chain; the first of them is that of node `first`, if it is given.
