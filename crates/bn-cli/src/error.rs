@@ -175,7 +175,7 @@ fn of_net(error: &bn_net::Error) -> u8 {
     match error {
         E::Layer { .. } | E::Layers(_) | E::Tensor(_) | E::EmptyNetwork { .. } => 2,
         E::LabelOutOfRange { .. } | E::Targets { .. } | E::NoSpec { .. } => 3,
-        E::Read { .. } | E::Checkpoint { .. } => 4,
+        E::Read { .. } | E::Checkpoint { .. } | E::Arrays { .. } => 4,
         E::Write { .. } => 5,
         E::Data(error) => of_data(error),
         _ => 1,
