@@ -211,3 +211,16 @@ fn main() {
     println!("{}", answer.lines().last().unwrap());
 }
 RUST
+
+try bn-torch bn-net <<'RUST'
+use bn_net::Network;
+
+fn main() {
+    let build = |seed| Network::builder(4).affine(8).batch_norm().relu().affine(3).build(seed).unwrap();
+    let (network, mut again): (Network, Network) = (build(1), build(2));
+    bn_torch::from_bytes(&bn_torch::to_bytes(&network).unwrap(), &mut again).unwrap();
+    let x = ndarray::array![[1.0f32, 2.0, 3.0, 4.0]];
+    assert_eq!(again.predict(x.view()).unwrap(), network.predict(x.view()).unwrap());
+    println!("{}", bn_torch::sequential(&again).unwrap());
+}
+RUST

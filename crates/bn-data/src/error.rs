@@ -101,6 +101,9 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// Nothing is drawn on a picture.
+    #[error("the picture is blank: nothing on it stands out from the background")]
+    Blank,
     /// The gzip stream is damaged, truncated or followed by something else.
     #[error("damaged gzip data ({0}); fetch or pack the file again")]
     Gzip(#[source] io::Error),

@@ -61,6 +61,7 @@ mod download;
 mod emnist;
 mod error;
 mod fashion_mnist;
+mod framing;
 mod idx;
 #[cfg(feature = "images")]
 mod image_folder;
@@ -96,6 +97,7 @@ pub use download::Download;
 pub use emnist::{Emnist, EmnistSplit};
 pub use error::Error;
 pub use fashion_mnist::FashionMnist;
+pub use framing::{Framed, Framing};
 pub use idx::{Idx, IdxReader};
 #[cfg(feature = "images")]
 pub use image_folder::{ImageFolder, ImageFolderReader};

@@ -10,6 +10,7 @@ mod csv;
 mod dataset;
 mod emnist;
 mod every_size;
+mod framing;
 mod idx;
 #[cfg(feature = "images")]
 mod image_folder;

@@ -256,11 +256,15 @@ fn locked<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    inputs: usize,
-    outputs: usize,
-    bias: bool,
+/// The settings of an [`Affine`](crate::Affine), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Values of an input row.
+    pub inputs: usize,
+    /// Values of an output row.
+    pub outputs: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
 }
 
 /// `x` as a matrix of its rows, flattened.

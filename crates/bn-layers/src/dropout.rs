@@ -151,10 +151,13 @@ fn mixed(a: u64, b: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    ratio: f64,
-    is_book: bool,
+/// The settings of a [`Dropout`](crate::Dropout); the seed is part of its state, in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The probability of a zero.
+    pub ratio: f64,
+    /// Whether evaluation scales, as in the book.
+    pub is_book: bool,
 }
 
 impl Dropout {

@@ -70,6 +70,7 @@ mod pass;
 mod pooling;
 mod reshape;
 mod rows;
+pub mod settings;
 mod shape;
 mod shards;
 mod spec;

@@ -30,7 +30,7 @@ impl LayerSpec {
         }
     }
 
-    /// The settings as a value of the layer's own type.
+    /// The settings as a value of the layer's own type; see [`settings`](crate::settings).
     ///
     /// # Errors
     /// [`Error::Spec`] if they do not have this type.
@@ -39,5 +39,29 @@ impl LayerSpec {
             layer: self.layer.clone(),
             reason: error.to_string(),
         })
+    }
+
+    /// Whether each value of the output depends only on the value of the input at the same position, by a rule that
+    /// is the same at all positions.
+    ///
+    /// ```
+    /// use bn_layers::{LayerSpec, Shape};
+    /// assert!(LayerSpec::new("Relu", ()).is_element_wise());
+    /// assert!(!LayerSpec::new("Reshape", Shape::Flat(4)).is_element_wise());
+    /// ```
+    pub fn is_element_wise(&self) -> bool {
+        const ELEMENT_WISE: [&str; 10] = [
+            "Dropout",
+            "Elu",
+            "Gelu",
+            "Identity",
+            "LeakyRelu",
+            "Relu",
+            "Relu6",
+            "Sigmoid",
+            "Silu",
+            "Tanh",
+        ];
+        ELEMENT_WISE.contains(&&*self.layer)
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn batch(network: &Network, rows: usize) -> Array2<f32> {
     Array2::from_shape_simple_fn((rows, network.input().size()), || 2.0 * noise())
 }
 
-fn case(
+pub(crate) fn case(
     name: &'static str,
     input: impl Into<Shape>,
     layers: impl FnOnce(NetworkBuilder<f32>) -> NetworkBuilder<f32>,

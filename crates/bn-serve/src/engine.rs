@@ -1,7 +1,6 @@
 //! The thread that evaluates the network.
 
 use crate::{error::Error, metrics::Metrics, options::Options, predict::PredictRequest};
-use bn_layers::{Layer, Mode};
 use bn_net::{Model, Workspace};
 use ndarray::{Array2, ArrayView2, Axis, Slice, concatenate};
 use std::{
@@ -84,16 +83,11 @@ impl Engine {
             max: options.max_queue,
             metrics,
         });
-        // Where rows depend on each other, a request must not meet another's.
-        let max_batch = match model.network.rows_are_independent(Mode::Eval) {
-            true => options.max_batch,
-            false => 1,
-        };
         let mut worker = Worker {
             model,
             queue,
             waiting: Arc::clone(&waiting),
-            max_batch,
+            max_batch: options.max_batch,
             workspace: Workspace::by_rows(),
         };
         let name = "bn-serve compute".to_owned();

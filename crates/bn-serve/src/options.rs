@@ -20,7 +20,7 @@ pub struct Options {
     /// The most images or rows in a request, 256 by default.
     pub max_images: usize,
     /// Requests that wait are evaluated together until they have this many rows, 64 by default. The bits of an answer
-    /// do not depend on it. (A network whose rows depend on each other gets one request at a time.)
+    /// do not depend on it.
     pub max_batch: usize,
     /// The most rows that wait for the network, 4096 by default. Further requests are answered with 503.
     pub max_queue: usize,

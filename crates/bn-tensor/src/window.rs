@@ -217,6 +217,19 @@ impl Window {
         (self.rows.reach(), self.columns.reach())
     }
 
+    /// Zeros around the image, also those of [`Padding::Same`]: `[top, left, bottom, right]`.
+    ///
+    /// ```
+    /// use bn_tensor::{Padding, Window};
+    /// let window = Window::new((28, 28, 1), (3, 3), (2, 2), Padding::Same)?;
+    /// assert_eq!(window.padding(), [0, 0, 1, 1]);
+    /// # Ok::<(), bn_tensor::Error>(())
+    /// ```
+    pub fn padding(&self) -> [usize; 4] {
+        let (rows, columns) = (&self.rows, &self.columns);
+        [rows.before, columns.before, rows.after, columns.after]
+    }
+
     /// Values in the window: `kernel rows · kernel columns · channels`.
     pub fn patch(&self) -> usize {
         self.rows.kernel * self.columns.kernel * self.channels

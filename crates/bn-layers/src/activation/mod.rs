@@ -6,7 +6,7 @@ mod elu;
 mod gelu;
 mod identity;
 mod leaky_relu;
-mod prelu;
+pub(crate) mod prelu;
 mod rectifier;
 mod relu;
 mod relu6;

@@ -46,9 +46,11 @@ pub struct PRelu<T> {
     scratch: Scratch,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    channels: usize,
+/// The settings of a [`PRelu`](crate::PRelu), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The number of slopes; 1 for one of all channels.
+    pub channels: usize,
 }
 
 impl<T: Scalar> PRelu<T> {

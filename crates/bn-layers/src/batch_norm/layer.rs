@@ -296,9 +296,13 @@ impl<T: Scalar> BatchNormalization<T> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    channels: usize,
-    layout: Layout,
-    config: BatchNormConfig,
+/// The settings of a [`BatchNormalization`](crate::BatchNormalization), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The number of channels.
+    pub channels: usize,
+    /// Where the channels are.
+    pub layout: Layout,
+    /// eps, the running average, and what is learned.
+    pub config: BatchNormConfig,
 }

@@ -8,7 +8,7 @@ mod config;
 mod extreme;
 mod forward;
 mod fused;
-mod layer;
+pub(crate) mod layer;
 mod layout;
 mod rescaled;
 mod running;

@@ -213,17 +213,9 @@ impl<T: Scalar> Conv2d<T> {
     }
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        let (rows, columns, _, filters) = settings.kernel;
-        let config = Conv2dConfig {
-            kernel: (rows, columns),
-            stride: settings.stride,
-            padding: settings.padding,
-            dilation: settings.dilation,
-            groups: settings.groups,
-            ..Conv2dConfig::new(filters, 1)
-        };
+        let config = settings.config();
         let w = try_zeros("Conv2d", settings.kernel)?;
-        let b = settings.bias.then(|| try_zeros("Conv2d", filters));
+        let b = settings.bias.then(|| try_zeros("Conv2d", config.filters));
         Self::from_weights(settings.image, config, w, b.transpose()?)
     }
 
@@ -241,18 +233,48 @@ impl<T: Scalar> Conv2d<T> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize, usize, usize), // rows, columns, in / groups, out
-    bias: bool,
-    stride: (usize, usize),
+/// The settings of a [`Conv2d`](crate::Conv2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(rows, columns, in / groups, out)`.
+    pub kernel: (usize, usize, usize, usize),
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Down and across.
+    pub stride: (usize, usize),
+    /// Around the image.
     #[serde(with = "crate::padding")]
-    padding: Padding,
+    pub padding: Padding,
+    /// Down and across; 1 is the usual window.
     #[serde(default = "crate::padding::no_dilation")]
-    dilation: (usize, usize),
+    pub dilation: (usize, usize),
+    /// The number of groups of channels.
     #[serde(default = "crate::padding::one_group")]
-    groups: usize,
+    pub groups: usize,
+}
+
+impl Settings {
+    fn config(&self) -> Conv2dConfig {
+        let (rows, columns, _, filters) = self.kernel;
+        Conv2dConfig {
+            kernel: (rows, columns),
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+            ..Conv2dConfig::new(filters, 1)
+        }
+    }
+
+    /// The window over the image, which knows the padding of [`Padding::Same`] and the size of the output.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] if it does not fit.
+    pub fn window(&self) -> Result<Window, Error> {
+        Ok(Window::with_config(self.image, self.config().window())?)
+    }
 }
 
 impl<T: Scalar> Layer<T> for Conv2d<T> {

@@ -243,18 +243,8 @@ impl<T: Scalar> ConvTranspose2d<T> {
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         const WHAT: &str = "ConvTranspose2d";
-        let (rows, columns, of_group, _) = settings.kernel;
-        let filters = of_group.saturating_mul(settings.groups);
-        let config = Conv2dConfig {
-            kernel: (rows, columns),
-            stride: settings.stride,
-            padding: settings.padding,
-            output_padding: settings.output_padding,
-            dilation: settings.dilation,
-            groups: settings.groups,
-            ..Conv2dConfig::new(filters, 1)
-        };
-        let b = settings.bias.then(|| try_zeros(WHAT, filters));
+        let config = settings.config();
+        let b = settings.bias.then(|| try_zeros(WHAT, config.filters));
         let w = try_zeros(WHAT, settings.kernel)?;
         Self::from_weights(settings.image, config, w, b.transpose()?)
     }
@@ -266,19 +256,68 @@ impl<T: Scalar> ConvTranspose2d<T> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize, usize, usize), // rows, columns, out / groups, in
-    bias: bool,
-    stride: (usize, usize),
+/// The settings of a [`ConvTranspose2d`](crate::ConvTranspose2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(rows, columns, out / groups, in)`.
+    pub kernel: (usize, usize, usize, usize),
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Down and across.
+    pub stride: (usize, usize),
+    /// Around the output.
     #[serde(with = "crate::padding")]
-    padding: Padding,
-    output_padding: (usize, usize),
+    pub padding: Padding,
+    /// Rows and columns added at the bottom and the right of the output.
+    pub output_padding: (usize, usize),
+    /// Down and across; 1 is the usual window.
     #[serde(default = "crate::padding::no_dilation")]
-    dilation: (usize, usize),
+    pub dilation: (usize, usize),
+    /// The number of groups of channels.
     #[serde(default = "crate::padding::one_group")]
-    groups: usize,
+    pub groups: usize,
+}
+
+impl Settings {
+    fn config(&self) -> Conv2dConfig {
+        let (rows, columns, of_group, _) = self.kernel;
+        Conv2dConfig {
+            kernel: (rows, columns),
+            stride: self.stride,
+            padding: self.padding,
+            output_padding: self.output_padding,
+            dilation: self.dilation,
+            groups: self.groups,
+            ..Conv2dConfig::new(of_group.saturating_mul(self.groups), 1)
+        }
+    }
+
+    /// The window over the output, which knows the output's size and what is cut off around it, also with
+    /// [`Padding::Same`].
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`] if it does not fit; [`bn_tensor::Error::InvalidSetting`] for the output padding.
+    pub fn window(&self) -> Result<Window, Error> {
+        window_of(self.image, &self.config())
+    }
+
+    /// Rows and columns at the bottom and the right of the output that the window does not reach: the output padding,
+    /// or those of [`Padding::Same`].
+    pub fn added(&self) -> (usize, usize) {
+        let unreached = |kernel: usize, dilation: usize, stride: usize| {
+            let last = kernel.saturating_sub(1).saturating_mul(dilation);
+            stride.saturating_sub(last.saturating_add(1))
+        };
+        match self.padding {
+            Padding::Same => (
+                unreached(self.kernel.0, self.dilation.0, self.stride.0),
+                unreached(self.kernel.1, self.dilation.1, self.stride.1),
+            ),
+            _ => self.output_padding,
+        }
+    }
 }
 
 impl<T: Scalar> Layer<T> for ConvTranspose2d<T> {

@@ -1,8 +1,8 @@
 //! Convolutions of channels-last images.
 
 mod config;
-mod conv2d;
-mod conv_transpose2d;
+pub(crate) mod conv2d;
+pub(crate) mod conv_transpose2d;
 mod kernel;
 mod layouts;
 

@@ -6,7 +6,7 @@ mod as_layer;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
-mod normalization;
+pub(crate) mod normalization;
 mod passes;
 
 pub use group_norm::GroupNorm;

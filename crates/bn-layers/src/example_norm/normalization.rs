@@ -47,12 +47,17 @@ pub struct ExampleNorm<T, K> {
     kind: PhantomData<K>,
 }
 
+/// The settings of a normalisation of [`ExampleNorm`](crate::ExampleNorm), in its description.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    pub(super) channels: usize,
-    pub(super) groups: usize, // of channels
-    pub(super) eps: f64,
-    pub(super) affine: bool, // whether gamma and beta are learned
+pub struct Settings {
+    /// The number of channels.
+    pub channels: usize,
+    /// The number of groups of channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub eps: f64,
+    /// Whether gamma and beta are learned.
+    pub affine: bool,
 }
 
 /// What a forward pass saves for its backward pass.

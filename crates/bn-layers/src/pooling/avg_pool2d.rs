@@ -1,6 +1,6 @@
 use super::{
     config::Pool2dConfig,
-    images::{WindowSettings, at, at_mut, lengths, pixels_under, pool_window},
+    images::{WindowSettings, at, at_mut, lengths, pixels_under},
 };
 use crate::{
     error::Error,
@@ -45,11 +45,15 @@ pub struct AvgPool2d {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    window: WindowSettings,
-    counts_padding: bool,
-    is_global: bool,
+/// The settings of an [`AvgPool2d`](crate::AvgPool2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Its window.
+    pub window: WindowSettings,
+    /// Whether the padding counts as zeros.
+    pub counts_padding: bool,
+    /// Whether the output is a flat row of one value per channel.
+    pub is_global: bool,
 }
 
 impl AvgPool2d {
@@ -108,7 +112,7 @@ impl AvgPool2d {
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            window: pool_window(&settings.window)?,
+            window: settings.window.window()?,
             settings: *settings,
         })
     }

@@ -33,60 +33,24 @@ pub(super) fn at_mut<T>(values: &mut [T], place: usize, channels: usize) -> &mut
     &mut values[place * channels..][..channels]
 }
 
-/// The window of a pool. At each position there must be a pixel of the image under it.
-pub(super) fn pool_window(settings: &WindowSettings) -> Result<Window, Error> {
-    let WindowSettings {
-        image,
-        kernel,
-        stride,
-        padding,
-        dilation,
-        ceil_mode,
-    } = *settings;
-    let config = WindowConfig {
-        dilation,
-        ceil_mode,
-        ..WindowConfig::new(kernel, stride, padding)
-    };
-    let window = Window::with_config(image, config)?;
-    if let Padding::Explicit {
-        top,
-        bottom,
-        left,
-        right,
-    } = padding
-    {
-        let reach = window.reach();
-        for (most, reach) in [(top.max(bottom), reach.0), (left.max(right), reach.1)] {
-            let range = "less than its kernel";
-            check_setting("a pool's padding", range, most as f64, most < reach)?;
-        }
-    }
-    // Else a window in the padding could step over the image.
-    let (down, right) = window.dilation();
-    for (dilation, size) in [(down, image.0), (right, image.1)] {
-        let range = "at most the size of the image";
-        check_setting(
-            "a pool's dilation",
-            range,
-            dilation as f64,
-            dilation <= size,
-        )?;
-    }
-    Ok(window)
-}
-
+/// The settings of the window of a pool, in its description.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct WindowSettings {
-    image: (usize, usize, usize),
-    kernel: (usize, usize),
-    stride: (usize, usize),
+pub struct WindowSettings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(rows, columns)` under the window.
+    pub kernel: (usize, usize),
+    /// Down and across.
+    pub stride: (usize, usize),
+    /// Around the image.
     #[serde(with = "crate::padding")]
-    padding: Padding,
+    pub padding: Padding,
+    /// Down and across; at 1 the pixels under the window are adjacent.
     #[serde(default = "crate::padding::no_dilation")]
-    dilation: (usize, usize),
+    pub dilation: (usize, usize),
+    /// Whether the last window may extend beyond the padding.
     #[serde(default)]
-    ceil_mode: bool,
+    pub ceil_mode: bool,
 }
 
 impl WindowSettings {
@@ -99,5 +63,52 @@ impl WindowSettings {
             dilation: config.dilation,
             ceil_mode: config.ceil_mode,
         }
+    }
+
+    /// The window, which knows the padding of [`Padding::Same`] and the size of the output. At each position there must be
+    /// a pixel of the image under it.
+    ///
+    /// # Errors
+    /// [`bn_tensor::Error::Window`], [`bn_tensor::Error::InvalidSetting`] if it does not fit.
+    pub fn window(&self) -> Result<Window, Error> {
+        let Self {
+            image,
+            kernel,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
+        } = *self;
+        let config = WindowConfig {
+            dilation,
+            ceil_mode,
+            ..WindowConfig::new(kernel, stride, padding)
+        };
+        let window = Window::with_config(image, config)?;
+        if let Padding::Explicit {
+            top,
+            bottom,
+            left,
+            right,
+        } = padding
+        {
+            let reach = window.reach();
+            for (most, reach) in [(top.max(bottom), reach.0), (left.max(right), reach.1)] {
+                let range = "less than its kernel";
+                check_setting("a pool's padding", range, most as f64, most < reach)?;
+            }
+        }
+        // Else a window in the padding could step over the image.
+        let (down, right) = window.dilation();
+        for (dilation, size) in [(down, image.0), (right, image.1)] {
+            let range = "at most the size of the image";
+            check_setting(
+                "a pool's dilation",
+                range,
+                dilation as f64,
+                dilation <= size,
+            )?;
+        }
+        Ok(window)
     }
 }

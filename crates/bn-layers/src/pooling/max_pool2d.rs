@@ -1,6 +1,6 @@
 use super::{
     config::Pool2dConfig,
-    images::{WindowSettings, at, lengths, pixels_under, pool_window},
+    images::{WindowSettings, at, lengths, pixels_under},
 };
 use crate::{
     error::Error,
@@ -46,12 +46,15 @@ pub struct MaxPool2d {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
+/// The settings of a [`MaxPool2d`](crate::MaxPool2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Its window.
     #[serde(flatten)]
-    window: WindowSettings,
+    pub window: WindowSettings,
+    /// Whether the output is a flat row of one value per channel.
     #[serde(default)]
-    is_global: bool,
+    pub is_global: bool,
 }
 
 impl MaxPool2d {
@@ -105,7 +108,7 @@ impl MaxPool2d {
 
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            window: pool_window(&settings.window)?,
+            window: settings.window.window()?,
             settings: *settings,
         })
     }

@@ -1,14 +1,14 @@
 //! Layers of images without weights: windows that move over each image, and layers that repeat,
 //! interpolate or add pixels. Rows are images, channels last.
 
-mod avg_pool2d;
+pub(crate) mod avg_pool2d;
 mod config;
-mod images;
-mod max_pool2d;
-mod pad2d;
+pub(crate) mod images;
+pub(crate) mod max_pool2d;
+pub(crate) mod pad2d;
 mod resample;
-mod resize2d;
-mod upsample2d;
+pub(crate) mod resize2d;
+pub(crate) mod upsample2d;
 
 pub use avg_pool2d::AvgPool2d;
 pub use config::Pool2dConfig;

@@ -76,11 +76,15 @@ impl PadKind for Reflection {
     const REFLECTS: bool = true;
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    rows: (usize, usize),
-    columns: (usize, usize),
+/// The settings of a [`Pad2d`](crate::Pad2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// Rows added at `(top, bottom)`.
+    pub rows: (usize, usize),
+    /// Columns added at `(left, right)`.
+    pub columns: (usize, usize),
 }
 
 impl<K: PadKind> Pad2d<K> {

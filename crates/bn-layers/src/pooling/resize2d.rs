@@ -49,11 +49,15 @@ pub struct Resize2d {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    size: (usize, usize),
-    interpolation: Interpolation,
+/// The settings of a [`Resize2d`](crate::Resize2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// `(height, width)` of the output.
+    pub size: (usize, usize),
+    /// How pixels between others are computed.
+    pub interpolation: Interpolation,
 }
 
 impl Resize2d {

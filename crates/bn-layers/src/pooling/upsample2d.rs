@@ -36,10 +36,13 @@ pub struct Upsample2d {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    image: (usize, usize, usize),
-    factor: usize,
+/// The settings of an [`Upsample2d`](crate::Upsample2d), in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `(height, width, channels)` of the input.
+    pub image: (usize, usize, usize),
+    /// How often each pixel is repeated, down and across.
+    pub factor: usize,
 }
 
 impl Upsample2d {

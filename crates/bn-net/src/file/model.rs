@@ -67,6 +67,23 @@ impl<T: Scalar> Model<T> {
     /// [`Error::NoSpec`] for a layer that does not describe itself, [`Error::Checkpoint`] for another number of classes
     /// than outputs, [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        self.to_checkpoint()?.save(path)
+    }
+
+    /// What [`save`](Self::save) writes, for values of the program's own.
+    ///
+    /// ```
+    /// use bn_net::{Model, Network};
+    /// let model = Model::from(Network::builder(4).affine(2).build(1)?);
+    /// let mut checkpoint = model.to_checkpoint()?;
+    /// checkpoint.add_value("trained_on", &"iris")?; // its file is a model's all the same
+    /// assert_eq!(Model::<f32>::from_checkpoint(&checkpoint)?.network.param_count(), 10);
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), without [`Error::Write`].
+    pub fn to_checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut checkpoint = checkpoint_of(&self.network)?;
         check_classes(&self.classes, &self.network)?;
         let (preprocessing, classes) = (self.preprocessing.clone(), self.classes.clone());
@@ -75,7 +92,7 @@ impl<T: Scalar> Model<T> {
             classes,
         };
         checkpoint.add_value(MODEL, &info)?;
-        checkpoint.save(path)
+        Ok(checkpoint)
     }
 
     /// Reads a file of [`save`](Self::save) or [`Network::save`], or a checkpoint that has one network or one by the

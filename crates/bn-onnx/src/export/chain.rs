@@ -2,7 +2,7 @@ use super::{
     form::{Form, Names, Value},
     graph::{Graph, Setting},
 };
-use crate::{error::Error, settings::is_element_wise};
+use crate::error::Error;
 use bn_layers::{LayerSpec, Shape};
 use bn_net::{NamedSpec, NetworkSpec};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -15,17 +15,19 @@ pub(super) struct Layer<'a> {
 
 impl Layer<'_> {
     pub(super) fn settings<S: DeserializeOwned>(&self) -> Result<S, Error> {
-        let settings = self.spec.settings();
-        settings.map_err(|error| self.refused(&error.to_string()))
+        self.fits(self.spec.settings())
     }
 
     /// The form of the output for rows of `size` values.
     pub(super) fn output(&self, size: usize) -> Result<Form, Error> {
         let layer = self.spec.build::<f32>();
         let shape = layer.and_then(|layer| layer.output_shape(Shape::Flat(size)));
-        shape
-            .map(Form::of)
-            .map_err(|error| self.refused(&error.to_string()))
+        self.fits(shape).map(Form::of)
+    }
+
+    /// A result of the layer's settings.
+    pub(super) fn fits<V>(&self, result: Result<V, bn_layers::Error>) -> Result<V, Error> {
+        result.map_err(|error| self.refused(&error.to_string()))
     }
 
     pub(super) fn refused(&self, reason: &str) -> Error {
@@ -98,7 +100,7 @@ impl Graph {
     /// reordered.
     fn reshaped(&mut self, x: Value, to: Form, rest: &[NamedSpec], names: &mut Names) -> Value {
         let mut rest = rest.iter().map(|named| &named.spec);
-        let next = rest.find(|spec| !is_element_wise(spec));
+        let next = rest.find(|spec| !spec.is_element_wise());
         match (x.form, to) {
             (Form::Image(_), Form::Rows(_)) if next.is_some_and(|spec| spec.layer == "Affine") => {
                 self.flattened(x, names)

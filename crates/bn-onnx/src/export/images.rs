@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::Error,
     permute::axes,
-    settings::{self, Image, Padding, Pair},
+    settings::{self, Image, Pair},
 };
 use bn_layers::Interpolation;
 
@@ -30,7 +30,7 @@ impl Graph {
                 let x = self.image_of(x, window.image, names);
                 match is_global {
                     true => self.global_pool("GlobalMaxPool", x, names),
-                    false => self.pool("MaxPool", &window, None, x, names),
+                    false => self.pool(layer, "MaxPool", &window, None, x, names)?,
                 }
             }
             "AvgPool2d" => {
@@ -47,7 +47,14 @@ impl Graph {
                 let x = self.image_of(x, window.image, names);
                 match is_global {
                     true => self.global_pool("GlobalAveragePool", x, names),
-                    false => self.pool("AveragePool", &window, Some(counts_padding), x, names),
+                    false => self.pool(
+                        layer,
+                        "AveragePool",
+                        &window,
+                        Some(counts_padding),
+                        x,
+                        names,
+                    )?,
                 }
             }
             "ZeroPad2d" => self.pad(layer, "constant", x, names)?,
@@ -74,8 +81,7 @@ impl Graph {
         let s: settings::Conv2d = layer.settings()?;
         let x = self.image_of(x, s.image, names);
         let ((rows, columns, of_group, filters), name) = (s.kernel, names.next());
-        let reach = (reach(rows, s.dilation.0), reach(columns, s.dilation.1));
-        let pads = pads(s.padding, (s.image.0, s.image.1), reach, s.stride);
+        let pads = layer.fits(s.window())?.padding();
         let len = rows * columns * of_group * filters;
         let w = self.array(&format!("{}.weight", layer.path), len)?;
         let w = axes(&w, [rows, columns, of_group, filters], [3, 2, 0, 1]);
@@ -105,25 +111,7 @@ impl Graph {
         let s: settings::ConvTranspose2d = layer.settings()?;
         let x = self.image_of(x, s.image, names);
         let ((rows, columns, of_group, channels), name) = (s.kernel, names.next());
-        let reach = (reach(rows, s.dilation.0), reach(columns, s.dilation.1));
-        let (pads, added) = match s.padding {
-            // The output is `size · stride`.
-            Padding::Same => {
-                let (down, right) = (
-                    reach.0.saturating_sub(s.stride.0),
-                    reach.1.saturating_sub(s.stride.1),
-                );
-                let added = (
-                    s.stride.0.saturating_sub(reach.0),
-                    s.stride.1.saturating_sub(reach.1),
-                );
-                (
-                    [down / 2, right / 2, down - down / 2, right - right / 2],
-                    added,
-                )
-            }
-            padding => (pads(padding, (0, 0), reach, s.stride), s.output_padding),
-        };
+        let (pads, added) = (layer.fits(s.window())?.padding(), s.added());
         let len = rows * columns * of_group * channels;
         let w = self.array(&format!("{}.weight", layer.path), len)?;
         let w = axes(&w, [rows, columns, of_group, channels], [3, 2, 0, 1]);
@@ -154,22 +142,21 @@ impl Graph {
 
     fn pool(
         &mut self,
+        layer: &Layer<'_>,
         operator: &str,
         window: &settings::Window,
         counts_padding: Option<bool>, // of an AveragePool
         x: Value,
         names: &mut Names,
-    ) -> String {
+    ) -> Result<String, Error> {
         let settings::Window {
-            image: (height, width, _),
             kernel,
             stride,
             dilation,
             ceil_mode,
             ..
         } = *window;
-        let reach = (reach(kernel.0, dilation.0), reach(kernel.1, dilation.1));
-        let pads = pads(window.padding, (height, width), reach, stride);
+        let pads = layer.fits(window.window())?.padding();
         let (kernel_shape, strides) = ([kernel.0, kernel.1], [stride.0, stride.1]);
         let dilations = [dilation.0, dilation.1];
         let mut settings = vec![
@@ -190,7 +177,7 @@ impl Graph {
                 self.needs_opset(19);
             }
         }
-        self.node(operator, &names.next(), &[&x.name], &settings)
+        Ok(self.node(operator, &names.next(), &[&x.name], &settings))
     }
 
     fn pad(
@@ -250,32 +237,5 @@ impl Graph {
             let sizes = self.integers(format!("{name}.sizes"), &[rows, columns]);
             self.node("Resize", &name, &[&x.name, "", "", &sizes], &settings)
         }
-    }
-}
-
-/// The pixels from the first to the last under a window.
-fn reach(kernel: usize, dilation: usize) -> usize {
-    (kernel - 1) * dilation + 1
-}
-
-/// The padding at the top, the left, the bottom and the right.
-fn pads(padding: Padding, image: Pair, reach: Pair, stride: Pair) -> [usize; 4] {
-    let same = |size: usize, reach: usize, stride: usize| {
-        let whole = (size.div_ceil(stride).saturating_sub(1) * stride + reach).saturating_sub(size);
-        (whole / 2, whole - whole / 2)
-    };
-    match padding {
-        Padding::Valid => [0; 4],
-        Padding::Same => {
-            let (top, bottom) = same(image.0, reach.0, stride.0);
-            let (left, right) = same(image.1, reach.1, stride.1);
-            [top, left, bottom, right]
-        }
-        Padding::Explicit {
-            top,
-            bottom,
-            left,
-            right,
-        } => [top, left, bottom, right],
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::Error,
     permute::{first_from_last, rows, transposed},
-    settings::{self, Image, is_element_wise},
+    settings::{self, Image},
 };
 
 impl Graph {
@@ -20,7 +20,7 @@ impl Graph {
         names: &mut Names,
     ) -> Result<Value, Error> {
         let kind = layer.spec.layer.as_str();
-        if is_element_wise(layer.spec) {
+        if layer.spec.is_element_wise() {
             let name = self.element_wise(layer, &x.name, &names.next())?;
             return Ok(Value { name, ..x });
         }

@@ -2,7 +2,7 @@ use super::{node::Node, part::Part};
 use crate::{
     error::Error,
     permute::{is_same_order, last_from_first, rows, transposed},
-    settings::{self, Image, is_element_wise},
+    settings::{self, Image},
 };
 use bn_layers::Shape;
 
@@ -128,7 +128,7 @@ fn reorder_outputs(parts: &mut [Part], image: Image) -> bool {
     let fits = |part: &Part| {
         let mut lengths = part.arrays.iter().map(|(_, values)| values.len());
         let is_per_value = PER_VALUE.contains(&&*part.spec.layer);
-        is_element_wise(&part.spec)
+        part.spec.is_element_wise()
             || (is_per_value && lengths.all(|len| [1, outputs].contains(&len)))
     };
     if !after.iter().all(fits) {

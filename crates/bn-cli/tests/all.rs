@@ -1,0 +1,12 @@
+//! All integration tests of this crate, as one program. They run the command `bn`.
+
+mod common;
+
+mod careless;
+mod config;
+mod data;
+mod interrupted;
+mod pages;
+mod pictures;
+mod terminal;
+mod whole_path;
