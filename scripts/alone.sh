@@ -188,6 +188,30 @@ fn main() {
 }
 RUST
 
+try bn-serve bn-net <<'RUST'
+use bn_net::{Model, Network};
+use bn_serve::{Content, Options, serve};
+use std::io::{Read, Write};
+use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+
+fn main() {
+    let network = Network::builder(4).affine(8).batch_norm().relu().affine(3).build(1).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let content = Content::new().model(Model::from(network));
+    let server = std::thread::spawn(move || serve(listener, content, &Options::default(), flag));
+    client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"));
+    stop.store(true, Ordering::Relaxed);
+    server.join().unwrap().unwrap();
+    println!("{}", answer.lines().last().unwrap());
+}
+RUST
+
 try bn-torch bn-net <<'RUST'
 use bn_net::Network;
 

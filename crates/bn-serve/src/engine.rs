@@ -1,6 +1,6 @@
 //! The thread that evaluates the network.
 
-use crate::{error::Error, metrics::Metrics, options::Options, predict::Prepared};
+use crate::{error::Error, metrics::Metrics, options::Options, predict::PredictRequest};
 use bn_net::{Model, Workspace};
 use ndarray::{Array2, ArrayView2, Axis, Slice, concatenate};
 use std::{
@@ -66,7 +66,7 @@ enum Work {
 /// Rows, and where their probabilities go.
 struct Request {
     x: Array2<f32>,
-    prepared: Prepared,
+    is_prepared: bool,
     reply: oneshot::Sender<Result<Array2<f32>, Error>>,
 }
 
@@ -104,12 +104,16 @@ impl Engine {
     /// The probabilities `(N, E)` of rows `(N, D)`, evaluated together with what else waits.
     pub(crate) async fn predict(
         &self,
-        x: Array2<f32>,
-        prepared: Prepared,
+        PredictRequest { x, is_prepared }: PredictRequest,
     ) -> Result<Array2<f32>, Error> {
         let rows = x.nrows();
         let (reply, result) = oneshot::channel();
-        self.submit(rows, Work::Predict(Request { x, prepared, reply }))?;
+        let request = Request {
+            x,
+            is_prepared,
+            reply,
+        };
+        self.submit(rows, Work::Predict(request))?;
         self.wait(result).await
     }
 
@@ -216,7 +220,7 @@ impl Worker {
 
     /// Prepares the pixels of a request; answers it if that fails.
     fn prepare(&self, mut request: Request) -> Option<Request> {
-        match prepare(&self.model, &mut request.x, request.prepared) {
+        match prepare(&self.model, &mut request.x, request.is_prepared) {
             Ok(()) => Some(request),
             Err(error) => {
                 let _ = request.reply.send(Err(error));
@@ -227,8 +231,8 @@ impl Worker {
 }
 
 /// Makes of pixels what the network takes.
-pub(crate) fn prepare(model: &Model, x: &mut Array2<f32>, prepared: Prepared) -> Result<(), Error> {
-    if prepared == Prepared::No {
+pub(crate) fn prepare(model: &Model, x: &mut Array2<f32>, is_prepared: bool) -> Result<(), Error> {
+    if !is_prepared {
         let result = model.preprocessing.apply(x.view_mut());
         result.map_err(|error| Error::Input(error.to_string()))?;
     }

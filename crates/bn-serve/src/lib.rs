@@ -73,7 +73,7 @@ pub use error::Error;
 pub use histogram::Histogram;
 pub use live::{Event, LayerHistograms, Live};
 pub use options::Options;
-pub use predict::{PredictRequest, Prepared};
+pub use predict::PredictRequest;
 pub use router::router;
 pub use server::serve;
 

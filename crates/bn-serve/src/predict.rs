@@ -5,16 +5,6 @@ use bn_layers::Shape;
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
-/// What the rows of a request are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Prepared {
-    /// Pixels, which the model's preprocessing still has to prepare.
-    No,
-    /// What the network takes.
-    Yes,
-}
-
 /// The checked body of `POST /v1/predict`.
 ///
 /// It is one of `{"image": …}`, `{"images": […]}` and `{"rows": [[…], …]}`. An image has its pixels as in its file, from
@@ -22,11 +12,11 @@ pub enum Prepared {
 /// network takes.
 ///
 /// ```
-/// use bn_serve::{PredictRequest, Prepared};
+/// use bn_serve::PredictRequest;
 /// let body = br#"{"images": [[[0, 255], [0, 0]], [[255, 0], [0, 0]]]}"#;
 /// let request = PredictRequest::parse(body, (2, 2, 1).into(), 256)?;
 /// assert_eq!(request.x, ndarray::array![[0.0, 255.0, 0.0, 0.0], [255.0, 0.0, 0.0, 0.0]]);
-/// assert_eq!(request.prepared, Prepared::No);
+/// assert!(!request.is_prepared);
 /// assert!(PredictRequest::parse(br#"{"image": [1, 2, 3]}"#, (2, 2, 1).into(), 256).is_err());
 /// # Ok::<(), bn_serve::Error>(())
 /// ```
@@ -34,8 +24,8 @@ pub enum Prepared {
 pub struct PredictRequest {
     /// The rows, `(N, D)` with N at least 1.
     pub x: Array2<f32>,
-    /// Whether they are prepared.
-    pub prepared: Prepared,
+    /// Whether they are what the network takes, rather than pixels that the model's preprocessing still has to prepare.
+    pub is_prepared: bool,
 }
 
 #[derive(Deserialize)]
@@ -54,22 +44,22 @@ impl PredictRequest {
     /// [`Error::Json`]; [`Error::Input`] for other fields or another shape; [`Error::TooMany`] for more than
     /// `max_rows` rows.
     pub fn parse(body: &[u8], input: Shape, max_rows: usize) -> Result<Self, Error> {
-        let (nested, count, prepared) = match from_json(body)? {
+        let (nested, count, is_prepared) = match from_json(body)? {
             Body {
                 image: Some(image),
                 images: None,
                 rows: None,
-            } => (image, None, Prepared::No),
+            } => (image, None, false),
             Body {
                 image: None,
                 images: Some(images),
                 rows: None,
-            } => (images, Some("images"), Prepared::No),
+            } => (images, Some("images"), false),
             Body {
                 image: None,
                 images: None,
                 rows: Some(rows),
-            } => (rows, Some("rows"), Prepared::Yes),
+            } => (rows, Some("rows"), true),
             _ => {
                 let message = "the body must have exactly one of image, images and rows";
                 return Err(Error::Input(message.to_owned()));
@@ -82,16 +72,16 @@ impl PredictRequest {
                 [count, shape @ ..] => (*count, shape),
             },
         };
-        if !fits(shape, input, prepared) {
-            return Err(misfit(shape, input, prepared));
+        if !fits(shape, input, is_prepared) {
+            return Err(misfit(shape, input, is_prepared));
         }
         if count > max_rows {
             let (got, max) = (count, max_rows);
             return Err(Error::TooMany { got, max });
         }
         let x = Array2::from_shape_vec((count, input.size()), nested.values);
-        let x = x.map_err(|_| misfit(shape, input, prepared))?;
-        Ok(Self { x, prepared })
+        let x = x.map_err(|_| misfit(shape, input, is_prepared))?;
+        Ok(Self { x, is_prepared })
     }
 }
 
@@ -104,12 +94,12 @@ pub(crate) fn from_json<'a, V: Deserialize<'a>>(body: &'a [u8]) -> Result<V, Err
 }
 
 /// Whether nested arrays of this shape are a row of the input.
-fn fits(shape: &[usize], input: Shape, prepared: Prepared) -> bool {
+fn fits(shape: &[usize], input: Shape, is_prepared: bool) -> bool {
     if shape == [input.size()] {
         return true;
     }
     match input {
-        _ if prepared == Prepared::Yes => false,
+        _ if is_prepared => false,
         Shape::Flat(size) => {
             let product = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
             shape.len() > 1 && product == Some(size)
@@ -122,17 +112,11 @@ fn fits(shape: &[usize], input: Shape, prepared: Prepared) -> bool {
     }
 }
 
-fn misfit(shape: &[usize], input: Shape, prepared: Prepared) -> Error {
+fn misfit(shape: &[usize], input: Shape, is_prepared: bool) -> Error {
     let got: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let (what, size) = (
-        match prepared {
-            Prepared::No => "an image",
-            Prepared::Yes => "a row",
-        },
-        input.size(),
-    );
-    let expected = match (input, prepared) {
-        (Shape::Image { .. }, Prepared::No) => format!("{input} or {size}"),
+    let (what, size) = (if is_prepared { "a row" } else { "an image" }, input.size());
+    let expected = match (input, is_prepared) {
+        (Shape::Image { .. }, false) => format!("{input} or {size}"),
         _ => size.to_string(),
     };
     Error::Input(format!(

@@ -232,9 +232,9 @@ async fn predict(State(app): Shared, request: Request) -> Result<Response, Error
     let (input, max) = (served.model.network.input(), app.options.max_images);
     let size = body.len();
     let parse = move || PredictRequest::parse(&body, input, max);
-    let PredictRequest { x, prepared } = body::off_executor(size, parse).await??;
-    let rows = x.nrows() as u64;
-    let y = served.engine.predict(x, prepared).await?;
+    let request = body::off_executor(size, parse).await??;
+    let rows = request.x.nrows() as u64;
+    let y = served.engine.predict(request).await?;
     app.metrics.rows.inc_by(rows);
     let model = Arc::clone(&served.model);
     let size = y.len().saturating_mul(10); // digits
@@ -250,9 +250,9 @@ async fn activations(State(app): Shared, request: Request) -> Result<Response, E
     let body = body::read(request, &app.options).await?;
     let (input, size) = (served.model.network.input(), body.len());
     let parse = move || PredictRequest::parse(&body, input, 1);
-    let PredictRequest { mut x, prepared } = body::off_executor(size, parse).await??;
+    let PredictRequest { mut x, is_prepared } = body::off_executor(size, parse).await??;
     let run = move |model: &Model| {
-        prepare(model, &mut x, prepared)?;
+        prepare(model, &mut x, is_prepared)?;
         Ok(json(&layers.activations(x)?))
     };
     served.engine.run(1, run).await
