@@ -109,6 +109,14 @@ fn a_photograph_and_a_table_have_no_framing() {
     });
     let data = Dataset::new(noise.clone(), vec![0; n], (8, 8, 1), 1).unwrap();
     assert_eq!(Framing::fit(&data), None);
+    // Neither have they if a few are drawings.
+    let mut mixed = noise.clone();
+    for mut row in mixed.rows_mut().into_iter().take(10) {
+        row.fill(0.0);
+        row[27] = 1.0;
+    }
+    let data = Dataset::new(mixed, vec![0; n], (8, 8, 1), 1).unwrap();
+    assert_eq!(Framing::fit(&data), None);
     let table = Dataset::new(noise.clone(), vec![0; n], (1, 1, 64), 1).unwrap();
     assert_eq!(Framing::fit(&table), None);
     let color = Dataset::new(noise, vec![0; n], (4, 4, 4), 1).unwrap();
@@ -123,6 +131,9 @@ fn bad_pictures_are_refused() {
         let error = framing.apply(picture.view(), (28, 28)).unwrap_err();
         assert!(matches!(error, Error::Blank), "{error}");
     }
+    let mut nearly = blank.clone();
+    nearly[[5, 5]] = 0.69; // as the noise of a camera
+    assert!(framing.apply(nearly.view(), (28, 28)).is_err());
     let mut nan = blank;
     nan[[3, 3]] = f32::NAN;
     let error = framing.apply(nan.view(), (28, 28)).unwrap_err();
