@@ -8,5 +8,7 @@ mod data;
 mod interrupted;
 mod pages;
 mod pictures;
+#[cfg(feature = "serve")]
+mod served;
 mod terminal;
 mod whole_path;

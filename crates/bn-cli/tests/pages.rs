@@ -2,7 +2,7 @@
 
 use crate::common::{folder, run};
 
-const SUBCOMMANDS: [&str; 9] = [
+const SUBCOMMANDS: &[&str] = &[
     "train",
     "eval",
     "predict",
@@ -10,6 +10,8 @@ const SUBCOMMANDS: [&str; 9] = [
     "convert",
     "sample",
     "bench",
+    #[cfg(feature = "serve")]
+    "serve",
     "completions",
     "man",
 ];
@@ -100,7 +102,7 @@ fn man_pages_and_completions_are_made_for_each_subcommand() {
     }
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = run(at, &format!("completions {shell}")).ok().stdout;
-        for word in SUBCOMMANDS.into_iter().chain(["epochs", "batch-size"]) {
+        for word in SUBCOMMANDS.iter().chain(&["epochs", "batch-size"]) {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

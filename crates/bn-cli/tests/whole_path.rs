@@ -105,6 +105,36 @@ fn a_model_is_converted_there_and_back() {
     .ok();
     assert!((loss("keras.safetensors") - expected).abs() < 1e-5 && before != expected);
 
+    let exported = bn(at, ["export", "--pytorch", model, "torch.safetensors"]).ok();
+    assert!(exported.stdout.contains("model = nn.Sequential("));
+    let import = |to: &str| format!("convert torch.safetensors {to} --network other.safetensors");
+    run(at, &import("from_torch.safetensors")).ok();
+    assert!((loss("from_torch.safetensors") - expected).abs() < 1e-6);
+    let module = run(
+        at,
+        &format!("{} --json --pytorch", import("again.safetensors")),
+    )
+    .ok();
+    let module = module.json()["module"].to_string();
+    assert!(module.contains("nn.BatchNorm1d(100"), "{module}");
+    let read = |name: &str| std::fs::read(at.join(name)).unwrap();
+    assert!(read("torch.safetensors") == read("again.safetensors"));
+    let refused = run(at, "convert torch.safetensors bn.safetensors");
+    assert!(
+        refused.code == 4 && refused.stderr.contains("--network"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(run(at, "export --pytorch a.onnx torch.npz").code, 2);
+    assert_eq!(
+        run(
+            at,
+            "convert torch.safetensors bn.safetensors --network a.onnx"
+        )
+        .code,
+        0
+    );
+
     // The book's arrays, with another eps of Batch Normalization.
     bn(at, ["convert", "--book", model, "book.npz"]).ok();
     let names = run(at, "inspect book.npz").ok().stdout;

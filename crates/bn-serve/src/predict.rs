@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// The checked body of `POST /v1/predict`.
 ///
-/// It is one of `{"image": …}`, `{"images": […]}` and `{"rows": [[…], …]}`. An image has its pixels as in its file, from
-/// 0 to 255, as nested arrays `(H, W)` or `(H, W, C)` or as one array in the same order. A row has the values that the
-/// network takes.
+/// It is one of `{"image": …}`, `{"images": […]}` and `{"rows": [[…], …]}`. An image has its pixels as nested arrays
+/// `(H, W)` or `(H, W, C)` or as one array in the same order; a row has its values in one array. The values are those of
+/// the data's files, such as pixels from 0 to 255, which the model's preprocessing prepares. With `"prepared": true` they
+/// are what the network takes.
 ///
 /// ```
 /// use bn_serve::PredictRequest;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub struct PredictRequest {
     /// The rows, `(N, D)` with N at least 1.
     pub x: Array2<f32>,
-    /// Whether they are what the network takes, rather than pixels that the model's preprocessing still has to prepare.
+    /// Whether they are what the network takes, rather than values that the model's preprocessing still has to prepare.
     pub is_prepared: bool,
 }
 
@@ -34,6 +35,8 @@ struct Body {
     image: Option<Nested>,
     images: Option<Nested>,
     rows: Option<Nested>,
+    #[serde(default)]
+    prepared: bool,
 }
 
 impl PredictRequest {
@@ -44,43 +47,34 @@ impl PredictRequest {
     /// [`Error::Json`]; [`Error::Input`] for other fields or another shape; [`Error::TooMany`] for more than
     /// `max_rows` rows.
     pub fn parse(body: &[u8], input: Shape, max_rows: usize) -> Result<Self, Error> {
-        let (nested, count, is_prepared) = match from_json(body)? {
-            Body {
-                image: Some(image),
-                images: None,
-                rows: None,
-            } => (image, None, false),
-            Body {
-                image: None,
-                images: Some(images),
-                rows: None,
-            } => (images, Some("images"), false),
-            Body {
-                image: None,
-                images: None,
-                rows: Some(rows),
-            } => (rows, Some("rows"), true),
+        let body: Body = from_json(body)?;
+        let (nested, many) = match (body.image, body.images, body.rows) {
+            (Some(image), None, None) => (image, None),
+            (None, Some(images), None) => (images, Some("images")),
+            (None, None, Some(rows)) => (rows, Some("rows")),
             _ => {
                 let message = "the body must have exactly one of image, images and rows";
                 return Err(Error::Input(message.to_owned()));
             }
         };
-        let (count, shape) = match count {
+        let is_row = many == Some("rows");
+        let (count, shape) = match many {
             None => (1, &nested.dims[..]),
             Some(name) => match &nested.dims[..] {
                 [] | [0, ..] => return Err(Error::Input(format!("{name} is empty"))),
                 [count, shape @ ..] => (*count, shape),
             },
         };
-        if !fits(shape, input, is_prepared) {
-            return Err(misfit(shape, input, is_prepared));
+        if !fits(shape, input, is_row) {
+            return Err(misfit(shape, input, is_row));
         }
         if count > max_rows {
             let (got, max) = (count, max_rows);
             return Err(Error::TooMany { got, max });
         }
         let x = Array2::from_shape_vec((count, input.size()), nested.values);
-        let x = x.map_err(|_| misfit(shape, input, is_prepared))?;
+        let x = x.map_err(|_| misfit(shape, input, is_row))?;
+        let is_prepared = body.prepared;
         Ok(Self { x, is_prepared })
     }
 }
@@ -94,12 +88,12 @@ pub(crate) fn from_json<'a, V: Deserialize<'a>>(body: &'a [u8]) -> Result<V, Err
 }
 
 /// Whether nested arrays of this shape are a row of the input.
-fn fits(shape: &[usize], input: Shape, is_prepared: bool) -> bool {
+fn fits(shape: &[usize], input: Shape, is_row: bool) -> bool {
     if shape == [input.size()] {
         return true;
     }
     match input {
-        _ if is_prepared => false,
+        _ if is_row => false,
         Shape::Flat(size) => {
             let product = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
             shape.len() > 1 && product == Some(size)
@@ -112,10 +106,10 @@ fn fits(shape: &[usize], input: Shape, is_prepared: bool) -> bool {
     }
 }
 
-fn misfit(shape: &[usize], input: Shape, is_prepared: bool) -> Error {
+fn misfit(shape: &[usize], input: Shape, is_row: bool) -> Error {
     let got: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let (what, size) = (if is_prepared { "a row" } else { "an image" }, input.size());
-    let expected = match (input, is_prepared) {
+    let (what, size) = (if is_row { "a row" } else { "an image" }, input.size());
+    let expected = match (input, is_row) {
         (Shape::Image { .. }, false) => format!("{input} or {size}"),
         _ => size.to_string(),
     };

@@ -88,7 +88,10 @@ fn batch_normalization_has_the_values_before_the_rectifier() {
     );
     let row: Vec<f32> = x.row(0).to_vec();
     let answer = server
-        .post("/v1/activations", &json!({ "rows": [row] }).to_string())
+        .post(
+            "/v1/activations",
+            &json!({ "rows": [row], "prepared": true }).to_string(),
+        )
         .json();
     let layers = &answer["layers"];
     assert_near(&values(&answer["input"]["values"]), &row);

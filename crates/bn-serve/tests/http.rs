@@ -31,7 +31,7 @@ fn predictions_are_those_of_the_network() {
 }
 
 #[test]
-fn images_may_be_nested_or_flat_and_rows_are_prepared() {
+fn images_may_be_nested_or_flat_and_values_may_be_prepared() {
     let server = Server::digits(Options::default());
     let pixels = digit(3).0;
     let lines: Vec<&[f32]> = pixels.chunks(8).collect();
@@ -50,7 +50,9 @@ fn images_may_be_nested_or_flat_and_rows_are_prepared() {
         json!({ "image": values }),
         json!({ "images": [lines] }),
         json!({ "images": [pixels] }),
-        json!({ "rows": [prepared] }),
+        json!({ "rows": [pixels] }),
+        json!({ "rows": [prepared], "prepared": true }),
+        json!({ "image": prepared, "prepared": true }),
     ];
     let answers: Vec<String> = bodies
         .iter()
@@ -75,7 +77,8 @@ fn what_does_not_fit_is_refused_in_json() {
     let with = |name: &str, value: Value| json!({ name: value }).to_string();
     let huge = format!("{{\"image\": [{}]}}", vec!["1e39"; 64].join(","));
     let deep = format!("{{\"image\": {}1{}}}", "[".repeat(9000), "]".repeat(9000));
-    let near = format!("{{\"rows\": [[{}]]}}", vec!["3e38"; 64].join(","));
+    let near = vec!["3e38"; 64].join(",");
+    let near = format!("{{\"rows\": [[{near}]], \"prepared\": true}}");
     for (body, status, code) in [
         (String::new(), 400, "invalid_json"),
         ("{".to_owned(), 400, "invalid_json"),
