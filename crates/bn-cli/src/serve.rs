@@ -12,13 +12,14 @@ use std::{net::TcpListener, path::PathBuf};
 /// Where a server listens unless another address is given; only programs on this machine reach it.
 pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
 
-/// The page is at the printed address; it needs nothing from the internet. Programs send images or rows to `/v1/predict`:
-///
-///   curl -H 'Content-Type: application/json' -d '{"image": [[0, 255, …], …]}' http://127.0.0.1:8080/v1/predict
-///
-/// `/v1/model` describes the model, `/healthz` answers while the server runs, `/metrics` has measurements for Prometheus.
-/// Ctrl-C or SIGTERM ends the server after it has answered the requests that have arrived.
+const USE: &str = "\
+The page needs nothing from the internet. Programs send images or rows:
+  curl -H 'Content-Type: application/json' -d '{\"rows\": [[0, 12, ...]]}' http://127.0.0.1:8080/v1/predict
+/v1/model describes the model, /healthz is for probes, /metrics for Prometheus. Pixels are from 0 to 255.
+Ctrl-C or SIGTERM ends the server after it has answered the requests that have arrived.";
+
 #[derive(Debug, Args)]
+#[command(after_help = USE)]
 pub(crate) struct ServeArgs {
     /// A model to draw for, or the generator of a GAN: a file of bn, a checkpoint, or an .onnx file
     #[arg(default_value = model::DEFAULT)]

@@ -97,7 +97,7 @@ fn a_model_of_images_takes_pixels_from_0_to_255() {
         .collect();
     let answer = predict(&address, &json!({ "images": pixels }));
     let labels = test.labels();
-    let right = |&i: &usize| answer["predictions"][i]["class"] == labels[i].to_string();
+    let right = |&i: &usize| answer["predictions"][i]["label"] == labels[i];
     let right = (0..200).filter(right).count();
     assert!(right > 175, "{right} of 200");
     assert_eq!(server.end("-TERM"), 0);

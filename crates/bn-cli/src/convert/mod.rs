@@ -14,9 +14,14 @@ use std::path::PathBuf;
 
 use format::Format;
 
-/// Which format a file has follows from its name: `.safetensors` is bn's or a state_dict of PyTorch, `.onnx` ONNX, `.npz`
-/// Keras' weights or, with `--book`, the arrays of the book's programs.
+const FORMATS: &str = "\
+Which format a file has follows from its name:
+  .safetensors  bn's; with --pytorch (to write) or --network (to read) a state_dict of PyTorch
+  .onnx         ONNX
+  .npz          Keras' weights; with --book the arrays of the programs of \"Deep Learning from Scratch\"";
+
 #[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
 pub(crate) struct ConvertArgs {
     /// The model: a .safetensors file of bn or of PyTorch (a state_dict), or an .onnx or .npz file
     from: PathBuf,
