@@ -1,7 +1,7 @@
 # Each target first makes sure of OpenBLAS (scripts/features.sh), and goes on without where it
 # is not available. Everything here is a plain cargo line; see README.md to do without make.
 
-.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits fuzz test-web lint doc demo-mpi test-mpi scaling-mpi
+.PHONY: help demo test bench bench-builds roofline peers perf-check perf-baseline same-bits fuzz test-web load-serve lint doc demo-mpi test-mpi scaling-mpi
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: ## Run all tests
 test-web: ## Test the page of bn-serve in headless Chromium, which is installed if it is missing
 	@features=$$(sh scripts/features.sh) && sh scripts/chromium.sh && \
 	cargo test -p bn-serve $$([ -z "$$features" ] || echo --no-default-features) --test web -- --ignored --test-threads=1
+
+load-serve: ## Compare the load that bn serve bears with FastAPI over onnxruntime (BN_PYTHON: a Python with both)
+	@sh scripts/load-serve.sh $(ARGS)
 
 bench: ## Measure kernels, layers, whole steps, inference and scaling, to target/bench
 	@features=$$(sh scripts/features.sh) && \
