@@ -60,10 +60,10 @@ pub fn from_bytes_renamed<T: Scalar>(
     network: &mut Network<T>,
     rename: impl Fn(&str) -> String,
 ) -> Result<(), Error> {
-    let (plan, _) = Plan::of(network)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| Error::Invalid {
         reason: error.to_string(),
     })?;
+    let (plan, _) = Plan::of(network)?;
     let (mut there, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, view) in file.iter() {
         let name = rename(name);
