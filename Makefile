@@ -60,7 +60,7 @@ test-mpi: ## Run the tests of several ranks with mpirun, which is installed if i
 scaling-mpi: ## Measure steps at 1, 2 and 4 ranks, and predict 4 to 1024 (ARGS: rounds, 3 by default)
 	@sh scripts/scaling-mpi.sh $(ARGS)
 
-fuzz: ## Feed random files to their readers (ARGS: seconds for each, 60 by default, or runs=N)
+fuzz: ## Feed random files and requests to their readers (ARGS: seconds for each, 60 by default, or runs=N)
 	@sh scripts/fuzz.sh $(ARGS)
 
 lint: ## Check the format, clippy, and the licences, sources and use of dependencies

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes the readers of files: each target of fuzz/ runs for so many seconds (a minute each), or for so
+# Fuzzes the readers of files and requests: each target of fuzz/ runs for so many seconds (a minute each), or for so
 # many inputs:
 #
 #     scripts/fuzz.sh [SECONDS | runs=N] [TARGET…]
@@ -13,7 +13,7 @@ runs=*) length=-runs=${1#runs=} ;;
 *) length=-max_total_time=${1:-60} ;;
 esac
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- idx csv npz checkpoint onnx
+[ $# -gt 0 ] || set -- idx csv npz checkpoint onnx state_dict predict
 
 # The coverage counters that libFuzzer reads, by flags of the stable compiler.
 coverage='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4

@@ -125,7 +125,11 @@ fn bad_input_is_refused_with_one_line_before_anything_is_written() {
             no_data(&["--folder", "damaged/train-images-idx3-ubyte/a"]),
             "is a file",
         ),
-        ("dcgan", vec!["--data", "digits"], "give any --data but digits"),
+        (
+            "dcgan",
+            vec!["--data", "digits"],
+            "give any --data but digits",
+        ),
         (
             "dcgan",
             vec!["--sample", "3"],

@@ -110,7 +110,7 @@ pub use mnist::Mnist;
 pub use mnist_format::LoadOptions;
 pub use ndarray;
 #[cfg(feature = "npz")]
-pub use npy::{Npy, NpyReader};
+pub use npy::{Npy, NpyReader, Npz};
 pub use preprocessing::Preprocessing;
 pub use qmnist::{Qmnist, QmnistLabel};
 pub use random_state::RandomState;

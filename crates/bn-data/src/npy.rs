@@ -2,12 +2,14 @@
 
 mod dataset;
 mod header;
+mod npz;
 mod read;
 mod write;
 
 use ndarray::ArrayD;
 
 use crate::error::{Error, Result};
+pub use npz::Npz;
 pub use read::NpyReader;
 
 /// An array of any rank, with one of five element types of a NumPy file.

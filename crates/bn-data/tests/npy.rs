@@ -1,9 +1,10 @@
 //! NumPy's files: those of NumPy itself, and damaged ones.
 
 use std::fs;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use bn_data::{Dataset, Error, Npy, NpyReader, Targets};
+use bn_data::{Dataset, Error, Npy, NpyReader, Npz, Targets};
 use ndarray::{Array2, ArrayD, IxDyn, array};
 
 /// A file that `golden/make_npy.py` wrote.
@@ -127,6 +128,52 @@ fn archives_are_regular_files() {
             assert!(error.contains("it is not a regular file"), "{error}");
         }
     }
+}
+
+#[test]
+fn archives_in_memory_are_those_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("written.npz");
+    for name in ["plain.npz", "packed.npz"].map(golden) {
+        let mut file = Npz::open(&name).unwrap();
+        let mut bytes = Npz::new(Cursor::new(fs::read(&name).unwrap())).unwrap();
+        assert_eq!(file.path(), Some(&*name));
+        assert_eq!(bytes.path(), None);
+        assert_eq!(bytes.names(), file.names());
+        assert_eq!(
+            bytes.names().len(),
+            NpyReader::npz_names(&name).unwrap().len()
+        );
+        for array in ["fortran", "labels", "rows", "fortran"] {
+            let read = bytes.array(array).unwrap();
+            assert_eq!(read, file.array(array).unwrap());
+            assert_eq!(read, NpyReader::new().open_npz(&name, array).unwrap());
+        }
+        // An error names the file, if there is one, and the next array can be read.
+        let of_file = file.array("row").unwrap_err();
+        let of_bytes = bytes.array("row").unwrap_err();
+        assert!(matches!(of_file, Error::InFile { .. }), "{of_file}");
+        assert!(matches!(of_bytes, Error::Setting { .. }), "{of_bytes}");
+        assert_eq!(bytes.array("rows").unwrap(), Npy::F32(rows().into_dyn()));
+        let mut bytes = bytes.limit(47); // rows have 48 bytes
+        let error = bytes.array("rows").unwrap_err();
+        assert!(matches!(error, Error::OverLimit { .. }), "{error}");
+        bytes.array("labels").unwrap();
+    }
+    let rows = Npy::F32(rows().into_dyn());
+    let mut written = Cursor::new(Vec::new());
+    Npy::write_npz(&mut written, [("rows", &rows)]).unwrap();
+    Npy::save_npz(&path, [("rows", &rows)]).unwrap();
+    assert_eq!(*written.get_ref(), fs::read(&path).unwrap());
+    for end in 0..written.get_ref().len() {
+        let cut = Npz::new(Cursor::new(&written.get_ref()[..end]));
+        assert!(
+            matches!(cut, Err(Error::NotNpy { .. } | Error::Io(_))),
+            "{end}"
+        );
+    }
+    let twice = Npy::write_npz(Cursor::new(Vec::new()), [("a", &rows), ("a", &rows)]);
+    assert!(matches!(twice, Err(Error::Io(_))), "{twice:?}");
 }
 
 #[test]

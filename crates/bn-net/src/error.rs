@@ -125,10 +125,10 @@ pub enum Error {
         reason: String,
     },
     /// The arrays of an npz file do not fit the network.
-    #[error("{} does not fit the network: {reason}", path.display())]
+    #[error("{} not fit the network: {reason}", subject(path))]
     Arrays {
-        /// The file.
-        path: PathBuf,
+        /// The file; `None` if it was in memory.
+        path: Option<PathBuf>,
         /// All arrays that are missing, unexpected, or of another shape or type.
         reason: String,
     },
@@ -148,4 +148,11 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+fn subject(path: &Option<PathBuf>) -> String {
+    match path {
+        Some(path) => format!("{} does", path.display()),
+        None => "the arrays do".to_owned(),
+    }
 }

@@ -1,6 +1,6 @@
 //! Parameters in NumPy's files: those of the book's network and of Keras, both ways.
 
-use bn_data::{Npy, NpyReader};
+use bn_data::{Npy, NpyReader, Npz};
 use bn_layers::{Conv2dConfig, LayerExt};
 use bn_net::{
     Error, MultiLayerNet, MultiLayerNetConfig, Network, NetworkBuilder, Scalar, Sgd,
@@ -9,6 +9,7 @@ use bn_net::{
 use ndarray::{Array2, ArrayD};
 use std::{
     env, fs,
+    io::Cursor,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -218,6 +219,13 @@ fn all_that_does_not_fit_is_named_and_changes_nothing() {
     assert!(reason.contains("arr_0"), "{reason}");
 
     let bytes = fs::read(golden("book_params.npz")).unwrap();
+    let mut in_memory = Npz::new(Cursor::new(&bytes)).unwrap();
+    let reason = refused(keras::<f32>(1).read_keras_weights(&mut in_memory));
+    assert!(reason.starts_with("the arrays do not fit"), "{reason}");
+    let (mut of_memory, mut of_file) = (book::<f64>(2), book::<f64>(3));
+    of_memory.read_params(&mut in_memory).unwrap();
+    of_file.load_params(golden("book_params.npz")).unwrap();
+    assert_eq!(values(of_memory.network()), values(of_file.network()));
     for len in (0..bytes.len()).step_by(7) {
         fs::write(&path, &bytes[..len]).unwrap();
         let error = network.load_params(&path).unwrap_err();

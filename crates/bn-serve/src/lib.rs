@@ -75,6 +75,7 @@ pub use live::{Event, LayerHistograms, Live};
 pub use options::Options;
 pub use predict::PredictRequest;
 pub use router::router;
+pub use sample::SampleRequest;
 pub use server::serve;
 
 /// Runs the README's program as a test.

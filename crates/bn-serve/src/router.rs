@@ -13,7 +13,7 @@ use crate::{
     options::Options,
     page,
     predict::{PredictRequest, Predictions},
-    sample,
+    sample::{SampleRequest, sample},
     training::Training,
 };
 use axum::{
@@ -263,9 +263,10 @@ async fn samples(State(app): Shared, request: Request) -> Result<Response, Error
     let body = body::read(request, &app.options).await?;
     let (width, max) = (served.model.network.input().size(), app.options.max_images);
     let size = body.len();
-    let noise = body::off_executor(size, move || sample::noise(&body, width, max)).await??;
+    let parse = move || SampleRequest::parse(&body, width, max);
+    let SampleRequest { noise } = body::off_executor(size, parse).await??;
     let rows = noise.nrows();
-    let run = move |model: &Model| Ok(json(&sample::sample(model, &noise)?));
+    let run = move |model: &Model| Ok(json(&sample(model, &noise)?));
     served.engine.run(rows, run).await
 }
 

@@ -19,38 +19,63 @@ struct Body {
     seed: Option<u64>,
 }
 
-/// The noise `(N, D)` that a request gives or asks to draw.
-pub(crate) fn noise(body: &[u8], width: usize, max: usize) -> Result<Array2<f32>, Error> {
-    let Body { noise, count, seed } = from_json(body)?;
-    let got = match (&noise, count) {
-        (Some(noise), None) if seed.is_none() => noise.dims[0],
-        (None, count) => count.unwrap_or(1),
-        _ => {
-            let message = "give either noise, or count and seed";
-            return Err(Error::Input(message.to_owned()));
+/// The checked body of `POST /v1/sample`: `{"noise": [[…], …]}`, or `{"count": 16, "seed": 7}` for noise that is drawn.
+/// One image and the seed 0 are the defaults.
+///
+/// ```
+/// use bn_serve::SampleRequest;
+/// let request = SampleRequest::parse(br#"{"noise": [[0.5, -1.0]]}"#, 2, 256)?;
+/// assert_eq!(request.noise, ndarray::array![[0.5, -1.0]]);
+/// let request = SampleRequest::parse(br#"{"count": 16, "seed": 7}"#, 2, 256)?;
+/// assert_eq!(request.noise.dim(), (16, 2));
+/// assert!(SampleRequest::parse(br#"{"count": 257}"#, 2, 256).is_err());
+/// # Ok::<(), bn_serve::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleRequest {
+    /// The input of the generator, `(N, D)` with N at least 1.
+    pub noise: Array2<f32>,
+}
+
+impl SampleRequest {
+    /// Reads a body for a generator of images from `width` numbers each. The memory it takes is at most 25 times that of
+    /// the body, and the noise that it draws.
+    ///
+    /// # Errors
+    /// [`Error::Json`]; [`Error::Input`] for other fields or another shape; [`Error::TooMany`] for more than
+    /// `max_rows` images.
+    pub fn parse(body: &[u8], width: usize, max_rows: usize) -> Result<Self, Error> {
+        let Body { noise, count, seed } = from_json(body)?;
+        let got = match (&noise, count) {
+            (Some(noise), None) if seed.is_none() => noise.dims[0],
+            (None, count) => count.unwrap_or(1),
+            _ => {
+                let message = "give either noise, or count and seed";
+                return Err(Error::Input(message.to_owned()));
+            }
+        };
+        if got == 0 {
+            return Err(Error::Input("no images are asked for".to_owned()));
         }
-    };
-    if got == 0 {
-        return Err(Error::Input("no images are asked for".to_owned()));
+        if got > max_rows {
+            return Err(Error::TooMany { got, max: max_rows });
+        }
+        let Some(noise) = noise else {
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed.unwrap_or(0));
+            let noise = Array2::from_shape_simple_fn((got, width), || rng.sample(StandardNormal));
+            return Ok(Self { noise });
+        };
+        if noise.dims != [got, width] {
+            let message = format!(
+                "noise must be rows of {width} numbers, got {:?}",
+                noise.dims
+            );
+            return Err(Error::Input(message));
+        }
+        let noise = Array2::from_shape_vec((got, width), noise.values);
+        let noise = noise.map_err(|_| Error::Input("the noise does not fit".to_owned()))?;
+        Ok(Self { noise })
     }
-    if got > max {
-        return Err(Error::TooMany { got, max });
-    }
-    let Some(noise) = noise else {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed.unwrap_or(0));
-        return Ok(Array2::from_shape_simple_fn((got, width), || {
-            rng.sample(StandardNormal)
-        }));
-    };
-    if noise.dims != [got, width] {
-        let message = format!(
-            "noise must be rows of {width} numbers, got {:?}",
-            noise.dims
-        );
-        return Err(Error::Input(message));
-    }
-    let message = |_| Error::Input("the noise does not fit".to_owned());
-    Array2::from_shape_vec((got, width), noise.values).map_err(message)
 }
 
 /// The answer of `POST /v1/sample`.

@@ -15,7 +15,8 @@ use std::{collections::BTreeMap, path::Path};
 /// The names are those of the [`sequential`](crate::sequential) of the network. Weights are transposed, and reordered
 /// where an image is flattened or a row becomes an image. Values of 16, 32 and 64 bits are rounded to `T`.
 /// `num_batches_tracked` becomes the number of batches that a BatchNormalization has seen; if it is missing, the number
-/// stays as it is, as in PyTorch. A step of the network that has begun and has not ended is undone first.
+/// stays as it is, as in PyTorch. A step of the network that has begun and has not ended is undone first. The memory that
+/// reading takes is at most 100 times that of the bytes, and 64 KiB.
 ///
 /// ```
 /// use bn_net::Network;
@@ -60,10 +61,10 @@ pub fn from_bytes_renamed<T: Scalar>(
     network: &mut Network<T>,
     rename: impl Fn(&str) -> String,
 ) -> Result<(), Error> {
-    let (plan, _) = Plan::of(network)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| Error::Invalid {
         reason: error.to_string(),
     })?;
+    let (plan, _) = Plan::of(network)?;
     let (mut there, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, view) in file.iter() {
         let name = rename(name);

@@ -1,7 +1,7 @@
 //! The arrays of the programs of the book *Deep Learning from Scratch*.
 
 use crate::error::Error;
-use bn_data::NpyReader;
+use bn_data::Npz;
 use bn_layers::LayerExt;
 use bn_net::{MultiLayerNet, MultiLayerNetConfig, Network};
 use ndarray::Array2;
@@ -12,14 +12,15 @@ const TOLERANCE: f32 = 1e-4;
 
 /// The network of a file, whose arrays say how many layers it has.
 pub(super) fn read(path: &Path) -> Result<Network, Error> {
-    let names = NpyReader::npz_names(path)?;
+    let mut file = Npz::open(path)?;
+    let names = file.names();
     let mut sizes = Vec::new();
     for layer in 1.. {
         let name = format!("W{layer}");
         if !names.contains(&name) {
             break;
         }
-        match *NpyReader::new().open_npz(path, &name)?.shape() {
+        match *file.array(&name)?.shape() {
             [inputs, outputs] if sizes.is_empty() => sizes.extend([inputs, outputs]),
             [inputs, outputs] if sizes.last() == Some(&inputs) => sizes.push(outputs),
             _ => {

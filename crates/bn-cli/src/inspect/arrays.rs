@@ -2,7 +2,7 @@
 
 use super::statistics::Statistics;
 use crate::error::Error;
-use bn_data::{Npy, NpyReader};
+use bn_data::{Npy, Npz};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -61,9 +61,9 @@ impl ArrayRow {
 
 /// One array after another, so that only one is in memory.
 pub(super) fn of_npz(path: &Path) -> Result<Vec<ArrayRow>, Error> {
-    let names = NpyReader::npz_names(path)?;
+    let mut file = Npz::open(path)?;
     let row = |name: &String| {
-        let array = NpyReader::new().open_npz(path, name)?;
+        let array = file.array(name)?;
         let values: Box<dyn Iterator<Item = f64>> = match &array {
             Npy::U8(a) => Box::new(a.iter().map(|&x| f64::from(x))),
             Npy::I32(a) => Box::new(a.iter().map(|&x| f64::from(x))),
@@ -78,7 +78,7 @@ pub(super) fn of_npz(path: &Path) -> Result<Vec<ArrayRow>, Error> {
             Some(values),
         ))
     };
-    names.iter().map(row).collect()
+    file.names().iter().map(row).collect()
 }
 
 pub(super) fn of_safetensors(path: &Path) -> Result<Vec<ArrayRow>, Error> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use bn_tensor::{Scalar, try_zeros};
 use ndarray::{Array2, ArrayD};
 
-use super::{Npy, NpyReader};
+use super::{Npy, Npz};
 use crate::{
     dataset::{Dataset, class_count},
     error::{Error, Result},
@@ -17,11 +17,11 @@ impl<T: Scalar> Dataset<T> {
     ///
     /// # Errors
     ///
-    /// Those of [`NpyReader::open_npz`] and of [`from_npy`](Self::from_npy), in [`Error::InFile`].
+    /// Those of [`Npz::array`] and of [`from_npy`](Self::from_npy), in [`Error::InFile`].
     pub fn from_npz(path: impl AsRef<Path>, x: &str, y: &str) -> Result<Self> {
         let path = path.as_ref();
-        let reader = NpyReader::new();
-        let (x, y) = (reader.open_npz(path, x)?, reader.open_npz(path, y)?);
+        let mut file = Npz::open(path)?;
+        let (x, y) = (file.array(x)?, file.array(y)?);
         Self::from_npy(x, y).map_err(|problem| problem.in_file(path))
     }
 

@@ -1,22 +1,19 @@
 //! Reading NumPy's files without trusting the sizes in their headers.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use ndarray::ArrayD;
-use zip::ZipArchive;
-use zip::result::ZipError;
 
 use super::{
-    Npy,
+    Npy, Npz,
     header::{Element, Header},
 };
 use crate::{
     error::{Error, Result},
     limit::DEFAULT_LIMIT,
     payload::{Length, Payload},
-    whole_file::check_regular,
 };
 
 /// Reads NumPy's files that need no more memory than a limit.
@@ -83,7 +80,7 @@ impl NpyReader {
             };
             self.read(BufReader::new(file), length)
         };
-        read().map_err(|problem| problem.in_file(path))
+        read().map_err(|problem: Error| problem.in_file(path))
     }
 
     /// Reads an array from a stream up to its end. Memory grows with the data that arrive.
@@ -95,16 +92,14 @@ impl NpyReader {
         self.read(reader, Length::Unknown)
     }
 
-    /// Reads the array `name` in the `.npz` file at `path`, compressed or not.
+    /// Reads the array `name` in the `.npz` file at `path`, compressed or not. [`Npz`] reads several.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open); [`Error::NotNpy`] also if the file is not an intact ZIP archive, and
     /// [`Error::Setting`] if it has no array of this name.
     pub fn open_npz(self, path: impl AsRef<Path>, name: &str) -> Result<Npy> {
-        let path = path.as_ref();
-        self.read_npz(path, name)
-            .map_err(|problem| problem.in_file(path))
+        Npz::open(path)?.limit(self.limit).array(name)
     }
 
     /// The names of the arrays in the `.npz` file at `path`, in their order.
@@ -113,24 +108,10 @@ impl NpyReader {
     ///
     /// [`Error::Io`] and [`Error::NotNpy`], in [`Error::InFile`].
     pub fn npz_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
-        let path = path.as_ref();
-        let archive = open_archive(path).map_err(|problem| problem.in_file(path))?;
-        Ok(names(&archive).collect())
+        Ok(Npz::open(path)?.names())
     }
 
-    fn read_npz(self, path: &Path, name: &str) -> Result<Npy> {
-        let file_bytes = fs::metadata(path)?.len();
-        let mut archive = open_archive(path)?;
-        if !names(&archive).any(|known| known == name) {
-            return Err(unknown(name, names(&archive).collect()));
-        }
-        let member = format!("{name}.npy");
-        let member = archive.by_name(&member).map_err(not_npz)?;
-        let length = Length::of_gzip(member.compressed_size().min(file_bytes)); // both are deflate
-        self.read(member, length)
-    }
-
-    fn read(self, mut reader: impl Read, length: Length) -> Result<Npy> {
+    pub(super) fn read(self, mut reader: impl Read, length: Length) -> Result<Npy> {
         let Header {
             element,
             is_big_endian: big,
@@ -189,40 +170,6 @@ fn ordered<T>(array: ArrayD<T>, is_fortran: bool) -> ArrayD<T> {
     match is_fortran {
         true => array.reversed_axes(),
         false => array,
-    }
-}
-
-type Archive = ZipArchive<BufReader<File>>;
-
-fn open_archive(path: &Path) -> Result<Archive> {
-    check_regular(path)?;
-    ZipArchive::new(BufReader::new(File::open(path)?)).map_err(not_npz)
-}
-
-/// The names of the arrays.
-fn names(archive: &Archive) -> impl Iterator<Item = String> {
-    let members = archive.file_names().filter_map(|name| name.ok());
-    members.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned))
-}
-
-/// An array that is not in the file, with the names of those that are.
-fn unknown(name: &str, mut names: Vec<String>) -> Error {
-    names.sort_unstable();
-    let names = names.iter().take(20);
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    Error::Setting {
-        what: "the name of the array",
-        value: format!("`{name}`"),
-        must_be: format!("one of those in the file: {}", names.join(", ")),
-    }
-}
-
-fn not_npz(error: ZipError) -> Error {
-    match error {
-        ZipError::Io(error) => Error::Io(error),
-        other => Error::NotNpy {
-            reason: other.to_string(),
-        },
     }
 }
 

@@ -1,7 +1,6 @@
 //! Writes `.npz` files.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
 use zip::result::ZipError;
@@ -43,8 +42,20 @@ impl Npy {
         arrays: impl IntoIterator<Item = (&'a str, &'a Npy)>,
     ) -> Result<()> {
         let path = path.as_ref();
-        let written = write_whole(path, |file| write_archive(file, arrays));
+        let written = write_whole(path, |file| write_archive(BufWriter::new(file), arrays));
         written.map_err(|error| Error::Io(error).in_file(path))
+    }
+
+    /// Writes the bytes of [`save_npz`](Self::save_npz), for example to a `Cursor` over a vector.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; also for two arrays of one name. Some of the bytes are then written.
+    pub fn write_npz<'a>(
+        writer: impl Write + Seek,
+        arrays: impl IntoIterator<Item = (&'a str, &'a Npy)>,
+    ) -> Result<()> {
+        Ok(write_archive(writer, arrays)?)
     }
 
     /// Calls `write` with the bytes of the elements, little-endian and in row-major order.
@@ -85,10 +96,10 @@ impl Npy {
 }
 
 fn write_archive<'a>(
-    file: &mut File,
+    writer: impl Write + Seek,
     arrays: impl IntoIterator<Item = (&'a str, &'a Npy)>,
 ) -> io::Result<()> {
-    let mut archive = ZipWriter::new(BufWriter::new(file));
+    let mut archive = ZipWriter::new(writer);
     // Sizes above 4 GiB have fields of their own, as in NumPy's files. Without a time, so that the bytes are the same.
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Stored)
@@ -98,11 +109,11 @@ fn write_archive<'a>(
         archive.write_all(&header(array)?)?;
         array.write_elements(&mut archive)?;
     }
-    let mut file = archive.finish().map_err(|error| match error {
+    let mut writer = archive.finish().map_err(|error| match error {
         ZipError::Io(error) => error,
         other => io::Error::other(other),
     })?;
-    file.flush()
+    writer.flush()
 }
 
 /// The header, in the version of the format that NumPy writes too.

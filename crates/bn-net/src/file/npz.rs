@@ -2,11 +2,15 @@
 
 use super::network::NetworkState;
 use crate::{error::Error, model::MultiLayerNet, network::Network};
-use bn_data::{Npy, NpyReader};
+use bn_data::{Npy, Npz};
 use bn_layers::{LayerExt, Param};
 use bn_tensor::Scalar;
 use ndarray::{ArrayD, IxDyn};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Seek},
+    path::Path,
+};
 
 /// An array of a network: its name in the file, its name in the network, and its shape.
 type Expected = (String, String, Vec<usize>);
@@ -47,6 +51,14 @@ impl<T: Scalar> MultiLayerNet<T> {
     /// [`Error::Arrays`] with all arrays that are missing, unexpected, or of another shape; [`Error::Data`] for a
     /// file that cannot be read. The network is then unchanged.
     pub fn load_params(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        self.read_params(&mut Npz::open(path)?)
+    }
+
+    /// As [`load_params`](Self::load_params), from a file that is open or in memory.
+    ///
+    /// # Errors
+    /// As [`load_params`](Self::load_params).
+    pub fn read_params<R: Read + Seek>(&mut self, file: &mut Npz<R>) -> Result<(), Error> {
         let (mut names, mut expected) = (Vec::new(), Vec::new());
         self.visit_params(&mut |p| names.push(p.name.to_owned()));
         let mut in_file = names.into_iter();
@@ -54,7 +66,7 @@ impl<T: Scalar> MultiLayerNet<T> {
             let name = in_file.next().unwrap_or_default();
             expected.push((name, p.name.to_owned(), p.shape.to_vec()));
         });
-        load(path.as_ref(), self.network_mut(), expected)
+        read(file, self.network_mut(), expected)
     }
 }
 
@@ -91,12 +103,20 @@ impl<T: Scalar> Network<T> {
     /// # Errors
     /// As [`MultiLayerNet::load_params`].
     pub fn load_keras_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        self.read_keras_weights(&mut Npz::open(path)?)
+    }
+
+    /// As [`load_keras_weights`](Self::load_keras_weights), from a file that is open or in memory.
+    ///
+    /// # Errors
+    /// As [`MultiLayerNet::load_params`].
+    pub fn read_keras_weights<R: Read + Seek>(&mut self, file: &mut Npz<R>) -> Result<(), Error> {
         let mut expected = Vec::new();
         self.visit(&mut |p| {
             let name = in_order(expected.len());
             expected.push((name, p.name.to_owned(), p.shape.to_vec()));
         });
-        load(path.as_ref(), self, expected)
+        read(file, self, expected)
     }
 }
 
@@ -124,12 +144,12 @@ fn save(path: &Path, arrays: &[(String, Npy)]) -> Result<(), Error> {
 }
 
 /// Gives the network the arrays of a file, if they are exactly those that are expected.
-fn load<T: Scalar>(
-    path: &Path,
+fn read<T: Scalar, R: Read + Seek>(
+    file: &mut Npz<R>,
     network: &mut Network<T>,
     expected: Vec<Expected>,
 ) -> Result<(), Error> {
-    let there = NpyReader::npz_names(path)?;
+    let there = file.names();
     let (mut arrays, mut faults) = (BTreeMap::new(), Vec::new());
     for name in &there {
         if !expected.iter().any(|(of_file, ..)| of_file == name) {
@@ -141,7 +161,7 @@ fn load<T: Scalar>(
             faults.push(format!("{of_file} {shape:?} is missing"));
             continue;
         }
-        let array: ArrayD<T> = match NpyReader::new().open_npz(path, &of_file)? {
+        let array: ArrayD<T> = match file.array(&of_file)? {
             Npy::F32(array) => array.mapv(|v| T::from_f64(v.into())),
             Npy::F64(array) => array.mapv(T::from_f64),
             other => {
@@ -156,7 +176,7 @@ fn load<T: Scalar>(
     }
     if !faults.is_empty() {
         return Err(Error::Arrays {
-            path: path.to_owned(),
+            path: file.path().map(Path::to_owned),
             reason: faults.join("; "),
         });
     }
