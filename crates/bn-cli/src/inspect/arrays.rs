@@ -62,6 +62,7 @@ impl ArrayRow {
 /// One array after another, so that only one is in memory.
 pub(super) fn of_npz(path: &Path) -> Result<Vec<ArrayRow>, Error> {
     let mut file = Npz::open(path)?;
+    let names = file.names();
     let row = |name: &String| {
         let array = file.array(name)?;
         let values: Box<dyn Iterator<Item = f64>> = match &array {
@@ -78,7 +79,7 @@ pub(super) fn of_npz(path: &Path) -> Result<Vec<ArrayRow>, Error> {
             Some(values),
         ))
     };
-    file.names().iter().map(row).collect()
+    names.iter().map(row).collect()
 }
 
 pub(super) fn of_safetensors(path: &Path) -> Result<Vec<ArrayRow>, Error> {
