@@ -224,14 +224,3 @@ fn main() {
     println!("{}", bn_torch::sequential(&again).unwrap());
 }
 RUST
-
-try bn-cli <<'RUST'
-fn main() {
-    let file = std::env::temp_dir().join(format!("bn-cli-{}.safetensors", std::process::id()));
-    let settings = bn_cli::Settings { epochs: 2, output: file.clone(), ..Default::default() };
-    let trained = bn_cli::train(&settings, false, None).unwrap();
-    std::fs::remove_file(file).unwrap();
-    let accuracy = trained.history.best_test_accuracy().unwrap();
-    println!("as bn train: accuracy {accuracy:.3}");
-}
-RUST
