@@ -61,3 +61,15 @@ fn a_network_in_double_precision_is_exported_in_single_precision() {
         );
     }
 }
+
+#[test]
+fn a_scale_that_f32_would_round_keeps_its_size() {
+    for columns in [1 << 24, (1 << 24) + 1, (1 << 40) + 1] {
+        let network = bn_net::Network::<f32>::builder((1, 1, 1))
+            .resize2d((1, columns), bn_layers::Interpolation::Nearest)
+            .build(1)
+            .unwrap();
+        let again = bn_onnx::from_bytes(&bn_onnx::to_bytes(&network).unwrap()).unwrap();
+        assert_eq!(again.output(), network.output());
+    }
+}

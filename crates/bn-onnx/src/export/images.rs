@@ -226,8 +226,9 @@ impl Graph {
                 Setting::Text("mode", "linear"),
             ],
         };
-        // A quotient that is not whole may give another size.
-        if rows.is_multiple_of(height) && columns.is_multiple_of(width) {
+        // A quotient that is not whole, or that f32 rounds, may give another size.
+        let is_exact = |to: usize, from: usize| to.is_multiple_of(from) && to / from <= 1 << 24;
+        if is_exact(rows, height) && is_exact(columns, width) {
             let scales = [1.0, 1.0, (rows / height) as f32, (columns / width) as f32];
             let scales = self.floats(format!("{name}.scales"), &[4], &scales);
             self.node("Resize", &name, &[&x.name, "", &scales], &settings)
