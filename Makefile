@@ -18,7 +18,7 @@ test: ## Run all tests
 
 test-web: ## Test the page of bn-serve in headless Chromium, which is installed if it is missing
 	@features=$$(sh scripts/features.sh) && sh scripts/chromium.sh && \
-	cargo test -p bn-serve $$([ -z "$$features" ] || echo --no-default-features) --test web -- --ignored --test-threads=1
+	cargo test --workspace $$features --test web -- --ignored --test-threads=1
 
 load-serve: ## Compare the load that bn serve bears with FastAPI over onnxruntime (BN_PYTHON: a Python with both)
 	@sh scripts/load-serve.sh $(ARGS)

@@ -1,30 +1,6 @@
 //! Careless input: an exit code, a message that says what to do, and no file.
 
-use crate::common::{bn, digits_model, folder, run};
-
-/// Checks the code, that the message has these words, and that there is a hint.
-fn refused(at: &std::path::Path, args: &str, code: i32, words: &str) {
-    let outcome = run(at, args);
-    assert_eq!(
-        outcome.code, code,
-        "{args}: {}\n{}",
-        outcome.stdout, outcome.stderr
-    );
-    assert!(outcome.stderr.contains(words), "{args}: {}", outcome.stderr);
-    assert!(outcome.stdout.is_empty(), "{args}: {}", outcome.stdout);
-    let json = run(at, &format!("{args} --json"));
-    assert_eq!(
-        (json.code, json.json()["error"]["code"].as_i64()),
-        (code, Some(code.into())),
-        "{args}"
-    );
-    let message = json.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(
-        json.stderr.contains(message.lines().next().unwrap()),
-        "{args}: {}",
-        json.stderr
-    );
-}
+use crate::common::{bn, digits_model, folder, refused, run};
 
 #[test]
 fn options_that_cannot_be_used() {

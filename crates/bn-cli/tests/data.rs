@@ -1,6 +1,6 @@
 //! Data of the user's.
 
-use crate::common::{Outcome, folder, run};
+use crate::common::{Outcome, folder, refused, run};
 use bn_data::{Dataset, Digits, Idx, Npy};
 use std::{fmt::Write, path::Path};
 
@@ -103,12 +103,7 @@ fn an_npz_file() {
     train(at, "--data keras.npz", 1797); // as bytes, from 0 to 255
     let y = Npy::F32(ndarray::Array1::zeros(1797).into_dyn());
     Npy::save_npz(at.join("values.npz"), [("x", &x), ("y", &y)]).unwrap();
-    let refused = run(at, "train --data values.npz");
-    assert!(
-        refused.code == 3 && refused.stderr.contains("whole numbers"),
-        "{}",
-        refused.stderr
-    );
+    refused(at, "train --data values.npz", 3, "whole numbers");
 }
 
 #[test]
@@ -133,19 +128,14 @@ fn a_pair_of_idx_files() {
         "--data ./images-idx3-ubyte --labels labels-idx1-ubyte --max-value 16",
         359,
     );
-    let refused = run(at, "train --data ./images-idx3-ubyte");
-    assert!(
-        refused.code == 2 && refused.stderr.contains("--labels"),
-        "{}",
-        refused.stderr
-    );
+    refused(at, "train --data ./images-idx3-ubyte", 2, "--labels");
     let fewer = y.slice_axis(ndarray::Axis(0), (0..5).into()).to_owned();
     Idx::from(fewer.into_dyn()).save(at.join("few")).unwrap();
-    let refused = run(at, "train --data ./images-idx3-ubyte --labels few");
-    assert!(
-        refused.code == 3 && refused.stderr.contains("5 labels"),
-        "{}",
-        refused.stderr
+    refused(
+        at,
+        "train --data ./images-idx3-ubyte --labels few",
+        3,
+        "5 labels",
     );
 }
 

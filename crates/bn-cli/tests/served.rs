@@ -1,6 +1,6 @@
 //! `bn serve` and `bn train --watch`.
 
-use crate::common::{Outcome, command, digits_model, folder, run};
+use crate::common::{command, digits_model, folder, refused, run};
 use bn_data::Digits;
 use serde_json::{Value, json};
 use std::{
@@ -167,29 +167,28 @@ fn what_cannot_be_served_is_refused() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let model = digits_model();
-    let refused = |args: &str, code: i32, words: &str| {
-        let Outcome {
-            code: got, stderr, ..
-        } = run(at, args);
-        assert!(
-            got == code && stderr.contains(words),
-            "{args}: {got} {stderr}"
-        );
-    };
     let model = model.display();
     refused(
+        at,
         &format!("serve {model} --address {address}"),
         2,
         "cannot listen on",
     );
-    refused(&format!("serve {model} --address nowhere"), 2, "HOST:PORT");
     refused(
+        at,
+        &format!("serve {model} --address nowhere"),
+        2,
+        "HOST:PORT",
+    );
+    refused(
+        at,
         &format!("train --watch={address} --epochs 1"),
         2,
         "cannot listen on",
     );
-    refused("serve", 4, "there is no file model.safetensors");
+    refused(at, "serve", 4, "there is no file model.safetensors");
     refused(
+        at,
         &format!("serve {model} --network other"),
         2,
         "choose one with --network: network",

@@ -1,6 +1,6 @@
 //! From data to a trained model, and everything that can be done with it.
 
-use crate::common::{bn, command, digits_model, folder, run};
+use crate::common::{bn, command, digits_model, folder, refused, run};
 use bn_net::{Checkpoint, Network};
 use std::process::Stdio;
 
@@ -119,11 +119,11 @@ fn a_model_is_converted_there_and_back() {
     assert!(module.contains("nn.BatchNorm1d(100"), "{module}");
     let read = |name: &str| std::fs::read(at.join(name)).unwrap();
     assert!(read("torch.safetensors") == read("again.safetensors"));
-    let refused = run(at, "convert torch.safetensors bn.safetensors");
-    assert!(
-        refused.code == 4 && refused.stderr.contains("--network"),
-        "{}",
-        refused.stderr
+    refused(
+        at,
+        "convert torch.safetensors bn.safetensors",
+        4,
+        "--network",
     );
     assert_eq!(run(at, "export --pytorch a.onnx torch.npz").code, 2);
     assert_eq!(
@@ -149,11 +149,11 @@ fn a_model_is_converted_there_and_back() {
         "train --network cnn --hidden 4 --epochs 1 --output cnn.safetensors",
     )
     .ok();
-    let refused = run(at, "convert --book cnn.safetensors cnn.npz");
-    assert!(
-        refused.code == 3 && refused.stderr.contains("no layer conv2d"),
-        "{}",
-        refused.stderr
+    refused(
+        at,
+        "convert --book cnn.safetensors cnn.npz",
+        3,
+        "no layer conv2d",
     );
     run(
         at,

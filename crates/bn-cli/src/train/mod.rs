@@ -8,6 +8,8 @@ mod settings;
 #[cfg(feature = "serve")]
 mod watch;
 
+#[cfg(feature = "serve")]
+use crate::serve::listen;
 use crate::{
     data::{Split, describe},
     error::Error,
@@ -47,11 +49,13 @@ pub(crate) fn report(args: &TrainArgs, output: Output) -> Result<(), Error> {
         let text = config::text(settings)?;
         return output.report(&json!(settings), || text.trim_end().to_owned());
     }
+    #[cfg(feature = "serve")]
+    let page = args.watch.as_deref().map(listen).transpose()?; // before anything is read
     let run = Run::prepare(settings, output.progress())?;
     output.note(&run.description)?;
     #[cfg(feature = "serve")]
-    if let Some(address) = &args.watch {
-        return watch::train(run, address, output);
+    if let Some(page) = page {
+        return watch::train(run, page, output);
     }
     let trained = run.train(None)?;
     output.report(&trained.to_json(settings), || trained.to_text(settings))

@@ -1,9 +1,10 @@
 //! `bn train --watch`.
 
 use super::{Fit, NetworkKind, Run, Settings};
-use crate::{error::Error, interrupt, output::Output, serve::listen};
+use crate::{error::Error, interrupt, output::Output};
 use bn_serve::{Content, Event, Live, Options, serve};
 use std::{
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,8 +21,11 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Trains, and shows the run on a page, beside the same run without Batch Normalization. After the report the page stays
 /// until Ctrl-C.
-pub(super) fn train(run: Run<'_>, address: &str, output: Output) -> Result<(), Error> {
-    let (listener, url) = listen(address)?;
+pub(super) fn train(
+    run: Run<'_>,
+    (listener, url): (TcpListener, String),
+    output: Output,
+) -> Result<(), Error> {
     let compared = without_batch_norm(&run)?;
     output.note(format!("watch it at {url}"))?;
     let (live, end) = (Live::new(), Arc::new(AtomicBool::new(false)));

@@ -57,6 +57,30 @@ pub(crate) fn run(folder: &Path, args: &str) -> Outcome {
     bn(folder, args.split_whitespace())
 }
 
+/// Checks that it is refused with this code and a message that has these words, also with `--json`.
+pub(crate) fn refused(at: &Path, args: &str, code: i32, words: &str) {
+    let outcome = run(at, args);
+    assert_eq!(
+        outcome.code, code,
+        "{args}: {}\n{}",
+        outcome.stdout, outcome.stderr
+    );
+    assert!(outcome.stderr.contains(words), "{args}: {}", outcome.stderr);
+    assert!(outcome.stdout.is_empty(), "{args}: {}", outcome.stdout);
+    let json = run(at, &format!("{args} --json"));
+    assert_eq!(
+        (json.code, json.json()["error"]["code"].as_i64()),
+        (code, Some(code.into())),
+        "{args}"
+    );
+    let message = json.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(
+        json.stderr.contains(message.lines().next().unwrap()),
+        "{args}: {}",
+        json.stderr
+    );
+}
+
 pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
