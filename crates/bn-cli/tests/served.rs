@@ -8,7 +8,11 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
 };
+
+/// How long an answer may take, so that a test fails instead of waiting without end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running command, which is stopped with the test.
 struct Running {
@@ -58,6 +62,7 @@ impl Running {
 /// A request, whose answer is read to its end.
 fn request(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let length = body.len();
     write!(
         stream,
@@ -132,12 +137,15 @@ fn a_watched_run_is_shown_beside_one_without_batch_normalization() {
     let address = watched.address();
     watched.line("the page stays until Ctrl-C");
     let mut events = TcpStream::connect(&address).unwrap();
+    events.set_read_timeout(Some(PATIENCE)).unwrap();
+    let begun = Instant::now();
     write!(events, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
     let mut events = BufReader::new(events).lines().map(Result::unwrap);
     let mut finished = Vec::new();
     let mut evaluations = 0;
     while finished.len() < 2 {
         let line = events.next().unwrap();
+        assert!(begun.elapsed() < PATIENCE, "{finished:?}"); // lines that keep the connection come all the time
         let Some((_, event)) = line.split_once("data:") else {
             continue;
         };
