@@ -12,13 +12,13 @@ demo: ## Train a network with and without Batch Normalization, and draw both cur
 	    --features "parallel,progress,$$([ -n "$$features" ] || echo openblas)" \
 	    --example quickstart -- $(ARGS)
 
-test: ## Run all tests
+test: ## Run all tests (ARGS: more for cargo test)
 	@features=$$(sh scripts/features.sh) && \
-	cargo test --workspace $$features
+	cargo test --workspace $$features $(ARGS)
 
 test-web: ## Test the page of bn-serve in headless Chromium, which is installed if it is missing
 	@features=$$(sh scripts/features.sh) && sh scripts/chromium.sh && \
-	cargo test --workspace $$features --test web -- --ignored --test-threads=1
+	cargo test --workspace $$features $(ARGS) --test web -- --ignored --test-threads=1
 
 load-serve: ## Compare the load that bn serve bears with FastAPI over onnxruntime (BN_PYTHON: a Python with both)
 	@sh scripts/load-serve.sh $(ARGS)
@@ -55,7 +55,7 @@ demo-mpi: ## Train on MNIST with two ranks of MPI, which is installed if it is m
 
 test-mpi: ## Run the tests of several ranks with mpirun, which is installed if it is missing
 	@features=$$(sh scripts/features.sh) && sh scripts/mpi.sh && \
-	cargo test --workspace $$features --features bn-dist/mpi --test mpi -- --test-threads=1 --nocapture
+	cargo test --workspace $$features --features bn-dist/mpi --test mpi -- --ignored --test-threads=1 --nocapture
 
 scaling-mpi: ## Measure steps at 1, 2 and 4 ranks, and predict 4 to 1024 (ARGS: rounds, 3 by default)
 	@sh scripts/scaling-mpi.sh $(ARGS)

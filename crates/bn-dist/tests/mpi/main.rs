@@ -39,6 +39,7 @@ fn here<T: Scalar + Pod>(network: fn() -> Network<T>) -> String {
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn processes_have_the_bits_of_one_process() {
     let cases = [
         ("book32", here::<f32>(|| book(HiddenActivation::Relu))),
@@ -72,38 +73,45 @@ fn assert_ends(case: &str, message: &str) {
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn an_error_on_one_rank_ends_the_job() {
     let message = "error on rank 1 of 3: row 1: label 10 is out of range";
     assert_ends("label", message);
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn a_panic_on_one_rank_ends_the_job() {
     assert_ends("panic", "rank 2 panicked; the job ends");
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn an_error_of_all_ranks_ends_the_job() {
     assert_ends("infinite", "the input is not finite");
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn a_rank_that_skips_a_step_or_stops_early_is_named() {
     assert_ends("skip", "rank 1 does something else");
     assert_ends("early", "rank 2 does something else");
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn a_rank_with_another_network_is_named() {
     assert_ends("network", "rank 1 has another network");
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn a_rank_that_hangs_is_ended_by_the_watchdog() {
     assert_ends("hang", "has waited 1 s for another rank");
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn a_rank_that_cannot_write_its_checkpoint_ends_the_job() {
     assert_ends(
         "checkpoint",
@@ -125,6 +133,7 @@ fn result(folder: &Path) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn a_job_that_is_killed_twenty_times_ends_with_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
     let whole = Job::new(1, "train").folder(folder.path()).run();
@@ -159,6 +168,7 @@ fn a_job_that_is_killed_twenty_times_ends_with_the_same_file() {
 }
 
 #[test]
+#[ignore = "needs MPI: make test-mpi"]
 fn two_hosts_train_as_one_and_survive_a_cut_link() {
     let Some(hosts) = TwoHosts::new() else {
         eprintln!("skipped: network namespaces, which serve as two hosts, need root and iproute2");
