@@ -53,8 +53,8 @@ pub use model::{
 };
 pub use ndarray;
 pub use network::{
-    Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, ShardGradients, Summary,
-    WeightedLoss, Workspace,
+    Accumulator, LayerSummary, NamedSpec, Network, NetworkSpec, ResidualSpec, ShardGradients,
+    Summary, WeightedLoss, Workspace,
 };
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Clip, Gradients, Momentum, Nesterov, Optimizer, OptimizerSpec,

@@ -7,21 +7,30 @@ const list = document.getElementById("layer-list");
 export function showLayers(activations) {
   document.getElementById("layers").hidden = activations === null;
   if (activations === null) return;
-  const { input, layers } = activations;
-  const isNorm = (layer) => layer?.kind === "BatchNormalization";
   const colours = { zero: colour("--zero"), negative: colour("--negative"), positive: colour("--positive") };
+  list.replaceChildren(...cardsOf(activations.layers, activations.input, "", colours));
+}
+
+/** The cards of a chain of layers; `where` says inside which block it is. */
+function cardsOf(layers, input, where, colours) {
+  const isNorm = (layer) => layer?.kind === "BatchNormalization";
+  const nameOf = (layer) => `${layer.index} ${layer.name}`;
   const cards = [];
   layers.forEach((layer, i) => {
+    const before = layers[i - 1], given = before?.output ?? input;
+    for (const branch of layer.branches ?? []) {
+      const inside = [where + nameOf(layer), branch.name].filter(Boolean).join(" › ");
+      cards.push(...cardsOf(branch.layers, given, `${inside} › `, colours));
+    }
     if (isNorm(layers[i + 1])) return; // it is shown as what comes before
     const after = side(isNorm(layer) ? "after" : "", layer.output, colours);
     const sides = element("div", "sides", after);
-    const names = [`${layer.index} ${layer.name}`];
+    const names = [nameOf(layer)];
     if (isNorm(layer)) {
-      const before = layers[i - 1];
-      sides.prepend(side("before", before?.output ?? input, colours));
-      if (before) names.unshift(`${before.index} ${before.name}`);
+      sides.prepend(side("before", given, colours));
+      if (before) names.unshift(nameOf(before));
     }
-    const title = element("div", "title", element("h3", "", names.join(" → ")),
+    const title = element("div", "title", element("h3", "", where + names.join(" → ")),
       element("span", "muted small", layer.output.shape.join("×")));
     const card = element("article", `card layer${isNorm(layer) ? " norm" : ""}`, title, sides);
     // Plain layers that follow each other share a row.
@@ -29,7 +38,7 @@ export function showLayers(activations) {
     else if (cards.at(-1)?.className === "plain") cards.at(-1).append(card);
     else cards.push(element("div", "plain", card));
   });
-  list.replaceChildren(...cards);
+  return cards;
 }
 
 function side(when, output, colours) {

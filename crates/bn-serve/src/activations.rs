@@ -2,7 +2,7 @@
 
 use crate::{error::Error, histogram::Histogram};
 use bn_layers::{LayerExt, Shape};
-use bn_net::{Network, NetworkSpec};
+use bn_net::{NamedSpec, Network, NetworkSpec};
 use ndarray::{Array2, ArrayView2};
 use serde::Serialize;
 
@@ -17,53 +17,87 @@ const SIDE: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct LayerByLayer {
     input: Shape,
-    layers: Vec<(String, String, Network)>, // name in the builder, type, network,
+    layers: Vec<Single>,
+}
+
+#[derive(Debug, Clone)]
+struct Single {
+    name: String, // in the builder
+    kind: String,
+    network: Network,
+    branches: Vec<(String, LayerByLayer)>, // the networks inside, which get the same input
 }
 
 impl LayerByLayer {
     /// A copy of the network's layers.
     pub(crate) fn new(network: &Network) -> Result<Self, Error> {
-        let NetworkSpec { input, layers } = network.spec()?;
         let mut arrays = Vec::new();
         network.visit(&mut |p| arrays.push(p.value.to_vec()));
-        let mut arrays = arrays.into_iter();
+        Self::of(network.spec()?, &mut arrays.into_iter())
+    }
+
+    /// The layers of a description, which take their arrays in order. (Evaluation needs no counters.)
+    fn of(spec: NetworkSpec, arrays: &mut impl Iterator<Item = Vec<f32>>) -> Result<Self, Error> {
+        let NetworkSpec { input, layers } = spec;
         let mut shape = input;
-        let mut copies = Vec::with_capacity(layers.len());
-        for named in layers {
+        let single = |named: NamedSpec| {
             let (name, kind) = (named.name.clone(), named.spec.layer.clone());
+            let networks = named.networks()?;
             let alone = NetworkSpec {
                 input: shape,
                 layers: vec![named],
             };
-            let mut layer = alone.build::<f32>()?;
-            // In the same order; evaluation needs no counters.
-            layer.visit_mut(&mut |p| {
+            let mut network = alone.build::<f32>()?;
+            let mut own = Vec::new();
+            network.visit_mut(&mut |p| {
                 let values = arrays.next().unwrap_or_default();
-                p.value.iter_mut().zip(values).for_each(|(to, v)| *to = v);
+                p.value.iter_mut().zip(&values).for_each(|(to, &v)| *to = v);
+                own.push(values);
             });
-            shape = layer.output();
-            copies.push((name, kind, layer));
-        }
-        Ok(Self {
-            input,
-            layers: copies,
-        })
+            let mut own = own.into_iter();
+            let branch = |(name, spec)| Ok((name, Self::of(spec, &mut own)?));
+            let branches = networks.into_iter().map(branch);
+            let branches = branches.collect::<Result<_, Error>>()?;
+            shape = network.output();
+            Ok(Single {
+                name,
+                kind,
+                network,
+                branches,
+            })
+        };
+        let layers = layers.into_iter().map(single);
+        let layers = layers.collect::<Result<_, Error>>()?;
+        Ok(Self { input, layers })
     }
 
     /// The output of every layer for `x: (1, D)`.
     pub(crate) fn activations(&self, x: Array2<f32>) -> Result<Activations, Error> {
-        let input = Values::of(x.view(), self.input);
-        let (mut x, mut layers) = (x, Vec::with_capacity(self.layers.len()));
-        for (index, (name, kind, layer)) in self.layers.iter().enumerate() {
-            x = layer.predict(x.view())?;
-            layers.push(LayerActivations {
+        Ok(Activations {
+            input: Values::of(x.view(), self.input),
+            layers: self.outputs(x)?,
+        })
+    }
+
+    fn outputs(&self, mut x: Array2<f32>) -> Result<Vec<LayerActivations>, Error> {
+        let mut outputs = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let branch = |(name, branch): &(String, Self)| {
+                let (name, layers) = (name.clone(), branch.outputs(x.clone())?);
+                Ok(BranchActivations { name, layers })
+            };
+            let branches = layer.branches.iter().map(branch);
+            let branches = branches.collect::<Result<_, Error>>()?;
+            x = layer.network.predict(x.view())?;
+            outputs.push(LayerActivations {
                 index,
-                name: name.clone(),
-                kind: kind.clone(),
-                output: Values::of(x.view(), layer.output()),
+                name: layer.name.clone(),
+                kind: layer.kind.clone(),
+                branches,
+                output: Values::of(x.view(), layer.network.output()),
             });
         }
-        Ok(Activations { input, layers })
+        Ok(outputs)
     }
 }
 
@@ -79,7 +113,16 @@ struct LayerActivations {
     index: usize,
     name: String,
     kind: String,
+    /// The body and the shortcut of a residual block, or the branches of a concatenation. They get what the layer gets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    branches: Vec<BranchActivations>,
     output: Values,
+}
+
+#[derive(Debug, Serialize)]
+struct BranchActivations {
+    name: String,
+    layers: Vec<LayerActivations>,
 }
 
 /// Some of the values of a row, and the distribution of all.

@@ -28,6 +28,18 @@ fn assert_near(got: &[f64], expected: &[f32]) {
     }
 }
 
+/// The sum of numbers of three digits.
+#[track_caller]
+fn assert_sum(got: &[f64], expected: &[f32]) {
+    assert_eq!(got.len(), expected.len());
+    for (got, &expected) in got.iter().zip(expected) {
+        assert!(
+            (got - f64::from(expected)).abs() <= 0.05,
+            "{got} {expected}"
+        );
+    }
+}
+
 #[test]
 fn the_last_layer_and_those_between_are_those_of_the_network() {
     let (server, mut model) = (Server::digits(Options::default()), digits());
@@ -121,6 +133,59 @@ fn batch_normalization_has_the_values_before_the_rectifier() {
             .unwrap()
             .len()
             == 32
+    );
+}
+
+#[test]
+fn layers_inside_blocks_are_shown_too() {
+    let network = Network::builder(3)
+        .affine(4)
+        .residual_with(
+            |body| body.affine(4).batch_norm().relu().affine(2),
+            |shortcut| shortcut.residual(|body| body.affine(4)).affine(2),
+        )
+        .relu()
+        .build(3)
+        .unwrap();
+    let server = Server::start(
+        Content::new().model(Model::from(network)),
+        Options::default(),
+    );
+    let answer = server
+        .post("/v1/activations", r#"{"rows": [[1, 2, 3]]}"#)
+        .json();
+    let layers = &answer["layers"];
+    let kinds = |layers: &Value| -> Vec<String> {
+        let layers = layers.as_array().unwrap().iter();
+        layers
+            .map(|layer| layer["kind"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(kinds(layers), ["Affine", "Residual", "Relu"]);
+    assert!(layers[0]["branches"].is_null());
+    let [body, shortcut] = [0, 1].map(|i| &layers[1]["branches"][i]);
+    assert_eq!(
+        (&body["name"], &shortcut["name"]),
+        (&json!("body"), &json!("shortcut"))
+    );
+    let expected = ["Affine", "BatchNormalization", "Relu", "Affine"];
+    assert_eq!(kinds(&body["layers"]), expected);
+    assert_eq!(kinds(&shortcut["layers"]), ["Residual", "Affine"]);
+    let inner = &shortcut["layers"][0]["branches"][0]["layers"];
+    assert_eq!(kinds(inner), ["Affine"]);
+    // Each has the parameters and the input that it has in the network.
+    let output = |layer: &Value| values(&layer["output"]["values"]);
+    let sum = |a: &[f64], b: &[f64]| -> Vec<f32> {
+        a.iter().zip(b).map(|(a, b)| (a + b) as f32).collect()
+    };
+    let x = output(&layers[0]);
+    assert_sum(
+        &output(&shortcut["layers"][0]),
+        &sum(&x, &output(&inner[0])),
+    );
+    assert_sum(
+        &output(&layers[1]),
+        &sum(&output(&body["layers"][3]), &output(&shortcut["layers"][1])),
     );
 }
 

@@ -7,8 +7,8 @@ use crate::{
     python::{Class, sequential},
 };
 use bn_layers::{LayerSpec, settings};
-use bn_net::{NamedSpec, NetworkSpec};
-use serde::{Deserialize, de::DeserializeOwned};
+use bn_net::{NamedSpec, NetworkSpec, ResidualSpec};
+use serde::de::DeserializeOwned;
 
 /// A layer of a chain: its description, and where its arrays are in the network.
 pub(crate) struct Layer<'a> {
@@ -34,12 +34,6 @@ impl Layer<'_> {
             reason: reason.to_owned(),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Residual {
-    body: NetworkSpec,
-    shortcut: Option<NetworkSpec>,
 }
 
 /// An `nn.Sequential` to which modules are added.
@@ -165,7 +159,7 @@ impl Chain<'_> {
     }
 
     fn residual(&mut self, layer: &Layer<'_>) -> Result<(), Error> {
-        let Residual { body, shortcut } = layer.settings()?;
+        let ResidualSpec { body, shortcut } = layer.settings()?;
         self.convert(Form::of(body.input));
         let input = self.form;
         let mut branches = vec![self.branch(&body, layer, "body.")?];

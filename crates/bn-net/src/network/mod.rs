@@ -34,6 +34,7 @@ pub(crate) use concat::Concat;
 pub use eval::Workspace;
 pub(crate) use passes::Wanted;
 pub(crate) use residual::Residual;
+pub use residual::ResidualSpec;
 pub use shard_gradients::ShardGradients;
 pub use shards::WeightedLoss;
 pub(crate) use spec::check_weight_decay;

@@ -19,11 +19,13 @@ pub(crate) struct Residual<T: Scalar> {
     has_relu: bool,
 }
 
-/// The description of a [`Residual`].
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ResidualSpec {
-    body: NetworkSpec,
-    shortcut: Option<NetworkSpec>,
+/// The settings of a `Residual` layer in its description.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResidualSpec {
+    /// The layers whose output is added to the shortcut.
+    pub body: NetworkSpec,
+    /// The layers of the shortcut; none if it is the input itself.
+    pub shortcut: Option<NetworkSpec>,
 }
 
 impl<T: Scalar> Residual<T> {
@@ -53,11 +55,6 @@ impl<T: Scalar> Residual<T> {
         let ResidualSpec { body, shortcut } = spec.settings()?;
         let shortcut = shortcut.map(|spec| spec.build()).transpose()?;
         Ok(Self::new(body.build()?, shortcut)?)
-    }
-
-    pub(super) fn networks_of(spec: &LayerSpec) -> Result<Vec<NetworkSpec>, Error> {
-        let ResidualSpec { body, shortcut } = spec.settings()?;
-        Ok(std::iter::once(body).chain(shortcut).collect())
     }
 
     /// Computes `next`, if it is a rectifier, from now on. Returns whether it does.

@@ -1,7 +1,7 @@
 use super::{
     chain::{Link, Network},
     concat::Concat,
-    residual::Residual,
+    residual::{Residual, ResidualSpec},
 };
 use crate::error::Error;
 use bn_layers::{Layer, LayerSpec, Shape, State, StateMut};
@@ -80,21 +80,57 @@ impl NetworkSpec {
     pub(crate) fn largest_arrays(&self) -> Result<usize, Error> {
         let mut sum = 0usize;
         for NamedSpec { spec, .. } in &self.layers {
-            let networks = match spec.layer.as_str() {
-                NETWORK => vec![spec.settings()?],
-                Residual::<f32>::NAME => Residual::<f32>::networks_of(spec)?,
-                Concat::<f32>::NAME => spec.settings()?,
-                _ => {
-                    sum = sum.saturating_add(spec.largest_array()?);
-                    continue;
-                }
+            let Some(networks) = networks_of(spec)? else {
+                sum = sum.saturating_add(spec.largest_array()?);
+                continue;
             };
-            for network in &networks {
-                sum = sum.saturating_add(Self::largest_arrays(network)?);
+            for (_, network) in &networks {
+                sum = sum.saturating_add(network.largest_arrays()?);
             }
         }
         Ok(sum)
     }
+}
+
+impl NamedSpec {
+    /// The networks inside the layer, in the order of its parameters and by their part of a parameter's name: `body` and
+    /// `shortcut` of a residual block, `branches.0` and so on of a concatenation, an empty name for a network that is
+    /// a layer. Other layers have none.
+    ///
+    /// # Errors
+    /// [`Error::Layers`] for settings that are not those of the layer.
+    ///
+    /// ```
+    /// use bn_net::Network;
+    /// let network = Network::builder(4).residual(|body| body.affine(4).batch_norm()).relu().build(1)?;
+    /// let networks = network.spec()?.layers[0].networks()?;
+    /// assert_eq!(networks[0].0, "body");
+    /// assert_eq!(networks[0].1.layers[1].name, "batch_norm");
+    /// # Ok::<(), bn_net::Error>(())
+    /// ```
+    pub fn networks(&self) -> Result<Vec<(String, NetworkSpec)>, Error> {
+        Ok(networks_of(&self.spec)?.unwrap_or_default())
+    }
+}
+
+/// `None` for a layer that cannot hold networks.
+fn networks_of(spec: &LayerSpec) -> Result<Option<Vec<(String, NetworkSpec)>>, Error> {
+    Ok(Some(match spec.layer.as_str() {
+        NETWORK => vec![(String::new(), spec.settings()?)],
+        Residual::<f32>::NAME => {
+            let ResidualSpec { body, shortcut } = spec.settings()?;
+            let shortcut = shortcut.map(|spec| ("shortcut".to_owned(), spec));
+            std::iter::once(("body".to_owned(), body))
+                .chain(shortcut)
+                .collect()
+        }
+        Concat::<f32>::NAME => {
+            let branches: Vec<NetworkSpec> = spec.settings()?;
+            let name = |(i, spec)| (format!("branches.{i}"), spec);
+            branches.into_iter().enumerate().map(name).collect()
+        }
+        _ => return Ok(None),
+    }))
 }
 
 fn build_layer<T: Scalar>(spec: &LayerSpec) -> Result<Box<dyn Layer<T>>, Error> {

@@ -4,8 +4,8 @@ use super::{
 };
 use crate::error::Error;
 use bn_layers::{LayerSpec, Shape};
-use bn_net::{NamedSpec, NetworkSpec};
-use serde::{Deserialize, de::DeserializeOwned};
+use bn_net::{NamedSpec, NetworkSpec, ResidualSpec};
+use serde::de::DeserializeOwned;
 
 /// A layer of a chain: its description, and where its arrays are in the network.
 pub(super) struct Layer<'a> {
@@ -37,12 +37,6 @@ impl Layer<'_> {
             reason: reason.to_owned(),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Residual {
-    body: NetworkSpec,
-    shortcut: Option<NetworkSpec>,
 }
 
 impl Graph {
@@ -111,7 +105,7 @@ impl Graph {
 
     fn residual(
         &mut self,
-        Residual { body, shortcut }: Residual,
+        ResidualSpec { body, shortcut }: ResidualSpec,
         path: &str,
         x: Value,
         names: &mut Names,

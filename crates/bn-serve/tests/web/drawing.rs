@@ -1,7 +1,7 @@
 //! Digits are drawn with a mouse.
 
 use crate::{
-    check_logs,
+    check_logs, check_width,
     common::Server,
     open, server,
     strokes::{FOUR, ONE, SEVEN, draws, three, zero},
@@ -91,5 +91,46 @@ fn a_drawing_is_prepared_as_the_images_of_mnist() {
         (ink[4] - 14.0).abs() < 0.3 && (ink[5] - 14.0).abs() < 0.3,
         "{ink:?}"
     );
+    check_logs(&browser, &server);
+}
+
+#[test]
+#[ignore = "needs Chromium: make test-web"]
+fn inside_a_residual_block_every_batch_normalization_is_shown() {
+    let conv = || bn_layers::Conv2dConfig::new(4, 3).same();
+    let network = Network::builder((8, 8, 1))
+        .conv2d(conv())
+        .batch_norm()
+        .relu()
+        .residual(move |body| {
+            let body = body.conv2d(conv()).batch_norm().relu();
+            body.conv2d(conv()).batch_norm()
+        })
+        .relu()
+        .flatten()
+        .affine(10)
+        .build(1)
+        .unwrap();
+    let server = Server::start(
+        Content::new().model(Model::from(network)),
+        Options::default(),
+    );
+    let browser = open(&server);
+    browser.draw("#paper", "mouse", ONE);
+    browser.wait("the layers are shown", |b| {
+        b.eval("document.querySelectorAll('.layer.norm').length") == 3
+    });
+    let titles =
+        browser.eval("[...document.querySelectorAll('.layer.norm h3')].map(e => e.textContent)");
+    let expected = [
+        "0 conv2d → 1 batch_norm",
+        "3 residual › body › 0 conv2d → 1 batch_norm",
+        "3 residual › body › 3 conv2d → 4 batch_norm",
+    ];
+    assert_eq!(titles, serde_json::json!(expected));
+    browser.picture("draw-residual");
+    browser.screen(375, true);
+    check_width(&browser, 375);
+    browser.picture("phone-residual");
     check_logs(&browser, &server);
 }
