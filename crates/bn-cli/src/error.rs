@@ -194,7 +194,7 @@ fn of_data(error: &bn_data::Error) -> u8 {
         | E::TrailingBytes { .. }
         | E::TooLarge { .. }
         | E::NotNpy { .. }
-        | E::NotPng { .. }
+        | E::NotImage { .. }
         | E::Gzip(_)
         | E::NotFound { .. }
         | E::OtherDataset { .. }

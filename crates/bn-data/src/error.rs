@@ -95,9 +95,11 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
-    /// The data are not a PNG image that this crate reads.
-    #[error("not a PNG image that can be read: {reason}")]
-    NotPng {
+    /// The data are not an image that this crate reads.
+    #[error("not a {format} image that can be read: {reason}")]
+    NotImage {
+        /// `PNG` or `JPEG`.
+        format: &'static str,
         /// What was found.
         reason: String,
     },

@@ -1,8 +1,10 @@
 //! Images in folders, one for each class.
 
+mod jpeg_file;
 mod png_file;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
@@ -10,15 +12,16 @@ use ndarray::Array2;
 use crate::{
     dataset::Dataset,
     error::{Error, Result},
-    limit::{DEFAULT_LIMIT, reserve},
+    limit::{DEFAULT_LIMIT, check_limit, reserve, reserve_exact},
+    whole_file::check_regular,
 };
 
-/// The images of a folder that has a folder for each class: `folder/class/*.png`, as torchvision's
-/// `ImageFolder`.
+/// The PNG and JPEG images of a folder that has a folder for each class: `folder/class/*.png`, `*.jpg` or `*.jpeg`, as
+/// torchvision's `ImageFolder`.
 ///
 /// The classes are numbered in the order of their names, and so are the images of a class. All images must
 /// have the same size, and all are grey or all are RGB. 16-bit images are rounded to 8 bits, and palettes
-/// are replaced by their colours. Other files than PNG are skipped.
+/// are replaced by their colours. Other files are skipped.
 ///
 /// ```no_run
 /// use bn_data::ImageFolder;
@@ -113,7 +116,7 @@ impl ImageFolderReader {
     ///
     /// # Errors
     ///
-    /// [`Error::InFile`] with the file or folder around [`Error::Io`]; [`Error::NotPng`] for a damaged
+    /// [`Error::InFile`] with the file or folder around [`Error::Io`]; [`Error::NotImage`] for a damaged
     /// image or one with transparency; [`Error::ShapeMismatch`] for an image of another size than the
     /// first; [`Error::Empty`] for a class without images or a folder without classes;
     /// [`Error::OverLimit`].
@@ -125,7 +128,7 @@ impl ImageFolderReader {
         };
         let (mut labels, mut class_names) = (Vec::new(), Vec::new());
         for class in entries(folder.as_ref(), Path::is_dir)? {
-            for file in entries(&class, is_png)? {
+            for file in entries(&class, is_image)? {
                 images
                     .add(&file)
                     .map_err(|problem| problem.in_file(&file))?;
@@ -146,6 +149,32 @@ impl ImageFolderReader {
     }
 }
 
+/// The pixels of one image.
+struct Image {
+    shape: (usize, usize, usize), // (H, W, C)
+    values: Vec<u8>,              // H*W*C
+}
+
+/// The memory that an image may take.
+#[derive(Clone, Copy)]
+struct Room {
+    before: u64, // bytes of the images before it
+    limit: u64,
+}
+
+impl Room {
+    /// Zeros for the values of an image of this size, if they fit as `f32`. `None` is a size that overflows.
+    fn for_values(self, size: Option<usize>) -> Result<Vec<u8>> {
+        let size = size.unwrap_or(usize::MAX);
+        let bytes = (size as u64).saturating_mul(4);
+        check_limit(self.before.saturating_add(bytes), self.limit)?;
+        let mut values = Vec::new();
+        reserve_exact(&mut values, size)?;
+        values.resize(size, 0);
+        Ok(values)
+    }
+}
+
 /// The images that were read.
 struct Images {
     reader: ImageFolderReader,
@@ -155,7 +184,20 @@ struct Images {
 
 impl Images {
     fn add(&mut self, file: &Path) -> Result<()> {
-        let image = png_file::read(file, 4 * self.values.len() as u64, self.reader.limit)?;
+        check_regular(file)?;
+        let mut content = BufReader::new(File::open(file)?);
+        let room = Room {
+            before: 4 * self.values.len() as u64,
+            limit: self.reader.limit,
+        };
+        let image = if content.fill_buf()?.starts_with(&jpeg_file::START) {
+            check_limit(fs::metadata(file)?.len(), room.limit)?;
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            jpeg_file::read(&bytes, room)?
+        } else {
+            png_file::read(content, room)?
+        };
         let shape = *self.shape.get_or_insert(image.shape);
         if image.shape != shape {
             let (height, width, channels) = image.shape;
@@ -192,7 +234,10 @@ fn entries(folder: &Path, is_wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathB
     read().map_err(|problem: Error| problem.in_file(folder))
 }
 
-fn is_png(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+fn is_image(path: &Path) -> bool {
+    let is = |name| {
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case(name))
+    };
+    ["png", "jpg", "jpeg"].into_iter().any(is)
 }

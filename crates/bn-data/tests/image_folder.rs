@@ -1,7 +1,7 @@
 //! Folders of images: what is read, in which order, and how damage is reported.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bn_data::{Error, ImageFolder, ImageFolderReader};
 use ndarray::array;
@@ -117,6 +117,77 @@ fn every_kind_of_colour() {
     }
 }
 
+fn golden(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file)
+}
+
+/// The images of `golden/make_jpeg.py`.
+#[test]
+fn jpeg_images_have_the_values_that_pillow_reads() {
+    for (name, tolerance) in [
+        ("grey", 2.0),
+        ("rgb", 2.0),
+        ("subsampled", 4.0), // how colours are enlarged is not part of the format
+        ("progressive", 2.0),
+        ("cmyk", 2.0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let class = folder.path().join("class");
+        fs::create_dir(&class).unwrap();
+        fs::copy(golden(&format!("{name}.jpg")), class.join("1.JPEG")).unwrap();
+        fs::copy(golden(&format!("{name}.png")), class.join("2.png")).unwrap();
+        let images = ImageFolderReader::new()
+            .normalize(false)
+            .open(folder.path())
+            .unwrap();
+        let data = images.dataset();
+        let channels = if name == "grey" { 1 } else { 3 };
+        assert_eq!(data.image_shape(), (20, 28, channels));
+        let values = data.images();
+        let differences = (&values.row(0) - &values.row(1)).mapv(f32::abs);
+        let worst = differences.fold(0.0f32, |worst, &difference| worst.max(difference));
+        assert!(worst <= tolerance, "{name}: {worst} of 255");
+    }
+}
+
+#[test]
+fn a_damaged_jpeg_is_refused_or_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("class/1.jpg");
+    fs::create_dir(folder.path().join("class")).unwrap();
+    for name in ["rgb.jpg", "progressive.jpg"] {
+        let whole = fs::read(golden(name)).unwrap();
+        for length in 0..whole.len() - 2 {
+            // without its end, and a part of what is before it
+            fs::write(&path, &whole[..length]).unwrap();
+            let error = ImageFolder::open(folder.path()).unwrap_err();
+            assert!(
+                error.to_string().contains("1.jpg: not a"),
+                "{length}: {error}"
+            );
+        }
+        for place in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[place] ^= 0x5a;
+            fs::write(&path, &changed).unwrap();
+            let _ = ImageFolderReader::new().limit(1 << 20).open(folder.path());
+        }
+    }
+    // A header that promises 65,535 rows and columns.
+    let mut bytes = fs::read(golden("rgb.jpg")).unwrap();
+    let sizes = bytes
+        .windows(2)
+        .position(|two| two == [0xff, 0xc0])
+        .unwrap()
+        + 5;
+    bytes[sizes..sizes + 4].fill(0xff);
+    fs::write(&path, &bytes).unwrap();
+    let error = ImageFolder::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("1.jpg"), "{error}");
+}
+
 #[test]
 fn unfit_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,10 +233,10 @@ fn unfit_files_are_named() {
         // the last chunk, IEND, is empty
         fs::write(&second, &whole[..length]).unwrap();
         let error = refused("", &second);
-        assert!(matches!(error, Error::NotPng { .. }), "{length}: {error}");
+        assert!(matches!(error, Error::NotImage { .. }), "{length}: {error}");
     }
     fs::write(&second, b"GIF89a").unwrap();
-    assert!(matches!(refused("", &second), Error::NotPng { .. }));
+    assert!(matches!(refused("", &second), Error::NotImage { .. }));
     fs::remove_file(&second).unwrap();
     fs::create_dir(&second).unwrap();
     assert!(matches!(refused("", &second), Error::Io(_)));
