@@ -2,9 +2,9 @@
 
 use crate::networks::channels_first;
 use bn_layers::{BatchNormConfig, Conv2dConfig, LayerExt, Padding, Shape, images_to_channels_last};
-use bn_net::{Network, NetworkBuilder, Sgd, SoftmaxWithLoss};
-use ndarray::{Array2, Array4};
-use std::{collections::BTreeMap, path::PathBuf};
+use bn_net::{Loss, MeanSquaredError, Network, NetworkBuilder, Sgd, SoftmaxWithLoss, Targets};
+use ndarray::{Array2, Array4, Axis};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
 fn path(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "golden", file]
@@ -73,12 +73,12 @@ fn dcgan() -> Network {
     b.build(1).unwrap()
 }
 
-/// Rows of the network's input from `(N, D)` or `(N, C, H, W)`.
-fn rows(network: &Network, values: &[f64]) -> Array2<f32> {
+/// Rows of this shape from `(N, D)` or `(N, C, H, W)`.
+fn rows(shape: Shape, values: &[f64]) -> Array2<f32> {
     let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-    let size = network.input().size();
+    let size = shape.size();
     let n = values.len() / size;
-    match network.input() {
+    match shape {
         Shape::Flat(d) => Array2::from_shape_vec((n, d), values).unwrap(),
         Shape::Image {
             height,
@@ -94,7 +94,8 @@ fn rows(network: &Network, values: &[f64]) -> Array2<f32> {
 
 fn logits_agree(name: &str, network: &Network) {
     let golden = golden(name);
-    let y = network.predict(rows(network, &golden["x"]).view()).unwrap();
+    let x = rows(network.input(), &golden["x"]);
+    let y = network.predict(x.view()).unwrap();
     let y = channels_first(y.view(), network.output());
     assert_eq!(y.len(), golden["logits"].len(), "{name}");
     for (y, &expected) in y.iter().zip(&golden["logits"]) {
@@ -173,19 +174,53 @@ fn other_names_are_renamed() {
     logits_agree("resnet", &network);
 }
 
+/// The targets of all steps.
+enum Batches {
+    Labels(Vec<usize>),
+    Images(Array2<f32>),
+}
+
+impl Batches {
+    fn targets(&self, rows: Range<usize>) -> Targets<'_, f32> {
+        match self {
+            Self::Labels(labels) => (&labels[rows]).into(),
+            Self::Images(images) => images.slice_axis(Axis(0), rows.into()).into(),
+        }
+    }
+}
+
 /// 20 steps of SGD from the loaded network, on the batches of PyTorch.
 fn training_agrees(name: &str, mut network: Network) {
     bn_torch::from_bytes(&state_dict(name), &mut network).unwrap();
     let golden = golden(name);
-    let x = rows(&network, &golden["train_x"]);
-    let labels: Vec<usize> = golden["labels"].iter().map(|&l| l as usize).collect();
-    let (mut loss, mut sgd) = (SoftmaxWithLoss::new(), Sgd::new(0.05).unwrap());
+    let x = rows(network.input(), &golden["train_x"]);
+    let (targets, learning_rate, mut loss): (_, _, Box<dyn Loss<f32>>) = match golden.get("labels")
+    {
+        Some(labels) => {
+            let labels = labels.iter().map(|&l| l as usize).collect();
+            (
+                Batches::Labels(labels),
+                0.05,
+                Box::new(SoftmaxWithLoss::new()),
+            )
+        }
+        None => {
+            let images = rows(network.output(), &golden["images"]);
+            (
+                Batches::Images(images),
+                1.0,
+                Box::new(MeanSquaredError::new()),
+            )
+        }
+    };
+    let mut sgd = Sgd::new(learning_rate).unwrap();
     let losses = &golden["losses"];
     assert_eq!(losses.len(), 20);
-    let rows = labels.len() / losses.len();
-    let batches = x.axis_chunks_iter(ndarray::Axis(0), rows);
-    for ((x, labels), &expected) in batches.zip(labels.chunks(rows)).zip(losses) {
-        let got = network.train_step(x, labels.into(), &mut loss, &mut sgd);
+    let size = x.nrows() / losses.len();
+    for (step, &expected) in losses.iter().enumerate() {
+        let batch = step * size..(step + 1) * size;
+        let x = x.slice_axis(Axis(0), batch.clone().into());
+        let got = network.train_step(x, targets.targets(batch), &mut *loss, &mut sgd);
         let got = got.unwrap();
         assert!((got - expected).abs() <= 1e-4, "{name}: {got}, {expected}");
     }
@@ -216,6 +251,11 @@ fn a_loaded_mlp_trains_as_in_pytorch() {
 #[test]
 fn a_loaded_cnn_trains_as_in_pytorch() {
     training_agrees("cnn", cnn());
+}
+
+#[test]
+fn a_loaded_generator_trains_as_in_pytorch() {
+    training_agrees("dcgan", dcgan());
 }
 
 #[test]

@@ -6,8 +6,8 @@
 Made with torch 2.15.0 (CPU), safetensors 0.8.0 and numpy 2.4.6.
 
 NAME.safetensors is `save_file(model.state_dict())`. NAME.json holds flat lists: `x` (N, D) or (N, C, H, W) and `logits`
-(N, classes) or images (N, C, H, W), in evaluation; for networks that are trained from there also the batches `train_x`
-and `labels` and the `losses`, one for each step. NAME_trained.safetensors is the state_dict afterwards.
+(N, classes) or images (N, C, H, W), in evaluation; also the batches `train_x` and `labels`, or `images` (N, C, H, W) of
+the generator, and the `losses`, one for each step of a training from there. NAME_trained.safetensors is the state_dict afterwards.
 
 mlp_f16, mlp_bf16 and mlp_f64 are the MLP in other types, with the logits of the rounded parameters, computed in F64.
 resnet_named is the residual network with names like torchvision's.
@@ -104,12 +104,12 @@ def flat(tensor):
     return [float(str(value)) for value in tensor.detach().flatten().numpy()]  # the shortest decimals
 
 
-def losses(network, xs, labels, batch, learning_rate=0.05):
+def losses(network, xs, targets, criterion, learning_rate, batch):
     network.train()
     optimizer = torch.optim.SGD(network.parameters(), learning_rate)
     losses = []
-    for x, labels in zip(xs.split(batch), labels.split(batch)):
-        loss = nn.functional.cross_entropy(network(x), labels)
+    for x, target in zip(xs.split(batch), targets.split(batch)):
+        loss = criterion(network(x), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -118,13 +118,24 @@ def losses(network, xs, labels, batch, learning_rate=0.05):
 
 
 def train(network, x, steps=20, batch=8, classes=5):
-    xs = (torch.randn(steps * batch, *x.shape[1:]) * 100).round() / 100
-    labels = torch.randint(classes, (steps * batch,))
+    """Steps of SGD: classifiers on labels, a generator on images."""
+    decimals = lambda tensor: (tensor * 100).round() / 100
+    xs = decimals(torch.randn(steps * batch, *x.shape[1:]))
+    y = network(xs[:1])
+    is_classifier = y.dim() == 2
+    if is_classifier:
+        targets, criterion, learning_rate = torch.randint(classes, (steps * batch,)), nn.CrossEntropyLoss(), 0.05
+    else:
+        targets = decimals(2 * torch.rand(steps * batch, *y.shape[1:]) - 1)
+        criterion, learning_rate = nn.MSELoss(), 1.0
     doubled = copy.deepcopy(network).double()
-    of_f32, of_f64 = losses(network, xs, labels, batch), losses(doubled, xs.double(), labels, batch)
+    same = targets if is_classifier else targets.double()
+    of_f32 = losses(network, xs, targets, criterion, learning_rate, batch)
+    of_f64 = losses(doubled, xs.double(), same, criterion, learning_rate, batch)
     # Otherwise rounding decides, for example where a channel is constant in a batch.
     assert all(abs(a - b) < 2e-5 for a, b in zip(of_f32, of_f64)), "the training is ill-conditioned"
-    return {"train_x": flat(xs), "labels": labels.tolist(), "losses": of_f32}
+    golden = {"labels": targets.tolist()} if is_classifier else {"images": flat(targets)}
+    return {"train_x": flat(xs), **golden, "losses": of_f32}
 
 
 def write(name, state, golden):
@@ -133,7 +144,7 @@ def write(name, state, golden):
 
 
 def main():
-    for make, shape, trains in [(mlp, (20,), True), (cnn, (2, 8, 8), True), (resnet, (3, 8, 8), True), (dcgan, (10,), False)]:
+    for make, shape in [(mlp, (20,)), (cnn, (2, 8, 8)), (resnet, (3, 8, 8)), (dcgan, (10,))]:
         torch.manual_seed(1)
         network, name = make(), make.__name__
         settle(network, shape)
@@ -148,9 +159,8 @@ def main():
                 write(f"mlp_{suffix}", rounded.to(dtype).state_dict(), {"x": flat(x), "logits": flat(logits)})
         if make is resnet:
             save_file(renamed(state), HERE / "resnet_named.safetensors")
-        if trains:
-            golden |= train(network, x)
-            save_file(network.state_dict(), HERE / f"{name}_trained.safetensors")
+        golden |= train(network, x)
+        save_file(network.state_dict(), HERE / f"{name}_trained.safetensors")
         write(name, state, golden)
 
 
