@@ -21,7 +21,7 @@ use crate::{
 ///
 /// The classes are numbered in the order of their names, and so are the images of a class. All images must
 /// have the same size, and all are grey or all are RGB. 16-bit images are rounded to 8 bits, and palettes
-/// are replaced by their colours. Other files are skipped.
+/// are replaced by their colours, and CMYK by RGB. Other files are skipped.
 ///
 /// ```no_run
 /// use bn_data::ImageFolder;

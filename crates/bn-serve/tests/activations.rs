@@ -2,8 +2,8 @@
 
 use crate::common::{Server, digit, digits, one_image};
 use bn_layers::{LayerExt, Mode};
-use bn_net::{Model, Network};
-use bn_serve::{Content, Options};
+use bn_net::Network;
+use bn_serve::Options;
 use ndarray::Array2;
 use serde_json::{Value, json};
 
@@ -28,15 +28,13 @@ fn assert_near(got: &[f64], expected: &[f32]) {
     }
 }
 
-/// The sum of numbers of three digits.
+/// That `got` is `a + b`, within the three digits of each.
 #[track_caller]
-fn assert_sum(got: &[f64], expected: &[f32]) {
-    assert_eq!(got.len(), expected.len());
-    for (got, &expected) in got.iter().zip(expected) {
-        assert!(
-            (got - f64::from(expected)).abs() <= 0.05,
-            "{got} {expected}"
-        );
+fn assert_sum(got: &[f64], a: &[f64], b: &[f64]) {
+    assert_eq!((got.len(), got.len()), (a.len(), b.len()));
+    for ((got, a), b) in got.iter().zip(a).zip(b) {
+        let tolerance = 0.0051 * (got.abs() + a.abs() + b.abs());
+        assert!((got - (a + b)).abs() <= tolerance, "{got}: {a} + {b}");
     }
 }
 
@@ -94,10 +92,7 @@ fn batch_normalization_has_the_values_before_the_rectifier() {
     by_hand = by_hand.dot(&weight) + &ndarray::Array1::from(array("layers.0.bias"));
     let before = by_hand.clone();
     let eps = spec.layers[1].spec.settings["eps"].as_f64().unwrap_or(1e-5) as f32;
-    let server = Server::start(
-        Content::new().model(Model::from(network)),
-        Options::default(),
-    );
+    let server = Server::of(network);
     let row: Vec<f32> = x.row(0).to_vec();
     let answer = server
         .post(
@@ -147,10 +142,7 @@ fn layers_inside_blocks_are_shown_too() {
         .relu()
         .build(3)
         .unwrap();
-    let server = Server::start(
-        Content::new().model(Model::from(network)),
-        Options::default(),
-    );
+    let server = Server::of(network);
     let answer = server
         .post("/v1/activations", r#"{"rows": [[1, 2, 3]]}"#)
         .json();
@@ -175,27 +167,16 @@ fn layers_inside_blocks_are_shown_too() {
     assert_eq!(kinds(inner), ["Affine"]);
     // Each has the parameters and the input that it has in the network.
     let output = |layer: &Value| values(&layer["output"]["values"]);
-    let sum = |a: &[f64], b: &[f64]| -> Vec<f32> {
-        a.iter().zip(b).map(|(a, b)| (a + b) as f32).collect()
-    };
-    let x = output(&layers[0]);
-    assert_sum(
-        &output(&shortcut["layers"][0]),
-        &sum(&x, &output(&inner[0])),
-    );
-    assert_sum(
-        &output(&layers[1]),
-        &sum(&output(&body["layers"][3]), &output(&shortcut["layers"][1])),
-    );
+    let [x, of_inner] = [&layers[0], &inner[0]].map(output);
+    assert_sum(&output(&shortcut["layers"][0]), &x, &of_inner);
+    let [of_body, of_shortcut] = [&body["layers"][3], &shortcut["layers"][1]].map(output);
+    assert_sum(&output(&layers[1]), &of_body, &of_shortcut);
 }
 
 #[test]
 fn large_maps_are_reduced_and_requests_of_several_images_refused() {
     let network = Network::builder((40, 20, 1)).relu().build(1).unwrap();
-    let server = Server::start(
-        Content::new().model(Model::from(network)),
-        Options::default(),
-    );
+    let server = Server::of(network);
     let image: Vec<Vec<usize>> = (0..40)
         .map(|h| (0..20).map(|w| h * 20 + w).collect())
         .collect();

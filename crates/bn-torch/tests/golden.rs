@@ -2,9 +2,9 @@
 
 use crate::networks::channels_first;
 use bn_layers::{BatchNormConfig, Conv2dConfig, LayerExt, Padding, Shape, images_to_channels_last};
-use bn_net::{Loss, MeanSquaredError, Network, NetworkBuilder, Sgd, SoftmaxWithLoss, Targets};
+use bn_net::{Loss, MeanSquaredError, Network, NetworkBuilder, Sgd, SoftmaxWithLoss};
 use ndarray::{Array2, Array4, Axis};
-use std::{collections::BTreeMap, ops::Range, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 fn path(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "golden", file]
@@ -174,21 +174,6 @@ fn other_names_are_renamed() {
     logits_agree("resnet", &network);
 }
 
-/// The targets of all steps.
-enum Batches {
-    Labels(Vec<usize>),
-    Images(Array2<f32>),
-}
-
-impl Batches {
-    fn targets(&self, rows: Range<usize>) -> Targets<'_, f32> {
-        match self {
-            Self::Labels(labels) => (&labels[rows]).into(),
-            Self::Images(images) => images.slice_axis(Axis(0), rows.into()).into(),
-        }
-    }
-}
-
 /// 20 steps of SGD from the loaded network, on the batches of PyTorch.
 fn training_agrees(name: &str, mut network: Network) {
     bn_torch::from_bytes(&state_dict(name), &mut network).unwrap();
@@ -197,30 +182,24 @@ fn training_agrees(name: &str, mut network: Network) {
     let (targets, learning_rate, mut loss): (_, _, Box<dyn Loss<f32>>) = match golden.get("labels")
     {
         Some(labels) => {
-            let labels = labels.iter().map(|&l| l as usize).collect();
-            (
-                Batches::Labels(labels),
-                0.05,
-                Box::new(SoftmaxWithLoss::new()),
-            )
+            let one_hot = |(n, class)| f32::from(labels[n] == class as f64);
+            let targets = Array2::from_shape_fn((labels.len(), network.output().size()), one_hot);
+            (targets, 0.05, Box::new(SoftmaxWithLoss::new()))
         }
         None => {
-            let images = rows(network.output(), &golden["images"]);
-            (
-                Batches::Images(images),
-                1.0,
-                Box::new(MeanSquaredError::new()),
-            )
+            let targets = rows(network.output(), &golden["images"]);
+            (targets, 1.0, Box::new(MeanSquaredError::new()))
         }
     };
     let mut sgd = Sgd::new(learning_rate).unwrap();
     let losses = &golden["losses"];
     assert_eq!(losses.len(), 20);
     let size = x.nrows() / losses.len();
-    for (step, &expected) in losses.iter().enumerate() {
-        let batch = step * size..(step + 1) * size;
-        let x = x.slice_axis(Axis(0), batch.clone().into());
-        let got = network.train_step(x, targets.targets(batch), &mut *loss, &mut sgd);
+    let batches = x
+        .axis_chunks_iter(Axis(0), size)
+        .zip(targets.axis_chunks_iter(Axis(0), size));
+    for ((x, t), &expected) in batches.zip(losses) {
+        let got = network.train_step(x, t.into(), &mut *loss, &mut sgd);
         let got = got.unwrap();
         assert!((got - expected).abs() <= 1e-4, "{name}: {got}, {expected}");
     }

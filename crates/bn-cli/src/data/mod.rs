@@ -23,8 +23,8 @@ const MOST_CLASSES: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DataArgs {
-    /// digits, mnist, fashion, kmnist, qmnist, emnist-SPLIT, or a path: a folder with a folder of PNG or JPEG images for each
-    /// class, or a .csv, .npz or IDX file
+    /// digits, mnist, fashion, kmnist, qmnist, emnist-SPLIT, or a path: a folder with a folder of PNG or JPEG images for
+    /// each class, or a .csv, .npz or IDX file
     ///
     /// digits is part of the program. MNIST and Fashion-MNIST are downloaded if --data-dir does not have them. SPLIT is
     /// balanced, byclass, bymerge, digits, letters or mnist. An .npz has the arrays x and y, or x_train, y_train, x_test

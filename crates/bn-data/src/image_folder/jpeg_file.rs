@@ -16,6 +16,7 @@ const SCAN: [u8; 2] = [0xff, 0xda];
 /// What a file ends with; it cannot be among the values of a scan.
 const END: [u8; 2] = [0xff, 0xd9];
 
+/// Reads an image, grey or as RGB. [`Error::NotImage`] if it is damaged or truncated.
 pub(super) fn read(bytes: &[u8], room: Room) -> Result<Image> {
     let options = DecoderOptions::default().set_strict_mode(true);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -24,9 +25,7 @@ pub(super) fn read(bytes: &[u8], room: Room) -> Result<Image> {
         Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
         _ => (ColorSpace::RGB, 3),
     };
-    let options = options.jpeg_set_out_colorspace(colours);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(not_jpeg)?;
+    decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let (width, height) = decoder.dimensions().unwrap_or_default();
     let mut values = room.for_values(decoder.output_buffer_size())?;
     decoder.decode_into(&mut values).map_err(not_jpeg)?;
@@ -41,10 +40,8 @@ pub(super) fn read(bytes: &[u8], room: Room) -> Result<Image> {
 
 /// Whether the last scan ends.
 fn has_end(bytes: &[u8]) -> bool {
-    let is = |marker: [u8; 2]| move |two: &[u8]| two == marker;
-    let mut pairs = bytes.windows(2);
-    let last_scan = pairs.rposition(is(SCAN)).unwrap_or(0);
-    bytes[last_scan..].windows(2).any(is(END))
+    let last_scan = bytes.windows(2).rposition(|two| two == SCAN).unwrap_or(0);
+    bytes[last_scan..].windows(2).any(|two| two == END)
 }
 
 fn not_jpeg(error: DecodeErrors) -> Error {

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 /// The decoder needs room for a line, and for text and colour profiles.
 const DECODER_BYTES: usize = 64 << 20;
 
+/// Reads an image, grey or as RGB. [`Error::NotImage`] if it is damaged or has transparency.
 pub(super) fn read(file: BufReader<File>, room: Room) -> Result<Image> {
     let limits = Limits {
         bytes: DECODER_BYTES,

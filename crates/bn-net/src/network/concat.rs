@@ -55,7 +55,7 @@ impl<T: Scalar> Concat<T> {
         let branches = networks.into_iter().enumerate();
         Ok(Self {
             branches: branches
-                .map(|(i, network)| Branch::new(&format!("branches.{i}"), network))
+                .map(|(i, network)| Branch::new(&branch_name(i), network))
                 .collect(),
             output,
         })
@@ -65,6 +65,13 @@ impl<T: Scalar> Concat<T> {
         let specs: Vec<NetworkSpec> = spec.settings()?;
         let networks = specs.iter().map(NetworkSpec::build);
         Ok(Self::new(networks.collect::<Result<_, _>>()?)?)
+    }
+
+    /// The networks of a description, by the names of the branches.
+    pub(super) fn networks_of(spec: &LayerSpec) -> Result<Vec<(String, NetworkSpec)>, Error> {
+        let specs: Vec<NetworkSpec> = spec.settings()?;
+        let named = specs.into_iter().enumerate();
+        Ok(named.map(|(i, spec)| (branch_name(i), spec)).collect())
     }
 
     pub(super) fn branches(&self) -> impl Iterator<Item = &Branch<T>> {
@@ -216,4 +223,8 @@ fn differ(a: Shape, b: Shape) -> LayerError {
             "the branches of a concatenation have the shapes {a} and {b}, which do not fit together"
         ),
     }
+}
+
+fn branch_name(index: usize) -> String {
+    format!("branches.{index}")
 }

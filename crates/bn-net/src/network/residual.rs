@@ -31,6 +31,8 @@ pub struct ResidualSpec {
 impl<T: Scalar> Residual<T> {
     /// The name of the layer in descriptions and errors.
     pub(super) const NAME: &str = "Residual";
+    const BODY: &str = "body";
+    const SHORTCUT: &str = "shortcut";
 
     /// From networks with the same input and the same output.
     pub(crate) fn new(body: Network<T>, shortcut: Option<Network<T>>) -> Result<Self, LayerError> {
@@ -45,8 +47,8 @@ impl<T: Scalar> Residual<T> {
             }
         }
         Ok(Self {
-            body: Branch::new("body", body),
-            shortcut: shortcut.map(|shortcut| Branch::new("shortcut", shortcut)),
+            body: Branch::new(Self::BODY, body),
+            shortcut: shortcut.map(|shortcut| Branch::new(Self::SHORTCUT, shortcut)),
             has_relu: false,
         })
     }
@@ -55,6 +57,14 @@ impl<T: Scalar> Residual<T> {
         let ResidualSpec { body, shortcut } = spec.settings()?;
         let shortcut = shortcut.map(|spec| spec.build()).transpose()?;
         Ok(Self::new(body.build()?, shortcut)?)
+    }
+
+    /// The networks of a description, by the names of the branches.
+    pub(super) fn networks_of(spec: &LayerSpec) -> Result<Vec<(String, NetworkSpec)>, Error> {
+        let ResidualSpec { body, shortcut } = spec.settings()?;
+        let shortcut = shortcut.map(|spec| (Self::SHORTCUT.to_owned(), spec));
+        let body = (Self::BODY.to_owned(), body);
+        Ok(std::iter::once(body).chain(shortcut).collect())
     }
 
     /// Computes `next`, if it is a rectifier, from now on. Returns whether it does.

@@ -1,7 +1,7 @@
 use super::{
     chain::{Link, Network},
     concat::Concat,
-    residual::{Residual, ResidualSpec},
+    residual::Residual,
 };
 use crate::error::Error;
 use bn_layers::{Layer, LayerSpec, Shape, State, StateMut};
@@ -101,11 +101,13 @@ impl NamedSpec {
     /// [`Error::Layers`] for settings that are not those of the layer.
     ///
     /// ```
+    /// use bn_layers::LayerExt; // visit
     /// use bn_net::Network;
     /// let network = Network::builder(4).residual(|body| body.affine(4).batch_norm()).relu().build(1)?;
     /// let networks = network.spec()?.layers[0].networks()?;
     /// assert_eq!(networks[0].0, "body");
     /// assert_eq!(networks[0].1.layers[1].name, "batch_norm");
+    /// network.visit(&mut |p| assert!(p.name.starts_with("layers.0.body.")));
     /// # Ok::<(), bn_net::Error>(())
     /// ```
     pub fn networks(&self) -> Result<Vec<(String, NetworkSpec)>, Error> {
@@ -117,18 +119,8 @@ impl NamedSpec {
 fn networks_of(spec: &LayerSpec) -> Result<Option<Vec<(String, NetworkSpec)>>, Error> {
     Ok(Some(match spec.layer.as_str() {
         NETWORK => vec![(String::new(), spec.settings()?)],
-        Residual::<f32>::NAME => {
-            let ResidualSpec { body, shortcut } = spec.settings()?;
-            let shortcut = shortcut.map(|spec| ("shortcut".to_owned(), spec));
-            std::iter::once(("body".to_owned(), body))
-                .chain(shortcut)
-                .collect()
-        }
-        Concat::<f32>::NAME => {
-            let branches: Vec<NetworkSpec> = spec.settings()?;
-            let name = |(i, spec)| (format!("branches.{i}"), spec);
-            branches.into_iter().enumerate().map(name).collect()
-        }
+        Residual::<f32>::NAME => Residual::<f32>::networks_of(spec)?,
+        Concat::<f32>::NAME => Concat::<f32>::networks_of(spec)?,
         _ => return Ok(None),
     }))
 }

@@ -42,6 +42,12 @@ impl Server {
         Self::start(Content::new().model(digits()), options)
     }
 
+    /// With this network.
+    pub(crate) fn of(network: Network) -> Self {
+        let content = Content::new().model(Model::from(network));
+        Self::start(content, Options::default())
+    }
+
     pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }

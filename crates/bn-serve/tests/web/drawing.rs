@@ -6,8 +6,7 @@ use crate::{
     open, server,
     strokes::{FOUR, ONE, SEVEN, draws, three, zero},
 };
-use bn_net::{Model, Network};
-use bn_serve::{Content, Options};
+use bn_net::Network;
 
 #[test]
 #[ignore = "needs Chromium: make test-web"]
@@ -56,10 +55,7 @@ fn digits_are_drawn_and_recognised() {
 #[ignore = "needs Chromium: make test-web"]
 fn a_drawing_is_prepared_as_the_images_of_mnist() {
     let network = Network::builder((28, 28, 1)).affine(10).build(1).unwrap();
-    let server = Server::start(
-        Content::new().model(Model::from(network)),
-        Options::default(),
-    );
+    let server = Server::of(network);
     let browser = open(&server);
     // Small, and in a corner.
     browser.draw(
@@ -111,10 +107,7 @@ fn inside_a_residual_block_every_batch_normalization_is_shown() {
         .affine(10)
         .build(1)
         .unwrap();
-    let server = Server::start(
-        Content::new().model(Model::from(network)),
-        Options::default(),
-    );
+    let server = Server::of(network);
     let browser = open(&server);
     browser.draw("#paper", "mouse", ONE);
     browser.wait("the layers are shown", |b| {

@@ -1,8 +1,7 @@
 //! The noise of a generator.
 
 use crate::{check_logs, check_width, common::Server, open};
-use bn_net::{Model, Network};
-use bn_serve::{Content, Options};
+use bn_net::Network;
 
 #[test]
 #[ignore = "needs Chromium: make test-web"]
@@ -19,10 +18,7 @@ fn a_generator_is_sampled() {
         .tanh()
         .build(3)
         .unwrap();
-    let server = Server::start(
-        Content::new().model(Model::from(network)),
-        Options::default(),
-    );
+    let server = Server::of(network);
     let browser = open(&server);
     browser.wait("images are shown", |b| {
         b.eval("document.querySelectorAll('#grid canvas').length") == 16

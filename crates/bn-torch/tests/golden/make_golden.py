@@ -7,7 +7,8 @@ Made with torch 2.15.0 (CPU), safetensors 0.8.0 and numpy 2.4.6.
 
 NAME.safetensors is `save_file(model.state_dict())`. NAME.json holds flat lists: `x` (N, D) or (N, C, H, W) and `logits`
 (N, classes) or images (N, C, H, W), in evaluation; also the batches `train_x` and `labels`, or `images` (N, C, H, W) of
-the generator, and the `losses`, one for each step of a training from there. NAME_trained.safetensors is the state_dict afterwards.
+the generator, and the `losses`, one for each step of a training from there. NAME_trained.safetensors is the state_dict
+afterwards.
 
 mlp_f16, mlp_bf16 and mlp_f64 are the MLP in other types, with the logits of the rounded parameters, computed in F64.
 resnet_named is the residual network with names like torchvision's.
